@@ -1,0 +1,20 @@
+"""Which tests run: the fast ones by default, slow ones when ``-m`` names them, GPU ones where there is a GPU."""
+
+import os
+
+# Tests use no network: a hub name that was meant to be a local file then fails at once instead of downloading.
+os.environ.setdefault('HF_HUB_OFFLINE', '1')
+
+import pytest
+import torch
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips slow tests unless ``-m`` mentions them, and GPU tests where CUDA is missing."""
+    without_slow = pytest.mark.skip(reason='slow: run it with -m slow')
+    without_gpu = pytest.mark.skip(reason='needs a CUDA device')
+    for item in items:
+        if item.get_closest_marker('slow') and 'slow' not in config.getoption('markexpr'):
+            item.add_marker(without_slow)
+        if item.get_closest_marker('gpu') and not torch.cuda.is_available():
+            item.add_marker(without_gpu)
