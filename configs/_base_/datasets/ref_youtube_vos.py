@@ -1,0 +1,84 @@
+# Ref-YouTube-VOS as ReferFormer trains and tests on it (datasets/ytvos.py, datasets/transforms_video.py there).
+# A config that inherits this file and changes one of the names below must also redo what is built from it: mmengine
+# evaluates a file before the files that inherit it.
+dataset_type = 'RefYouTubeVOSDataset'
+data_root = 'data/ref_youtube_vos/'
+num_frames = 6  # T in training; the paper's 4.2 (ReferFormer: 5)
+
+short_sides = [288, 320, 352, 392, 416, 448, 480, 512]
+# (long, short): the short side, but the long one at most 640. 4200 stands for no limit.
+scales = [(640, side) for side in short_sides]
+resize = dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)
+resize_crop_resize = [
+    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True),
+    # A crop may miss the object in some frames: they become frames without it. RequireVisibleObject sees to the rest.
+    dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
+    resize,
+]
+
+train_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[
+            dict(type='LoadImageFromFile'),
+            dict(type='LoadRVOSMasks'),
+            dict(type='RandomFlip', prob=0.5),
+        ],
+    ),
+    dict(type='FlipExpression'),
+    # Every frame draws its own colours, channel swap included, as in the reference.
+    dict(type='TransformBroadcaster', transforms=[dict(type='PhotoMetricDistortionUint8')]),
+    # RandomChoice stands outside the broadcasters: inside one with shared draws mmcv raises.
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [dict(type='TransformBroadcaster', share_random_params=True, transforms=[resize])],
+            [dict(type='TransformBroadcaster', share_random_params=True, transforms=resize_crop_resize)],
+        ],
+    ),
+    dict(type='RequireVisibleObject'),
+    dict(type='PackRVOSInputs'),
+]
+# The masks, where there are any, are loaded after the resize: they stay at the original size.
+test_pipeline = [
+    dict(type='RVOSClipSample', mode='all'),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadRVOSMasks'),
+        ],
+    ),
+    dict(type='PackRVOSInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=1,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='train',
+        records='key_frame',
+        key_frame_interval=num_frames,  # as the reference: every T-th frame is a key frame
+        pipeline=train_pipeline,
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type=dataset_type, data_root=data_root, split='valid', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='RVOSMetric')
+test_evaluator = val_evaluator

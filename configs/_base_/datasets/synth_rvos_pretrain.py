@@ -1,0 +1,17 @@
+# SynthRVOS as the paper pre-trains on single pictures: T=1, and only the kinds one frame can tell.
+_base_ = './synth_rvos.py'
+
+num_frames = 1
+pretrain_kinds = ['attr', 'spatial', 'relation']
+
+train_dataloader = dict(
+    batch_size=32,
+    dataset=dict(
+        kinds=pretrain_kinds,
+        pipeline=[
+            dict(type='RVOSClipSample', num_frames=num_frames, mode='stratified'),
+            *_base_.train_clip_pipeline,
+        ],
+    ),
+)
+val_dataloader = dict(dataset=dict(kinds=pretrain_kinds))

@@ -1,0 +1,144 @@
+"""What all referring-video data sets share: records, clips, and drawing again when augmentation loses the object."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from mmdet.datasets import BaseVideoDataset
+
+from ifirvos.registry import DATASETS
+
+
+@DATASETS.register_module()
+class BaseRVOSDataset(BaseVideoDataset):
+    """A referring-video data set; a subclass only says where videos, sentences and masks are.
+
+    A subclass writes :meth:`load_annotations` and :meth:`frame_info`. A record is light: the number of an expression
+    and, in training, of a key frame. Frame names and sentences are kept once, not once a record, and masks are read by
+    the pipeline, so a quarter of a million records take some ten megabytes.
+
+    What the pipeline gets (its first step is ``RVOSClipSample``)::
+
+        dict(video_id, video_length, exp_id, text, kind, obj_id, sample_idx,
+             key_frame_id,                                  # training with records='key_frame' only
+             images=[dict(frame_id, img_id, **frame_info)]) # every frame of the video
+
+    Args:
+        records: Training only: ``'key_frame'`` makes one record of each (expression, key frame), ``'expression'`` one
+            of each expression, whose key frame the sampler draws. In test mode it is always one an expression.
+        key_frame_interval: Every how many frames a key frame is taken. ReferFormer takes every T-th.
+        lowercase: Lower-case the sentences, as ReferFormer does. White space is always collapsed.
+        max_refetch: How many other records are tried when a training pipeline returns None.
+        **kwargs: For mmengine's BaseDataset: ``data_root``, ``pipeline``, ``test_mode``, ``indices``, …
+
+    Raises:
+        ValueError: If ``records`` is unknown, or ``key_frame_interval`` is below 1.
+    """
+
+    METAINFO = dict(classes=('referred object',))
+    RECORDS = ('key_frame', 'expression')
+
+    def __init__(
+        self,
+        *args,
+        records: str = 'key_frame',
+        key_frame_interval: int = 1,
+        lowercase: bool = True,
+        max_refetch: int = 100,
+        **kwargs,
+    ) -> None:
+        if records not in self.RECORDS:
+            raise ValueError(f'Unknown records={records!r}: use one of {self.RECORDS}.')
+        if key_frame_interval < 1:
+            raise ValueError(f'key_frame_interval must be at least 1, got {key_frame_interval}.')
+        self.records = records
+        self.key_frame_interval = key_frame_interval
+        self.lowercase = lowercase
+        self.num_resampled = 0
+        self.videos: dict[str, Sequence[str]] = {}
+        self.expressions: list[dict] = []
+        super().__init__(*args, max_refetch=max_refetch, **kwargs)
+
+    def load_annotations(self) -> tuple[dict[str, Sequence[str]], list[dict]]:
+        """Read the annotation files, not the masks.
+
+        Returns:
+            The frame names of every video, in order, by video id; and the expressions: dicts of ``video_id`` (str),
+            ``exp_id`` (str), ``text`` (str), ``kind`` (str, '' if the data set has none), ``obj_id`` (int, or None
+            where it is secret) and, where only some frames may be key frames, ``key_frame_ids`` (their indices).
+        """
+        raise NotImplementedError
+
+    def frame_info(self, expression: dict, frame_name: str) -> dict:
+        """Where a frame lies.
+
+        Args:
+            expression: One of :meth:`load_annotations`'s.
+            frame_name: A frame of its video.
+
+        Returns:
+            ``img_path`` (str), ``mask_path`` (str, or None where the truth is unknown), and whatever else the mask
+            reader of the pipeline needs.
+        """
+        raise NotImplementedError
+
+    def load_data_list(self) -> list[dict]:
+        """Make the records: ``expression_id`` and, in training by key frame, ``key_frame_id``."""
+        self.videos, self.expressions = self.load_annotations()
+        for expression in self.expressions:
+            expression['text'] = self.clean_text(expression['text'])
+        if self.test_mode or self.records == 'expression':
+            return [dict(expression_id=index) for index in range(len(self.expressions))]
+        return [
+            dict(expression_id=index, key_frame_id=key_frame)
+            for index, expression in enumerate(self.expressions)
+            for key_frame in self.key_frames(expression)
+        ]
+
+    def key_frames(self, expression: dict) -> Sequence[int]:
+        """Indices of the frames that training clips of an expression are built around."""
+        every = range(len(self.videos[expression['video_id']]))
+        return expression.get('key_frame_ids', every)[:: self.key_frame_interval]
+
+    def clean_text(self, text: str) -> str:
+        """Collapse white space; lower-case if asked to."""
+        text = ' '.join(text.split())
+        return text.lower() if self.lowercase else text
+
+    def filter_data(self) -> list[dict]:
+        """Keep every record: which frames show the object is known only once their masks are read."""
+        return self.data_list
+
+    def get_data_info(self, idx: int) -> dict:
+        """The record ``idx``, spelled out as the class documents it."""
+        record = super().get_data_info(idx)
+        expression = self.expressions[record.pop('expression_id')]
+        frames = self.videos[expression['video_id']]
+        images = [
+            dict(frame_id=index, img_id=index, **self.frame_info(expression, name)) for index, name in enumerate(frames)
+        ]
+        return dict(expression, video_length=len(frames), images=images, **record)
+
+    def prepare_data(self, idx: int) -> Any:
+        """Run the pipeline on a record; in test mode too the pipeline's sampler chooses the frames."""
+        return self.pipeline(self.get_data_info(idx))
+
+    def __getitem__(self, idx: int) -> dict:
+        """A packed clip; in training another record's if augmentation has lost the object of this one.
+
+        ``num_resampled`` counts how often that happened (in this process: every worker has its own count).
+
+        Raises:
+            RuntimeError: If no record out of ``max_refetch + 1`` yields a clip, or one does not in test mode.
+        """
+        self.full_init()
+        tries = 1 if self.test_mode else self.max_refetch + 1
+        for _ in range(tries):
+            data = self.prepare_data(idx)
+            if data is not None:
+                return data
+            self.num_resampled += 1
+            idx = self._rand_another()
+        raise RuntimeError(
+            f'{type(self).__name__}: {tries} record(s) in a row gave no clip in which the object is visible: check the '
+            'masks, or crop less.'
+        )
