@@ -1,9 +1,10 @@
-"""Referring video object segmentation on MMDetection: IFIRVOS and ReferFormer."""
+"""Referring video object segmentation on MMDetection: IFIRVOS and ReferFormer. Importing it registers everything."""
 
 from . import compat
 
 compat.install()
 
-from . import datasets, evaluation, models  # noqa: E402,F401
+from . import datasets, evaluation, models  # noqa: E402
+from .version import __version__  # noqa: E402
 
-__version__ = '0.1.0'
+__all__ = ['__version__', 'datasets', 'evaluation', 'models']

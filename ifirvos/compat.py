@@ -1,12 +1,25 @@
-"""Lets mmcv be imported and used whether or not its compiled operators are there."""
+"""Lets the package run on both OpenMMLab lines, and on mmcv with or without its compiled operators."""
 
-import importlib.util
+import contextlib
+import importlib
+import importlib.machinery
+import io
+import re
 import sys
 import types
 
+# The oldest versions the tests pass on (the upstream line; onedl-* is newer under the same import names).
+MINIMUM_VERSIONS = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
+REMEDY = "pip install -e '.[onedl]' in the ifirvos checkout installs what is needed (docs/install.md)"
+
 
 class MissingOperators(types.ModuleType):
-    """Stand-in for ``mmcv._ext``: every operator exists and raises when it is called."""
+    """Stand-in for ``mmcv._ext``: every operator can be looked up, and raises when it is called."""
+
+    def __init__(self) -> None:
+        super().__init__('mmcv._ext', 'Stand-in for the compiled operators, which this mmcv lacks.')
+        # A spec without a loader is how mmcv.utils.check_ops_exist() learns that there are none.
+        self.__spec__ = importlib.machinery.ModuleSpec('mmcv._ext', loader=None)
 
     def __getattr__(self, name: str):
         if name.startswith('__'):
@@ -14,23 +27,75 @@ class MissingOperators(types.ModuleType):
 
         def missing(*args, **kwargs):
             raise RuntimeError(
-                f'mmcv was installed without compiled operators, and {name} has no PyTorch implementation. '
-                'Run tools/install_mmcv_ops.sh to build them for the torch and CUDA that are present.'
+                f'mmcv was installed without compiled operators, and {name} is one of them: '
+                'run tools/install_mmcv_ops.sh to build them for the torch and CUDA that are present.'
             )
 
         return missing
 
 
 def install() -> bool:
-    """Puts the stand-in there if the operators are missing. Returns whether compiled operators are present."""
-    if importlib.util.find_spec('mmcv._ext') is not None and not isinstance(sys.modules.get('mmcv._ext'), MissingOperators):
-        return True
-    if 'mmcv._ext' not in sys.modules:
-        module = MissingOperators('mmcv._ext')
-        module.__spec__ = None
-        sys.modules['mmcv._ext'] = module
-    from mmcv.ops import multi_scale_deform_attn
+    """Makes mmcv and mmdet importable and MSDeformAttn runnable on every device.
 
-    # The dispatch inside MultiScaleDeformableAttention then always takes mmcv's own PyTorch implementation.
-    multi_scale_deform_attn.IS_CUDA_AVAILABLE = False
-    return False
+    Returns:
+        Whether mmcv has compiled operators. If so nothing is replaced. If not, ``mmcv._ext`` is the stand-in and
+        multi-scale deformable attention runs mmcv's own PyTorch implementation.
+
+    Raises:
+        ImportError: mmengine, mmcv or mmdet is missing or too old, or mmcv's operators do not fit the torch present.
+    """
+    check_versions()
+    compiled = _has_compiled_operators()
+    if not compiled:
+        sys.modules.setdefault('mmcv._ext', MissingOperators())
+        from mmcv.ops import multi_scale_deform_attn
+
+        # The dispatch inside MultiScaleDeformableAttention asks these flags which devices have a kernel.
+        for name in vars(multi_scale_deform_attn):
+            if re.fullmatch(r'IS_\w+_AVAILABLE', name):
+                setattr(multi_scale_deform_attn, name, False)
+    _import_mmdet_quietly()
+    return compiled
+
+
+def check_versions() -> None:
+    """Raises an ImportError of one sentence when mmengine, mmcv or mmdet is missing or too old."""
+    for name, minimum in MINIMUM_VERSIONS.items():
+        try:
+            found = importlib.import_module(name).__version__
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+            raise ImportError(
+                f'ifirvos needs {name} >= {minimum}, which is missing: {REMEDY}.', name='ifirvos'
+            ) from None
+        if _release(found) < _release(minimum):
+            raise ImportError(f'ifirvos needs {name} >= {minimum}, but {found} is installed: {REMEDY}.', name='ifirvos')
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """``'2.3.6rc1'`` -> ``(2, 3, 6)``."""
+    return tuple(int(number) for number in re.match(r'\d+(?:\.\d+)*', version)[0].split('.'))
+
+
+def _has_compiled_operators() -> bool:
+    try:
+        module = importlib.import_module('mmcv._ext')
+    except ModuleNotFoundError as error:
+        if error.name != 'mmcv._ext':
+            raise
+        return False
+    except ImportError as error:
+        raise ImportError(
+            f"mmcv's compiled operators do not load ({error}): they were built for another torch or CUDA, "
+            'so run tools/install_mmcv_ops.sh to build them again.',
+            name='ifirvos',
+        ) from error
+    return not isinstance(module, MissingOperators)
+
+
+def _import_mmdet_quietly() -> None:
+    """Imports mmdet's data sets without the lines they print about OneDL's own format, which nothing here uses."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        importlib.import_module('mmdet.datasets')
+    sys.stdout.writelines(line for line in printed.getvalue().splitlines(keepends=True) if 'import OneDL' not in line)
