@@ -1,0 +1,31 @@
+"""The model's parts; importing them registers them."""
+
+from .data_preprocessor import RVOSDataPreprocessor
+from .dynamic_mask_head import DynamicMaskHead
+from .ifi_decoder import IFIDecoderLayer, IFIDeformableDetrTransformerDecoder, InterFrameInteraction
+from .ifirvos import IFIRVOS
+from .match_costs import ClipBBoxL1Cost, ClipFocalLossCost, ClipIoUCost
+from .pixel_decoder import CrossModalFPN
+from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
+from .rvos_head import RVOSHead
+from .text_encoder import RobertaTextEncoder, TextProjection
+from .vision_language_interaction import VisionLanguageInteraction
+
+__all__ = [
+    'IFIRVOS',
+    'ClipBBoxL1Cost',
+    'ClipFocalLossCost',
+    'ClipIoUCost',
+    'CrossModalFPN',
+    'DynamicMaskHead',
+    'IFIDecoderLayer',
+    'IFIDeformableDetrTransformerDecoder',
+    'InterFrameInteraction',
+    'MaskedSinePositionalEncoding',
+    'RVOSDataPreprocessor',
+    'RVOSHead',
+    'RobertaTextEncoder',
+    'SinePositionalEncoding1D',
+    'TextProjection',
+    'VisionLanguageInteraction',
+]

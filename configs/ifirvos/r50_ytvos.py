@@ -1,0 +1,7 @@
+# The paper's main model on Ref-YouTube-VOS (Table 1). 8 GPUs: tools/dist_train.sh configs/ifirvos/r50_ytvos.py 8
+_base_ = [
+    '../_base_/models/ifirvos_r50.py',
+    '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/ytvos_6e.py',
+    '../_base_/default_runtime.py',
+]

@@ -1,0 +1,26 @@
+# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the queries
+# start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's.
+_base_ = '../ifirvos/r50_ytvos.py'
+model = dict(
+    vli=dict(lewv=None),
+    decoder=dict(layer_cfg=dict(ifi_cfg=None)),
+    bbox_head=dict(
+        loss_mask=dict(loss_weight=2.0),
+        loss_dice=dict(loss_weight=5.0),
+    ),
+    train_cfg=dict(
+        assigner=dict(
+            match_costs=[
+                dict(type='ClipFocalLossCost', weight=2.0),
+                dict(type='ClipBBoxL1Cost', weight=5.0),
+                dict(type='ClipIoUCost', weight=2.0),
+                dict(type='FocalLossCost', binary_input=True, weight=2.0),
+                dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
+            ]
+        )
+    ),
+)
+optim_wrapper = dict(
+    optimizer=dict(lr=1e-4),  # its code: 1e-4, backbone 5e-5, text encoder 1e-5
+    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.5), 'text_encoder': dict(lr_mult=0.1)}),
+)

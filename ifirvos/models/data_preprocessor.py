@@ -1,0 +1,26 @@
+"""mmdet's clip preprocessor, with padding for training only."""
+
+from mmdet.models.data_preprocessors import TrackDataPreprocessor
+
+from ifirvos.registry import MODELS
+
+
+@MODELS.register_module()
+class RVOSDataPreprocessor(TrackDataPreprocessor):
+    """``TrackDataPreprocessor`` with a padding of its own for testing.
+
+    The reference pads to multiples of 32 in training and not at all in testing, and GroupNorm statistics see padding: the
+    same clip, padded, has other logits (by up to 0.77).
+
+    Args:
+        test_pad_size_divisor (int): ``pad_size_divisor`` outside training.
+    """
+
+    def __init__(self, *args, test_pad_size_divisor: int = 1, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self._divisors = {True: self.pad_size_divisor, False: test_pad_size_divisor}
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        """As mmdet's."""
+        self.pad_size_divisor = self._divisors[training]
+        return super().forward(data, training)

@@ -1,0 +1,64 @@
+"""Conditional convolutions: every query brings the weights of the three 1x1 convolutions that draw its mask."""
+
+import torch
+from mmengine.model import BaseModule
+from torch import Tensor
+
+
+class DynamicMaskHead(BaseModule):
+    """CondInst's mask head (paper 3.5), as ReferFormer feeds it.
+
+    The input of the first convolution is F_seg and, behind its channels, the offset (dx, dy) in input pixels from each
+    mask pixel to the query's reference point. That convolution is linear, so it runs on F_seg as a matrix product that all
+    queries share, and the offsets enter as two terms of one row and one column: features are never repeated per query.
+
+    Args:
+        in_channels (int): C of F_seg.
+        channels (int): Width between the convolutions.
+        stride (int): Of F_seg, in input pixels.
+    """
+
+    def __init__(self, in_channels: int = 256, channels: int = 8, stride: int = 4) -> None:
+        super().__init__()
+        self.in_channels = in_channels
+        self.channels = channels
+        self.stride = stride
+        # weights of the three convolutions, then their biases
+        self.param_sizes = [(in_channels + 2) * channels, channels**2, channels, channels, channels, 1]
+
+    @property
+    def num_params(self) -> int:
+        """P, the numbers that a query brings."""
+        return sum(self.param_sizes)
+
+    def forward(self, features: Tensor, params: Tensor, reference_points: Tensor, img_sizes: Tensor) -> Tensor:
+        """Draws the masks.
+
+        Args:
+            features (Tensor): F_seg (F,C,h,w), F = B*T frames.
+            params (Tensor): (F,N,P).
+            reference_points (Tensor): (F,N,2), (x, y) in [0,1] of the unpadded input.
+            img_sizes (Tensor): (F,2), (w, h) of the unpadded input in pixels.
+
+        Returns:
+            Tensor: Mask logits (F,N,h,w).
+        """
+        frames, channels, height, width = features.shape
+        queries, hidden = params.shape[1], self.channels
+        weight1, weight2, weight3, bias1, bias2, bias3 = params.split(self.param_sizes, dim=-1)
+        weight1 = weight1.unflatten(-1, (hidden, channels + 2))
+
+        def centres(cells: int) -> Tensor:
+            return torch.arange(cells, device=features.device) * self.stride + self.stride // 2
+
+        x, y = (reference_points * img_sizes[:, None]).unbind(-1)  # F N, pixels
+        dx = (x[..., None] - centres(width))[:, :, None] * weight1[..., -2, None]  # F N 8 w
+        dy = (y[..., None] - centres(height))[:, :, None] * weight1[..., -1, None] + bias1[..., None]  # F N 8 h
+
+        out = weight1[..., :-2].flatten(1, 2) @ features.flatten(2)  # F N*8 h*w
+        out = out.view(frames, queries, hidden, height, width)
+        out = (out + dx[..., None, :] + dy[..., None]).relu()
+        out = out.view(frames * queries, hidden, height * width)
+        out = torch.baddbmm(bias2.reshape(-1, hidden, 1), weight2.reshape(-1, hidden, hidden), out).relu()
+        out = torch.baddbmm(bias3.reshape(-1, 1, 1), weight3.reshape(-1, 1, hidden), out)
+        return out.view(frames, queries, height, width)

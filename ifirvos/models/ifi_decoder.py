@@ -1,0 +1,104 @@
+"""The deformable decoder with inter-frame interaction after every layer (paper 3.4, Figure 4, eq. 5)."""
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn.bricks.transformer import FFN
+from mmdet.models.layers.transformer.deformable_detr_layers import (
+    DeformableDetrTransformerDecoder,
+    DeformableDetrTransformerDecoderLayer,
+)
+from mmengine.model import BaseModule, ModuleList
+from torch import Tensor, nn
+
+from .deformable_attention import ClipDeformableAttention
+from .positional_encoding import SinePositionalEncoding1D
+
+TEMPORAL_POSITIONS = (None, 'sine', 'learned')
+
+
+class InterFrameInteraction(BaseModule):
+    """Self-attention and FFN over all T*N queries of a clip: ``Q1 = LN(Attn(Q) + Q)``, ``Q2 = LN(FFN(Q1) + Q1)``.
+
+    Args:
+        embed_dims (int): Channels C.
+        num_heads (int): Attention heads.
+        feedforward_channels (int): Width of the FFN.
+        dropout (float): In the attention, behind it and in the FFN.
+        temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their order.
+            'sine' or 'learned': our declared extension, an encoding of the time, normalised over the clip, added to
+            queries, keys and values.
+        num_time_bins (int): Entries of the learned encoding, interpolated to T.
+    """
+
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_heads: int = 8,
+        feedforward_channels: int = 2048,
+        dropout: float = 0.1,
+        temporal_pos: str | None = None,
+        num_time_bins: int = 16,
+    ) -> None:
+        super().__init__()
+        if temporal_pos not in TEMPORAL_POSITIONS:
+            raise ValueError(f'temporal_pos must be one of {TEMPORAL_POSITIONS}, not {temporal_pos!r}')
+        self.temporal_pos = temporal_pos
+        self.attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
+        self.dropout = nn.Dropout(dropout)
+        self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
+        if temporal_pos == 'sine':
+            self.time_encoding = SinePositionalEncoding1D(embed_dims)
+        elif temporal_pos == 'learned':
+            self.time_embedding = nn.Parameter(torch.randn(num_time_bins, embed_dims))
+
+    def _time(self, num_frames: int, like: Tensor) -> Tensor:
+        """-> (T,C): the clip's frames are at (t + 0.5) / T, whatever T is."""
+        if self.temporal_pos == 'sine':
+            return self.time_encoding.encode((torch.arange(num_frames, device=like.device) + 0.5) / num_frames)
+        bins = self.time_embedding.t()[None]  # 1 C bins
+        return F.interpolate(bins, size=num_frames, mode='linear', align_corners=False)[0].t()
+
+    def forward(self, query: Tensor, num_frames: int) -> Tensor:
+        """query (B*T,N,C) -> (B*T,N,C), T = ``num_frames``."""
+        q = query.unflatten(0, (-1, num_frames))  # B T N C
+        if self.temporal_pos is not None:
+            timed = q + self._time(num_frames, query)[None, :, None].to(q)
+        else:
+            timed = q
+        q, timed = q.flatten(1, 2), timed.flatten(1, 2)  # B T*N C
+        q = self.norms[0](q + self.dropout(self.attn(timed, timed, timed, need_weights=False)[0]))
+        q = self.norms[1](self.ffn(q))
+        return q.view_as(query)
+
+
+class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
+    """mmdet's deformable decoder layer, then inter-frame interaction.
+
+    Args:
+        ifi_cfg (dict | None): Arguments of :class:`InterFrameInteraction`; None is the frame-independent layer.
+    """
+
+    def __init__(self, ifi_cfg: dict | None = None, **kwargs) -> None:
+        self.ifi_cfg = ifi_cfg
+        super().__init__(**kwargs)
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.cross_attn = ClipDeformableAttention(**self.cross_attn_cfg)
+        self.ifi = None if self.ifi_cfg is None else InterFrameInteraction(**self.ifi_cfg)
+
+    def forward(self, query: Tensor, num_frames: int, **kwargs) -> Tensor:
+        """query (B*T,N,C) -> (B*T,N,C); the other arguments as in mmdet."""
+        query = super().forward(query, **kwargs)
+        return query if self.ifi is None else self.ifi(query, num_frames)
+
+
+class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
+    """mmdet's decoder of the layers above. Its ``forward`` hands ``num_frames`` on to every layer."""
+
+    def _init_layers(self) -> None:
+        self.layers = ModuleList(IFIDecoderLayer(**self.layer_cfg) for _ in range(self.num_layers))
+        self.embed_dims = self.layers[0].embed_dims
+        if self.post_norm_cfg is not None:
+            raise ValueError('post_norm_cfg must be None: the deformable decoder has no norm behind its last layer')

@@ -1,0 +1,322 @@
+"""The detector: what flows from where to where."""
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.detectors import DeformableDETR
+from mmdet.structures import TrackDataSample
+from torch import Tensor, nn
+
+from ifirvos.registry import MODELS
+from ifirvos.structures import padding_masks
+
+from .deformable_attention import ClipDeformableEncoder
+from .ifi_decoder import IFIDeformableDetrTransformerDecoder
+from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
+from .text_encoder import TextProjection
+
+ClipList = list[TrackDataSample]
+
+
+@MODELS.register_module()
+class IFIRVOS(DeformableDETR):
+    r"""Referring video object segmentation with inter-frame and vision-language interaction (arXiv 2307.00536).
+
+    .. code:: text
+
+        frames (B,T,3,H,W)                    sentences
+              | extract_feat                      | encode_text
+              v                                   v
+        res2 (stride 4)  F_v (8..64)          F_l (B,L,C)  [sentence (B,C)]
+              |              |                    |
+              |              +------- vli --------+
+              |              |                    |
+              |              v F'_v               v F_l^s (B,C)
+              |       forward_encoder             |
+              |              | memory             |
+              |              +----------> forward_decoder (IFI after every layer)
+              |              |                    | hidden_states, references
+              +--> pixel_decoder (with F_l)       |
+                             | F_seg              |
+                             +------> bbox_head <-+
+
+    Only this class flattens (B,T); inside, frames are the batch, B*T, clip by clip.
+
+    Args:
+        text_encoder (dict): Config of :class:`RobertaTextEncoder`.
+        vli (dict | None): Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries start
+            at RoBERTa's pooled output, through the projection of the words.
+        pixel_decoder (dict): Config of :class:`CrossModalFPN`.
+        text_dropout (float): Of the projection.
+        **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
+            through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together in
+            :meth:`predict_video`.
+    """
+
+    def __init__(
+        self,
+        *args,
+        text_encoder: dict,
+        pixel_decoder: dict,
+        vli: dict | None = None,
+        text_dropout: float = 0.1,
+        **kwargs,
+    ) -> None:
+        self._vli_cfg = vli
+        super().__init__(*args, with_box_refine=True, **kwargs)
+        pools_words = self.vli is not None and self.vli.lewv is not None
+        self.text_encoder = MODELS.build({'with_pooler': not pools_words, **text_encoder})
+        self.text_projection = TextProjection(self.text_encoder.embed_dims, self.embed_dims, text_dropout)
+        self.word_encoding = SinePositionalEncoding1D(self.embed_dims)
+        self.pixel_decoder = MODELS.build(pixel_decoder)
+
+    def _init_layers(self) -> None:
+        self.positional_encoding = MaskedSinePositionalEncoding(**self.positional_encoding)
+        self.encoder = ClipDeformableEncoder(**self.encoder)
+        self.decoder = IFIDeformableDetrTransformerDecoder(**self.decoder)
+        self.embed_dims = self.encoder.embed_dims
+        self.query_embedding = nn.Embedding(self.num_queries, self.embed_dims)
+        self.level_embed = nn.Parameter(torch.zeros(self.num_feature_levels, self.embed_dims))
+        self.reference_points_fc = nn.Linear(self.embed_dims, 2)
+        self.vli = None if self._vli_cfg is None else MODELS.build(self._vli_cfg)
+
+    # ------------------------------------------------------------------ entry points
+    def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
+        """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses."""
+        feats = self.extract_feat(batch_inputs)
+        return self.bbox_head.loss(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: ClipList, rescale: bool = True) -> ClipList:
+        """(B,T,3,H,W) and B clips -> the clips, every frame with ``pred_track_instances`` at its original size."""
+        feats = self.extract_feat(batch_inputs)
+        return self.bbox_head.predict(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
+        """(B,T,3,H,W) and B clips -> the outputs of all layers, see :meth:`RVOSHead.forward`."""
+        feats = self.extract_feat(batch_inputs)
+        return self.bbox_head(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
+
+    @torch.no_grad()
+    def predict_video(self, frames: Tensor, data_samples: ClipList) -> ClipList:
+        """One video, E sentences: the backbone sees every frame once.
+
+        Args:
+            frames (Tensor): (T,3,H,W), as the data preprocessor gives them.
+            data_samples (list[TrackDataSample]): One a sentence, all of the same video.
+
+        Returns:
+            list[TrackDataSample]: As :meth:`predict`.
+        """
+        feats = self.extract_feat(frames[None])
+        at_once = (self.test_cfg or {}).get('sentence_chunk', 1)
+        for first in range(0, len(data_samples), at_once):
+            clips = data_samples[first : first + at_once]
+            repeated = [feat.repeat(len(clips), 1, 1, 1) for feat in feats]
+            self.bbox_head.predict(**self.forward_transformer(repeated, clips), clips=clips)
+        return data_samples
+
+    # ------------------------------------------------------------------ stages
+    @property
+    def frame_chunk(self) -> int | None:
+        """Frames at a time in frame-independent stages; None (all) in training."""
+        return None if self.training else (self.test_cfg or {}).get('frame_chunk')
+
+    def extract_feat(self, batch_inputs: Tensor) -> list[Tensor]:
+        """(B,T,3,H,W) -> res2 (B*T,C_2,H/4,W/4), then F_v: four levels (B*T,C,h,w), strides 8 to 64."""
+        frames = batch_inputs.flatten(0, 1)
+        chunks = []
+        for part in frames.split(self.frame_chunk or len(frames)):
+            res2, *deeper = self.backbone(part)
+            chunks.append([res2, *self.neck(deeper)])
+        return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
+
+    def encode_text(self, clips: ClipList) -> dict[str, Tensor | None]:
+        """B clips with metainfo ``text`` or ``text_tokens`` -> ``words`` F_l (B,L,C), ``word_pos`` (B,L,C), ``word_mask``
+        (B,L) True on padding, ``sentence`` (B,C) or None without a pooler."""
+        if 'text_tokens' in clips[0]:
+            tokens = self.text_encoder.collate_tokens([clip.text_tokens for clip in clips])
+        else:
+            tokens = self.text_encoder.tokenize([clip.text for clip in clips])
+        text = self.text_encoder(tokens)
+        pooled = text['pooled']
+        return dict(
+            words=self.text_projection(text['words']),
+            word_pos=self.word_encoding(text['padding_mask']),
+            word_mask=text['padding_mask'],
+            sentence=None if pooled is None else self.text_projection(pooled),
+        )
+
+    def forward_transformer(self, img_feats: list[Tensor], clips: ClipList) -> dict:
+        """What :meth:`extract_feat` gave, and B clips -> the arguments of the head but ``clips``."""
+        num_frames = len(clips[0])
+        res2, *levels = img_feats
+        text = self.encode_text(clips)
+        words = (text['words'], text['word_pos'], text['word_mask'])
+        masks, positions = self.encode_positions(img_feats, clips)
+        levels, sentence = self.interact(levels, positions[1:], masks[1:], text, num_frames)
+
+        encoder_inputs, decoder_inputs = self.pre_transformer(levels, positions[1:], masks[1:], num_frames)
+        memory = self.forward_encoder(**encoder_inputs)['memory']
+        query_inputs = self.pre_decoder(memory, sentence, num_frames)
+        decoder_outputs = self.forward_decoder(**query_inputs, **decoder_inputs, num_frames=num_frames)
+
+        sizes = [level.shape[-2:] for level in levels]
+        maps = memory.split([size.numel() for size in sizes], 1)
+        maps = [m.transpose(1, 2).unflatten(2, size) for m, size in zip(maps, sizes, strict=True)]
+        mask_features = self.pixel_decoder(
+            [res2, *maps[:3]],
+            [self._per_frame(p, num_frames) for p in positions[:4]],
+            [self._per_frame(m, num_frames) for m in masks[:4]],
+            *words,
+            num_frames=num_frames,
+            frame_chunk=self.frame_chunk,
+        )
+        return dict(**decoder_outputs, mask_features=mask_features)
+
+    def encode_positions(self, img_feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor | None], list[Tensor]]:
+        """Padding masks (B,h,w), None where no clip is padded, and 2-D encodings (B,C,h,w), strides 4 to 64.
+
+        All frames of a clip share them.
+        """
+        full = padding_masks(clips, img_feats[0])
+        masks, positions = [], []
+        for feat in img_feats:
+            mask = None if full is None else F.interpolate(full[:, None].float(), size=feat.shape[-2:])[:, 0].bool()
+            like = feat.new_empty(len(clips), 1, *feat.shape[-2:])
+            masks.append(mask)
+            positions.append(self.positional_encoding(mask, like).to(feat))
+        return masks, positions
+
+    @staticmethod
+    def _per_frame(x: Tensor | None, num_frames: int) -> Tensor | None:
+        """(B,...) -> (B*T,...)."""
+        return None if x is None else x.repeat_interleave(num_frames, 0)
+
+    def interact(
+        self,
+        levels: list[Tensor],
+        positions: list[Tensor],
+        masks: list[Tensor | None],
+        text: dict[str, Tensor | None],
+        num_frames: int,
+    ) -> tuple[list[Tensor], Tensor]:
+        """F_v (B*T,C,h,w) -> F'_v likewise, and the sentence (B,C) that the queries start from."""
+        if self.vli is None:
+            return levels, text['sentence']
+
+        def tokens(maps: Tensor) -> Tensor:  # B*T C h w -> B T*h*w C
+            return maps.unflatten(0, (-1, num_frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
+
+        def over_time(per_clip: Tensor) -> Tensor:  # B h*w ... -> B T*h*w ...
+            return per_clip[:, None].expand(-1, num_frames, *per_clip.shape[1:]).flatten(1, 2)
+
+        sizes = [level.shape[-2:] for level in levels]
+        needs_visual = self.vli.lewv is not None
+        enhanced, sentence, _ = self.vli(
+            [tokens(level) for level in levels],
+            [over_time(p.flatten(2).transpose(1, 2)) if needs_visual else p for p in positions],
+            [None if m is None else over_time(m.flatten(1)) for m in masks],
+            text['words'],
+            text['word_pos'],
+            text['word_mask'],
+            None if self.frame_chunk is None else self.frame_chunk * sizes[0].numel(),
+        )
+        enhanced = [
+            x.unflatten(1, (num_frames, *size)).permute(0, 1, 4, 2, 3).flatten(0, 1)
+            for x, size in zip(enhanced, sizes, strict=True)
+        ]
+        return enhanced, text['sentence'] if sentence is None else sentence
+
+    def pre_transformer(
+        self, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None], num_frames: int
+    ) -> tuple[dict, dict]:
+        """F'_v (B*T,C,h,w), positions (B,C,h,w), masks (B,h,w) -> mmdet's arguments of encoder and decoder.
+
+        mmdet's own reads the padding of every frame; here the frames of a clip share it.
+        """
+        device, frames = levels[0].device, len(levels[0])
+        shapes = [level.shape[-2:] for level in levels]
+        position = torch.cat(
+            [(p + embed[:, None, None]).flatten(2) for p, embed in zip(positions, self.level_embed, strict=True)], 2
+        )
+        mask = valid_ratios = None
+        if masks[0] is not None:
+            mask = self._per_frame(torch.cat([m.flatten(1) for m in masks], 1), num_frames)
+            valid_ratios = self._per_frame(torch.stack([self.get_valid_ratio(m) for m in masks], 1), num_frames)
+        else:
+            valid_ratios = levels[0].new_ones(frames, len(levels), 2)
+        spatial_shapes = torch.tensor(shapes, device=device)
+        shared = dict(
+            spatial_shapes=spatial_shapes,
+            level_start_index=F.pad(spatial_shapes.prod(1).cumsum(0)[:-1], (1, 0)),
+            valid_ratios=valid_ratios,
+        )
+        encoder_inputs = dict(
+            feat=torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2),
+            feat_mask=mask,
+            feat_pos=self._per_frame(position.transpose(1, 2), num_frames),
+            **shared,
+        )
+        return encoder_inputs, dict(memory_mask=mask, **shared)
+
+    def forward_encoder(
+        self,
+        feat: Tensor,
+        feat_mask: Tensor | None,
+        feat_pos: Tensor,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        valid_ratios: Tensor,
+    ) -> dict[str, Tensor]:
+        """mmdet's, a chunk of frames at a time at inference."""
+        memory = []
+        for start in range(0, len(feat), self.frame_chunk or len(feat)):
+            part = slice(start, start + (self.frame_chunk or len(feat)))
+            outputs = super().forward_encoder(
+                feat[part],
+                None if feat_mask is None else feat_mask[part],
+                feat_pos[part],
+                spatial_shapes,
+                level_start_index,
+                valid_ratios[part],
+            )
+            memory.append(outputs['memory'])
+        return dict(memory=torch.cat(memory) if len(memory) > 1 else memory[0])
+
+    def pre_decoder(self, memory: Tensor, sentence: Tensor, num_frames: int) -> dict[str, Tensor]:
+        """All N queries of all frames start at the clip's sentence (B,C); what tells them apart is their position."""
+        frames = len(memory)
+        query = self._per_frame(sentence, num_frames)[:, None].expand(-1, self.num_queries, -1)
+        query_pos = self.query_embedding.weight[None].expand(frames, -1, -1)
+        return dict(
+            query=query.to(memory),
+            query_pos=query_pos,
+            memory=memory,
+            reference_points=self.reference_points_fc(query_pos).sigmoid(),
+        )
+
+    def forward_decoder(
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        memory: Tensor,
+        memory_mask: Tensor | None,
+        reference_points: Tensor,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        valid_ratios: Tensor,
+        num_frames: int,
+    ) -> dict:
+        """-> ``hidden_states`` (layers,B*T,N,C), ``references`` as :meth:`RVOSHead.forward` takes them."""
+        hidden_states, references = self.decoder(
+            query=query,
+            value=memory,
+            query_pos=query_pos,
+            key_padding_mask=memory_mask,
+            reference_points=reference_points,
+            spatial_shapes=spatial_shapes,
+            level_start_index=level_start_index,
+            valid_ratios=valid_ratios,
+            reg_branches=self.bbox_head.reg_branches,
+            num_frames=num_frames,
+        )
+        return dict(hidden_states=hidden_states, references=[reference_points, *references])

@@ -1,0 +1,55 @@
+"""Fixed sine encodings: 2-D for feature maps (mmdet's, made safe under padding) and 1-D for tokens and time."""
+
+import math
+
+import torch
+from mmdet.models.layers import SinePositionalEncoding as _SinePositionalEncoding
+from mmengine.model import BaseModule
+from torch import Tensor
+
+from ifirvos.registry import MODELS
+
+
+@MODELS.register_module()
+class MaskedSinePositionalEncoding(_SinePositionalEncoding):
+    """mmdet's 2-D encoding, zero on padding.
+
+    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6``: noise that the reference
+    implementation carries through the pixel decoder into its valid mask logits. Zero there is our documented difference.
+    """
+
+    def forward(self, mask: Tensor, input: Tensor | None = None) -> Tensor:  # noqa: A002 (mmdet's name)
+        """mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
+        pos = super().forward(mask, input)
+        return pos if mask is None else pos.masked_fill(mask[:, None].bool(), 0.0)
+
+
+@MODELS.register_module()
+class SinePositionalEncoding1D(BaseModule):
+    """Sine encoding of a position on a line, scaled to [0, 2 pi] over the valid positions.
+
+    It equals ReferFormer's encoding of words (no -0.5 offset; padded tokens repeat the last position).
+
+    Args:
+        num_feats (int): Channels C of the encoding.
+        temperature (int): As in the 2-D encoding.
+        eps (float): Added to the number of valid positions before the division.
+    """
+
+    def __init__(self, num_feats: int, temperature: int = 10000, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.num_feats = num_feats
+        self.temperature = temperature
+        self.eps = eps
+
+    def forward(self, mask: Tensor) -> Tensor:
+        """mask (B,L), True on padding -> (B,L,C)."""
+        position = (~mask).cumsum(1, dtype=torch.float32)
+        return self.encode(position / (position[:, -1:] + self.eps))
+
+    def encode(self, position: Tensor) -> Tensor:
+        """Positions (...,) in [0,1] -> (...,C)."""
+        channel = torch.arange(self.num_feats, dtype=torch.float32, device=position.device)
+        wavelength = self.temperature ** (2 * torch.div(channel, 2, rounding_mode='floor') / self.num_feats)
+        angle = (position * (2 * math.pi))[..., None] / wavelength
+        return torch.stack((angle[..., 0::2].sin(), angle[..., 1::2].cos()), dim=-1).flatten(-2)

@@ -1,0 +1,222 @@
+"""Branches on the decoder's queries, clip-level matching, losses, prediction (paper 3.5)."""
+
+import torch
+import torch.nn.functional as F
+from mmdet.models.dense_heads import DeformableDETRHead
+from mmdet.models.layers import MLP
+from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmdet.utils import reduce_mean
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ifirvos.registry import MODELS
+from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes
+
+from .dynamic_mask_head import DynamicMaskHead
+
+
+@MODELS.register_module()
+class RVOSHead(DeformableDETRHead):
+    """mmdet's class and box branches over B*T frames, a controller for the dynamic mask head, and what is clip-level.
+
+    Args:
+        mask_head (dict): Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).
+        loss_mask (dict): Focal loss on mask logits.
+        loss_dice (dict): Dice loss on mask logits.
+        mask_target (str): 'point' samples the full-size mask as the reference does; 'area' averages it, for small frames,
+            where point sampling caps J.
+        box_loss_on_absent (bool): Frames without the object enter the box losses with a zero box, as in the reference.
+        **kwargs: Of mmdet's ``DeformableDETRHead``.
+    """
+
+    def __init__(
+        self,
+        *args,
+        mask_head: dict,
+        loss_mask: dict,
+        loss_dice: dict,
+        mask_target: str = 'point',
+        box_loss_on_absent: bool = True,
+        **kwargs,
+    ) -> None:
+        if mask_target not in MASK_TARGETS:
+            raise ValueError(f'mask_target must be one of {MASK_TARGETS}, not {mask_target!r}')
+        self._mask_head_cfg = mask_head
+        super().__init__(*args, **kwargs)
+        self.loss_mask = MODELS.build(loss_mask)
+        self.loss_dice = MODELS.build(loss_dice)
+        self.mask_target = mask_target
+        self.box_loss_on_absent = box_loss_on_absent
+
+    def _init_layers(self) -> None:
+        super()._init_layers()
+        self.mask_head = DynamicMaskHead(**self._mask_head_cfg)
+        self.controller = MLP(self.embed_dims, self.embed_dims, self.mask_head.num_params, 3)
+
+    def init_weights(self) -> None:
+        """mmdet's, and Xavier with zero bias for the controller (reference)."""
+        super().init_weights()
+        for layer in self.controller.layers:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+    ) -> dict[str, Tensor]:
+        """All outputs of all layers.
+
+        Args:
+            hidden_states (Tensor): (layers,B*T,N,C).
+            references (list[Tensor]): The initial points (B*T,N,2), then each layer's refined boxes (B*T,N,4).
+            mask_features (Tensor): F_seg (B*T,C,h,w).
+            clips (list[TrackDataSample]): B clips.
+
+        Returns:
+            dict: ``cls_logits`` (layers,B,T,N,1), ``boxes`` (layers,B,T,N,4) cxcywh in [0,1] of the unpadded input,
+            ``mask_logits`` (layers,B,T,N,h,w) of the padded input at the mask stride, ``reference_points`` (B,T,N,2) that
+            the last layer started from.
+        """
+        cls_logits, boxes = super().forward(hidden_states, references)
+        sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
+        mask_logits = torch.stack(
+            [
+                self.mask_head(mask_features, self.controller(hidden), boxes_of_layer[..., :2], sizes)
+                for hidden, boxes_of_layer in zip(hidden_states, references[1:], strict=True)
+            ]
+        )
+        batch = (len(clips), len(clips[0]))
+        return dict(
+            cls_logits=cls_logits.unflatten(1, batch),
+            boxes=boxes.unflatten(1, batch),
+            mask_logits=mask_logits.unflatten(1, batch),
+            reference_points=references[-2][..., :2].unflatten(0, batch),
+        )
+
+    # ------------------------------------------------------------------ training
+    def loss(
+        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+    ) -> dict[str, Tensor]:
+        """The weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`."""
+        with torch.autocast(mask_features.device.type, enabled=False):
+            outputs = self(hidden_states.float(), references, mask_features.float(), clips)
+            targets = clip_targets(
+                clips,
+                outputs['mask_logits'].shape[-2:],
+                self.mask_head.stride,
+                self.mask_target,
+                mask_features.device,
+            )
+            return self.loss_by_feat(outputs, targets)
+
+    def loss_by_feat(self, outputs: dict[str, Tensor], targets: list[ClipTarget]) -> dict[str, Tensor]:
+        """Outputs of :meth:`forward`, B targets -> mmdet's names, ``d0.`` … for the earlier layers."""
+        num_valid = torch.stack([target.valid.sum() for target in targets]).sum()
+        num_valid = reduce_mean(num_valid).clamp(min=1).item()
+        losses, num_layers = {}, len(outputs['cls_logits'])
+        for layer in range(num_layers):
+            prefix = '' if layer == num_layers - 1 else f'd{layer}.'
+            predictions = [outputs[key][layer] for key in ('cls_logits', 'boxes', 'mask_logits')]
+            for name, loss in self.loss_by_layer(*predictions, targets, num_valid).items():
+                losses[prefix + name] = loss
+        return losses
+
+    def loss_by_layer(
+        self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget], num_valid: float
+    ) -> dict[str, Tensor]:
+        """One layer: match one query sequence to each clip's object, then compare it.
+
+        Args:
+            cls_logits (Tensor): (B,T,N,1).
+            boxes (Tensor): (B,T,N,4).
+            mask_logits (Tensor): (B,T,N,h,w).
+            targets (list[ClipTarget]): B clips.
+            num_valid (float): Frames with the object, mean over processes: the normaliser of every loss.
+        """
+        queries = [
+            self.match(*clip) for clip in zip(cls_logits.detach(), boxes.detach(), mask_logits.detach(), targets)
+        ]
+        clip_index = torch.arange(len(targets), device=boxes.device)
+        query_index = torch.tensor(queries, device=boxes.device)
+        matched_boxes = boxes[clip_index, :, query_index]  # B T 4
+        matched_masks = mask_logits[clip_index, :, query_index]  # B T h w
+        valid = torch.stack([target.valid for target in targets])  # B T
+        target_boxes = torch.cat([target.boxes for target in targets])
+        target_masks = torch.cat([target.masks for target in targets])
+
+        target_cls = torch.zeros_like(cls_logits)
+        target_cls[clip_index, :, query_index, 0] = valid
+        box_weight = torch.ones_like(valid) if self.box_loss_on_absent else valid
+        return dict(
+            loss_cls=self.loss_cls(cls_logits.flatten(0, 2), target_cls.flatten(0, 2), avg_factor=num_valid),
+            loss_bbox=self.loss_bbox(matched_boxes, target_boxes, box_weight[..., None], avg_factor=num_valid),
+            loss_iou=self.loss_iou(
+                bbox_cxcywh_to_xyxy(matched_boxes).flatten(0, 1),
+                bbox_cxcywh_to_xyxy(target_boxes).flatten(0, 1),
+                box_weight.flatten(),
+                avg_factor=num_valid,
+            ),
+            # Mean over a clip's T*h*w, summed over clips, but divided by frames: the reference's normaliser.
+            loss_mask=self.loss_mask(
+                matched_masks.flatten(1),
+                target_masks.flatten(1),
+                avg_factor=num_valid * matched_masks[0].numel(),
+            ),
+            loss_dice=self.loss_dice(matched_masks, target_masks, avg_factor=num_valid),
+        )
+
+    def match(self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, target: ClipTarget) -> int:
+        """(T,N,1), (T,N,4), (T,N,h,w) of one clip -> the query whose whole sequence costs least."""
+        predictions = InstanceData(
+            scores=cls_logits[..., 0].t(), bboxes=boxes.transpose(0, 1), masks=mask_logits.transpose(0, 1)
+        )
+        labels = boxes.new_zeros(1, dtype=torch.long)
+        objects = InstanceData(labels=labels, bboxes=target.boxes, masks=target.masks, valid=target.valid[None])
+        return int(self.assigner.assign(predictions, objects).gt_inds.argmax())
+
+    # ------------------------------------------------------------------ inference
+    def predict(
+        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+    ) -> list[TrackDataSample]:
+        """Picks a query sequence for every clip and draws that one's masks of the last layer, nothing else.
+
+        Arguments as :meth:`forward`. Every frame gets ``pred_track_instances`` with one instance: ``masks`` bool
+        (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,); the clip gets the metainfo
+        ``query_index``.
+        """
+        num_frames = len(clips[0])
+        logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
+        scores = logits.float().sigmoid()
+        queries = scores.mean(1).argmax(-1)  # B
+        frame_index = torch.arange(len(hidden_states[-1]), device=queries.device)
+        query_index = queries.repeat_interleave(num_frames)
+        boxes = references[-1][frame_index, query_index]  # B*T 4
+        params = self.controller(hidden_states[-1][frame_index, query_index][:, None])
+        sizes = image_sizes(clips, mask_features).repeat_interleave(num_frames, 0)
+        masks = self.mask_head(mask_features, params, boxes[:, None, :2], sizes)[:, 0]  # B*T h w
+        scores = scores.flatten(0, 1)[frame_index, query_index]
+        boxes = bbox_cxcywh_to_xyxy(boxes.float())
+
+        for clip, query in zip(clips, queries.tolist(), strict=True):
+            clip.set_metainfo(dict(query_index=query))
+        for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
+            height, width = frame.ori_shape[:2]
+            frame.pred_track_instances = InstanceData(
+                masks=self._to_original_size(mask, frame)[None],
+                bboxes=box[None] * box.new_tensor([width, height, width, height]),
+                scores=score[None],
+                labels=torch.zeros(1, dtype=torch.long, device=box.device),
+                instances_id=torch.zeros(1, dtype=torch.long, device=box.device),
+            )
+        return clips
+
+    def _to_original_size(self, mask: Tensor, frame) -> Tensor:
+        """Mask logits (h,w) -> bool at ``ori_shape``: straight from the mask stride, unless padding must be cut first."""
+        mask = mask[None, None].float()
+        img_shape = tuple(frame.img_shape[:2])
+        if img_shape != tuple(frame.batch_input_shape):
+            stride = self.mask_head.stride
+            mask = F.interpolate(mask, scale_factor=stride, mode='bilinear', align_corners=False)
+            mask = mask[..., : img_shape[0], : img_shape[1]]
+        mask = F.interpolate(mask, size=tuple(frame.ori_shape[:2]), mode='bilinear', align_corners=False)
+        return mask[0, 0] > 0  # sigmoid > 0.5

@@ -1,0 +1,93 @@
+"""Between mmdet's video samples and the model's clip tensors."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
+from torch import Tensor
+
+MASK_TARGETS = ('point', 'area')
+
+
+@dataclass
+class ClipTarget:
+    """What one clip is trained on.
+
+    Attributes:
+        masks: (1,T,h,w) at the mask logits' size, in [0,1].
+        boxes: (1,T,4), cxcywh normalised by the unpadded input; zeros where the object is absent.
+        valid: (T,) 1.0 where the object is in the frame.
+    """
+
+    masks: Tensor
+    boxes: Tensor
+    valid: Tensor
+
+
+def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
+    """B clips of T frames -> B*T frames, the order in which the model flattens (B,T)."""
+    return [frame for clip in clips for frame in clip.video_data_samples]
+
+
+def image_sizes(clips: list[TrackDataSample], like: Tensor) -> Tensor:
+    """(B,2): (w, h) in pixels of each clip's input without padding."""
+    return like.new_tensor([clip[0].img_shape[1::-1] for clip in clips])
+
+
+def padding_masks(clips: list[TrackDataSample], like: Tensor) -> Tensor | None:
+    """(B,H,W) bool, True on padding, or None if no clip is padded."""
+    height, width = clips[0][0].batch_input_shape
+    shapes = [clip[0].img_shape[:2] for clip in clips]
+    if all(shape == (height, width) for shape in shapes):
+        return None
+    mask = torch.ones((len(clips), height, width), dtype=torch.bool, device=like.device)
+    for row, (h, w) in zip(mask, shapes, strict=True):
+        row[:h, :w] = False
+    return mask
+
+
+def _mask_target(masks: Tensor, size: tuple[int, int], stride: int, mode: str) -> Tensor:
+    """(T,H,W) in {0,1} -> (T,h,w). 'point': the reference's ``[2::4, 2::4]``; 'area': the covered share of each cell."""
+    height, width = (side * stride for side in size)
+    masks = F.pad(masks, (0, width - masks.shape[-1], 0, height - masks.shape[-2]))
+    if mode == 'point':
+        return masks[:, stride // 2 :: stride, stride // 2 :: stride]
+    return F.avg_pool2d(masks[:, None], stride)[:, 0]
+
+
+def clip_targets(
+    clips: list[TrackDataSample], size: tuple[int, int], stride: int, mode: str, device: torch.device
+) -> list[ClipTarget]:
+    """The targets of every clip.
+
+    Args:
+        clips: Their frames' ``gt_instances`` hold one instance or none: bboxes xyxy in pixels of the network input, masks
+            BitmapMasks.
+        size: (h, w) of the mask logits.
+        stride: Of the mask logits, in input pixels.
+        mode: One of ``MASK_TARGETS``.
+        device: Of the result.
+
+    Raises:
+        ValueError: A frame holds more than one instance.
+    """
+    targets = []
+    for clip in clips:
+        height, width = clip[0].img_shape[:2]
+        masks = torch.zeros(len(clip), size[0] * stride, size[1] * stride)
+        boxes, valid = torch.zeros(len(clip), 4), torch.zeros(len(clip))
+        for t, frame in enumerate(clip.video_data_samples):
+            instances = frame.gt_instances
+            if len(instances) > 1:
+                raise ValueError(f'a frame has one referred object or none, not {len(instances)}')
+            if len(instances) == 1:
+                mask = torch.from_numpy(instances.masks.masks[0])
+                masks[t, : mask.shape[0], : mask.shape[1]] = mask
+                boxes[t] = torch.as_tensor(getattr(instances.bboxes, 'tensor', instances.bboxes)[0])
+                valid[t] = 1
+        boxes = bbox_xyxy_to_cxcywh(boxes) / boxes.new_tensor([width, height, width, height])
+        masks = _mask_target(masks.to(device), size, stride, mode)
+        targets.append(ClipTarget(masks[None], boxes.to(device)[None], valid.to(device)))
+    return targets
