@@ -1,0 +1,46 @@
+# `make help` lists the targets. PYTHON=… and TORCH=… choose the interpreter and the torch build of a new environment.
+VENV := .venv
+PY := $(VENV)/bin/python
+UPSTREAM := .venv-openmmlab
+export PYTHON TORCH
+# Tests are many small computations: more threads only get into each other's way.
+PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q
+
+.DEFAULT_GOAL := help
+.PHONY: help env demo test test-slow test-openmmlab lint format check-env clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+env:  ## make or update .venv
+	@tools/setup_env.sh onedl $(VENV)
+
+demo: export VIDEO := $(VIDEO)
+demo: export TEXT := $(TEXT)
+demo: env  ## segment a rendered clip, or your own: make demo VIDEO=clip.mp4 TEXT="the red car"
+	@$(PY) tools/demo.py $${VIDEO:+--video "$$VIDEO"} $${TEXT:+--text "$$TEXT"}
+
+test: env  ## the fast tests
+	@$(PYTEST)
+
+test-slow: env  ## the tests that take minutes
+	@$(PYTEST) -m slow
+
+test-openmmlab:  ## the fast tests on upstream mmengine, mmcv and mmdet, in an environment of their own
+	@tools/setup_env.sh openmmlab $(UPSTREAM)
+	@OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python -m pytest -q
+
+lint: env  ## ruff's checks and formatting
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: env  ## put the files into ruff's format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+check-env: env  ## say what is installed and what is amiss
+	@$(PY) -m ifirvos.env
+
+clean:  ## remove both environments and everything generated; downloaded data and work_dirs stay
+	rm -rf $(VENV) $(UPSTREAM) .cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo_output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# Makes or updates the virtual environment of one OpenMMLab line. Does nothing when it is up to date.
+#
+#   tools/setup_env.sh onedl .venv
+#   tools/setup_env.sh openmmlab .venv-openmmlab
+#
+# PYTHON  the interpreter to make it with (python3)
+# TORCH   what to give `pip install` for torch, for example 'torch==2.13.0 --index-url https://…/whl/cu130';
+#         by default the pinned version, as a CPU build where there is no NVIDIA driver. An environment keeps its choice.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage='usage: tools/setup_env.sh onedl|openmmlab FOLDER'
+line=${1:?$usage}
+venv=${2:?$usage}
+case $line in
+  onedl) pins=requirements/constraints.txt ;;
+  openmmlab) pins=requirements/constraints-openmmlab.txt ;;
+  *) echo "$usage" >&2; exit 2 ;;
+esac
+python=${PYTHON:-python3}
+stamp=$venv/.stamp
+chosen_torch=$venv/.torch
+
+fail() { echo "set-up: $*" >&2; exit 1; }
+say() { echo "set-up: $*"; }
+
+# What the environment was made from. The stamp is written last, so an interrupted set-up starts again.
+fingerprint=$(cat "$pins" setup.cfg pyproject.toml tools/setup_env.sh | sha256sum | cut -d' ' -f1)
+torch=${TORCH:-$(cat "$chosen_torch" 2>/dev/null || true)}
+wanted="$fingerprint $PWD $torch"
+if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c ''; then
+  exit 0
+fi
+rm -f "$stamp"
+
+command -v "$python" >/dev/null || fail "no $python here: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' ||
+  fail "the pinned packages need Python 3.11 to 3.13 and $python is $("$python" -V 2>&1): name another with make PYTHON=…, or install by hand (docs/install.md)"
+"$python" -c 'import ensurepip, venv' 2>/dev/null ||
+  fail "$python cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv)"
+
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+  say "making $venv with $("$python" -V)"
+  "$python" -m venv --clear "$venv"
+fi
+pip() { "$venv/bin/python" -m pip "$@" -qq --disable-pip-version-check --log "$venv/setup.log"; }
+trap 'echo "set-up: stopped; $venv/setup.log says why" >&2' ERR
+
+# The list is complete, so nothing is resolved: no range can pull another torch, and opencv-python, which mmdet asks for
+# beside the headless build and which needs libGL, never arrives. torch comes last: without it mmcv builds in seconds,
+# because it leaves out the operators that would need a compiler.
+say "installing the packages of $pins"
+grep -E '^(setuptools|wheel|packaging)==' "$pins" >"$venv/.build-pins"
+grep -vE '^torch==' "$pins" >"$venv/.pins"
+pip install --no-deps -r "$venv/.build-pins"
+pip install --no-deps --no-build-isolation -r "$venv/.pins"
+
+pinned_torch=$(grep -E '^torch==' "$pins")
+say "installing ${torch:-$pinned_torch}"
+if [ -n "$torch" ]; then
+  # shellcheck disable=SC2086  # options and requirement are separate words
+  pip install $torch
+elif ! command -v nvidia-smi >/dev/null; then
+  # Where the extra index cannot be reached pip goes on with the others.
+  pip install --retries 1 --timeout 30 --extra-index-url https://download.pytorch.org/whl/cpu "$pinned_torch"
+else
+  pip install "$pinned_torch"
+fi
+pip install --no-deps --no-build-isolation -e .
+
+# An environment made by hand may hold both builds of OpenCV: they share their files, so one cannot simply go.
+if [ -n "$("$venv/bin/python" -m pip list --format=freeze 2>/dev/null | grep -E '^opencv-python==')" ]; then
+  pip uninstall -y opencv-python
+  pip install --no-deps --force-reinstall "$(grep -E '^opencv-python-headless==' "$pins")"
+fi
+
+"$venv/bin/python" -c 'import cv2, mmcv, mmengine, torch, transformers'
+echo "$torch" >"$chosen_torch"
+echo "$wanted" >"$stamp"
+say "$venv is ready"
