@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
@@ -29,17 +30,15 @@ def mask_to_box(mask: np.ndarray) -> np.ndarray:
     """Tight box around a mask.
 
     Args:
-        mask: (H,W), not empty.
+        mask: uint8 (H,W).
 
     Returns:
-        float32 (1,4): x1, y1, x2, y2 in pixels. x2 and y2 are the index of the *last* pixel (no +1), as in
-        ReferFormer: a one-pixel object has a box of size zero.
+        float32 (1,4), or (0,4) if the mask is empty: x1, y1, x2, y2 in pixels. x2 and y2 are the index of the *last*
+        pixel (no +1), as in ReferFormer: a one-pixel object has a box of size zero.
     """
-    columns = mask.any(axis=0)
-    rows = mask.any(axis=1)
-    x1, y1 = columns.argmax(), rows.argmax()
-    x2, y2 = len(columns) - 1 - columns[::-1].argmax(), len(rows) - 1 - rows[::-1].argmax()
-    return np.array([[x1, y1, x2, y2]], dtype=np.float32)
+    x, y, width, height = cv2.boundingRect(mask)
+    boxes = [(x, y, x + width - 1, y + height - 1)] if width else []
+    return np.array(boxes, dtype=np.float32).reshape(-1, 4)
 
 
 @TRANSFORMS.register_module()
@@ -81,9 +80,10 @@ class LoadRVOSMasks(BaseTransform):
             raise ValueError(
                 f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}.'
             )
-        present = int(mask.any())
+        boxes = mask_to_box(mask)
+        present = len(boxes)
         results['gt_masks'] = BitmapMasks(mask[None][:present], *mask.shape)
-        results['gt_bboxes'] = mask_to_box(mask) if present else np.zeros((0, 4), dtype=np.float32)
+        results['gt_bboxes'] = boxes
         results['gt_bboxes_labels'] = np.zeros(present, dtype=np.int64)
         results['gt_instances_ids'] = np.full(present, results['obj_id'], dtype=np.int32)
         return results
