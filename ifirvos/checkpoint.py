@@ -1,0 +1,108 @@
+"""Reading checkpoints without running code from them, and loading them without a key left over."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmengine.logging import HistoryBuffer
+from torch import nn
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be read or does not fit its model."""
+
+
+def load_checkpoint(path: str | Path) -> dict:
+    """Read a checkpoint to the CPU with ``weights_only=True``.
+
+    A Runner's own checkpoints hold log buffers too; those are let through, nothing else that could run code.
+
+    Returns:
+        dict with ``state_dict`` (and ``meta``, ``message_hub`` where the file has them). A bare state dict is wrapped.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: not a checkpoint, or one that holds more than tensors and plain data.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'No such weights file: {path}')
+    try:
+        with torch.serialization.safe_globals(_RUNNER_GLOBALS):
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except Exception as error:  # a damaged file can raise anything
+        raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_first_line(error)}') from error
+    if not isinstance(checkpoint, dict):
+        raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not a state dict.')
+    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+
+
+def config_text(checkpoint: Mapping) -> str | None:
+    """The config that a checkpoint carries: Python text, to be trusted like code. None when there is none."""
+    meta = checkpoint.get('meta') or {}
+    return meta.get('config_text') or meta.get('cfg')
+
+
+def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: str) -> None:
+    """Load a checkpoint's state dict; every key and shape must fit.
+
+    Args:
+        model: the model; float16 weights become its own dtype.
+        checkpoint: from :func:`load_checkpoint`.
+        weights: name of the file, for the message.
+        config: name of the config, for the message.
+
+    Raises:
+        CheckpointError: names the first few keys that do not fit.
+    """
+    given, wanted = checkpoint['state_dict'], model.state_dict()
+    bad_shapes = [
+        f'{key} ({tuple(given[key].shape)}, not {tuple(wanted[key].shape)})'
+        for key in wanted.keys() & given.keys()
+        if given[key].shape != wanted[key].shape
+    ]
+    problems = [
+        _few('missing', wanted.keys() - given.keys()),
+        _few('unexpected', given.keys() - wanted.keys()),
+        _few('of another shape', bad_shapes),
+    ]
+    if any(problems):
+        raise CheckpointError(
+            f'{weights} does not fit {config}: {"; ".join(filter(None, problems))}. '
+            'Name the config that the weights were trained with (--config, model=).'
+        )
+    model.load_state_dict(given, strict=True)
+
+
+def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
+    keys = sorted(keys)
+    more = ', …' if len(keys) > shown else ''
+    return f'{len(keys)} {what} ({", ".join(keys[:shown])}{more})' if keys else ''
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _log_buffer_method(owner: type, name: str):
+    """What a pickled log buffer needs of ``getattr``: its own statistics methods, nothing else's."""
+    if owner is HistoryBuffer and name in {'min', 'max', 'mean', 'current', '_min', '_max', '_mean', '_current'}:
+        return getattr(HistoryBuffer, name)
+    raise pickle.UnpicklingError(f'{owner}.{name} may not be loaded')
+
+
+_numpy_core = np._core if hasattr(np, '_core') else np.core
+_RUNNER_GLOBALS = [
+    HistoryBuffer,
+    slice,
+    np.ndarray,
+    np.dtype,
+    _numpy_core.multiarray._reconstruct,
+    _numpy_core.multiarray.scalar,
+    *(type(np.dtype(kind)) for kind in (np.float64, np.float32, np.int64, np.uint32)),
+    (_log_buffer_method, 'builtins.getattr'),
+]

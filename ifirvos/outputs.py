@@ -1,0 +1,158 @@
+"""Result folders: names that every file system takes, and contents that appear whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from .inferencer import SentenceResult
+from .video import VideoError, VideoReader, VideoWriter, video_suffix
+from .visualization import draw_result, object_color, write_palette_png
+
+RESULT_FILE = 'result.json'
+_MAX_NAME = 60
+# Windows reserves these whatever their case and ending.
+_RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{number}' for port in ('com', 'lpt') for number in range(10))}
+
+
+class OutputExistsError(FileExistsError):
+    """A result is already there and must not be overwritten."""
+
+
+def slug(text: str, max_length: int = _MAX_NAME) -> str:
+    """A sentence as a file name: a-z, 0-9 and '-', never empty, never a reserved name.
+
+    'The dog, left!' gives 'the-dog-left'. Accents are dropped; a sentence in another script, of which nothing is left,
+    is called 'sentence'.
+    """
+    ascii_text = unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode().lower()
+    name = re.sub(r'[^a-z0-9]+', '-', ascii_text)[:max_length].strip('-') or 'sentence'
+    return f'{name}-'[:max_length] + 'x' if name in _RESERVED else name
+
+
+def unique_slugs(texts: Sequence[str], max_length: int = _MAX_NAME) -> list[str]:
+    """One slug a sentence, all different: the second of equal ones ends in '-2', and so on."""
+    names: list[str] = []
+    for text in texts:
+        name = base = slug(text, max_length)
+        number = 1
+        while name in names:
+            number += 1
+            ending = f'-{number}'
+            name = base[: max_length - len(ending)].rstrip('-') + ending
+        names.append(name)
+    return names
+
+
+def check_free(folders: Sequence[Path], overwrite: bool) -> None:
+    """Refuse before any work is done.
+
+    Raises:
+        OutputExistsError: a folder exists and ``overwrite`` is off, or it is not a result of ours to be replaced.
+    """
+    for folder in folders:
+        if not folder.exists() and not folder.is_symlink():
+            continue
+        if not overwrite:
+            raise OutputExistsError(f'{folder} exists; pass --overwrite to replace it, or another --out.')
+        if folder.is_symlink() or not (folder / RESULT_FILE).is_file():
+            raise OutputExistsError(f'{folder} was not written by this tool and is not replaced; use another --out.')
+
+
+@contextmanager
+def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator[list[Path]]:
+    """Folders to fill, which get their final names together when the block ends well, and vanish when it does not.
+
+    Args:
+        folders: final names, all in one parent.
+        overwrite: replace results of an earlier run.
+
+    Yields:
+        Empty folders beside the final ones.
+    """
+    parent = folders[0].parent
+    parent.mkdir(parents=True, exist_ok=True)
+    check_free(folders, overwrite)
+    stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=parent))
+    try:
+        staged = [stage / folder.name for folder in folders]
+        for folder in staged:
+            folder.mkdir()
+        yield staged
+        check_free(folders, overwrite)  # somebody may have come in between
+        for unfinished, folder in zip(staged, folders, strict=True):
+            if folder.exists():
+                os.replace(folder, stage / f'{folder.name}.old')
+            os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(stage)
+
+
+def write_results(
+    reader: VideoReader,
+    results: Sequence[SentenceResult],
+    folders: Sequence[Path],
+    *,
+    info: dict | None = None,
+    overwrite: bool = False,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> list[Path]:
+    """Write every sentence's overlay video, palette PNG masks and JSON.
+
+    The video is decoded a second time, one frame in memory, for all sentences together.
+
+    Args:
+        reader: the video that the results are of.
+        results: one a sentence.
+        folders: one a sentence, see :func:`unique_slugs`.
+        info: further entries of the JSON (model, weights, …).
+        overwrite: replace results of an earlier run.
+        progress: wraps the frames, to show a bar.
+
+    Returns:
+        The overlay videos.
+    """
+    suffix = video_suffix()
+    with staged_folders(folders, overwrite) as staged:
+        for folder in staged:
+            (folder / 'masks').mkdir()
+        num_frames, written = len(results[0].scores), 0
+        with ExitStack() as stack:
+            writers = [stack.enter_context(VideoWriter(folder / f'overlay{suffix}', reader.fps)) for folder in staged]
+            for t, frame in enumerate(progress(reader)):
+                if t == num_frames:
+                    break
+                written += 1
+                for index, (result, folder, writer) in enumerate(zip(results, staged, writers, strict=True)):
+                    mask = result.masks[t]
+                    writer.write(draw_result(frame, mask, result.text, result.scores[t], object_color(index)))
+                    write_palette_png(folder / 'masks' / f'{t:05d}.png', mask)
+        if written < num_frames:
+            raise VideoError(f'{reader.source} gave {num_frames} frames first and {written} now: it changed meanwhile.')
+        for result, folder in zip(results, staged, strict=True):
+            record = dict(
+                sentence=result.text,
+                video=str(reader.source),
+                **(info or {}),
+                width=result.masks.shape[2],
+                height=result.masks.shape[1],
+                fps=float(reader.fps),
+                num_frames=num_frames,
+                overlay=f'overlay{suffix}',
+                masks='masks/{frame:05d}.png',
+                problem=reader.problem,
+                query_index=result.query_index,
+                frames=[
+                    dict(frame=t, score=round(float(score), 6), box=[round(float(side), 2) for side in box])
+                    for t, (score, box) in enumerate(zip(result.scores, result.boxes, strict=True))
+                ],
+            )
+            (folder / RESULT_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding='utf-8')
+    return [folder / f'overlay{suffix}' for folder in folders]

@@ -1,0 +1,81 @@
+"""Checkpoints: read without running their code, loaded whole or not at all."""
+
+import os
+
+import pytest
+import torch
+from mmengine.logging import HistoryBuffer
+from torch import nn
+
+from ifirvos.checkpoint import CheckpointError, config_text, load_checkpoint, load_strictly
+
+
+def test_bare_and_wrapped_state_dicts(tmp_path):
+    state = nn.Linear(2, 3).half().state_dict()
+    torch.save(state, tmp_path / 'bare.pth')
+    torch.save(dict(meta=dict(config_text='a = 1'), state_dict=state), tmp_path / 'wrapped.pth')
+    for name in ('bare', 'wrapped'):
+        model, checkpoint = nn.Linear(2, 3), load_checkpoint(tmp_path / f'{name}.pth')
+        load_strictly(model, checkpoint, name, 'cfg.py')
+        assert model.weight.dtype == torch.float32
+        assert torch.equal(model.weight, state['weight'].float())
+    assert config_text(checkpoint) == 'a = 1'
+    assert config_text(dict(state_dict={})) is None
+
+
+def test_checkpoint_of_a_runner(tmp_path):
+    """Its log buffers pickle ``getattr(HistoryBuffer, …)``, which weights_only=True refuses on its own."""
+    buffer = HistoryBuffer([1.0, 2.0], [1, 1])
+    hub = dict(log_scalars=dict(loss=buffer), runtime_info=dict(epoch=1))
+    torch.save(dict(meta=dict(cfg='a = 1'), state_dict={}, message_hub=hub), tmp_path / 'epoch_1.pth')
+    checkpoint = load_checkpoint(tmp_path / 'epoch_1.pth')
+    assert checkpoint['message_hub']['log_scalars']['loss'].mean() == 1.5
+    assert config_text(checkpoint) == 'a = 1'
+
+
+class Evil:
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize('function', [os.mkdir, getattr])
+def test_code_in_a_checkpoint_does_not_run(tmp_path, function):
+    target = tmp_path / 'made'
+    args = (str(target),) if function is os.mkdir else (HistoryBuffer, '__init__')
+    torch.save(dict(state_dict={}, evil=Evil(function, *args)), tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match=r'evil\.pth'):
+        load_checkpoint(tmp_path / 'evil.pth')
+    assert not target.exists()
+
+
+def test_not_a_checkpoint(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
+        load_checkpoint(tmp_path / 'none.pth')
+    (tmp_path / 'text.pth').write_text('hello')
+    with pytest.raises(CheckpointError, match=r'text\.pth'):
+        load_checkpoint(tmp_path / 'text.pth')
+    (tmp_path / 'empty.pth').touch()
+    with pytest.raises(CheckpointError, match=r'empty\.pth'):
+        load_checkpoint(tmp_path / 'empty.pth')
+    torch.save([1, 2], tmp_path / 'list.pth')
+    with pytest.raises(CheckpointError, match='holds a list'):
+        load_checkpoint(tmp_path / 'list.pth')
+
+
+def test_what_does_not_fit_is_named_on_one_line():
+    model = nn.Linear(2, 3)
+    with torch.no_grad():
+        model.weight.fill_(7)
+    state = dict(weight=torch.zeros(5, 2), **{f'extra{i}': torch.zeros(1) for i in range(5)})
+    with pytest.raises(CheckpointError) as caught:
+        load_strictly(model, dict(state_dict=state), 'w.pth', 'cfg.py')
+    message = str(caught.value)
+    assert '1 missing (bias)' in message
+    assert '5 unexpected (extra0, extra1, extra2, …)' in message
+    assert 'weight ((5, 2), not (3, 2))' in message
+    assert '--config' in message
+    assert '\n' not in message
+    assert (model.weight == 7).all(), 'nothing was loaded'

@@ -1,0 +1,113 @@
+"""tools/infer.py as a user meets it: what it writes, and the one line it says when something is wrong."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifirvos.inferencer import SentenceResult
+from ifirvos.video import VideoReader, VideoWriter
+from ifirvos.visualization import read_palette_png
+
+TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
+spec = importlib.util.spec_from_file_location('tools_infer', TOOL)
+infer = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(infer)
+
+
+class LeftHalf:
+    """Stands for RVOSInferencer: whatever the sentence, the left half of every frame."""
+
+    config_name, weights_name = 'left.py', 'left.pth'
+
+    def __init__(self, config, weights, device):
+        self.given = config, weights, device
+
+    def __call__(self, reader, texts):
+        masks = np.stack([np.zeros(frame.shape[:2], bool) for frame in reader])
+        masks[:, :, : masks.shape[2] // 2] = True
+        scores = np.full(len(masks), 0.75, np.float32)
+        return [SentenceResult(text, masks, scores, np.zeros((len(masks), 4), np.float32), 0) for text in texts]
+
+
+@pytest.fixture
+def left_half(monkeypatch):
+    monkeypatch.setattr('ifirvos.inferencer.RVOSInferencer', LeftHalf)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    path = tmp_path / 'clip.mp4'
+    with VideoWriter(path, 12) as writer:
+        for t in range(6):
+            writer.write(np.full((48, 64, 3), 30 * t, np.uint8))
+    return path
+
+
+def test_a_folder_a_sentence(left_half, clip, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert infer.main([str(clip), 'The red star!', '../other', '--out', str(out), '--max-frames', '4']) == 0
+    assert sorted(path.name for path in out.iterdir()) == ['other', 'the-red-star']
+    overlay = out / 'the-red-star' / 'overlay.mp4'
+    assert str(overlay) in capsys.readouterr().out
+    assert np.stack(list(VideoReader(overlay))).shape == (4, 48, 64, 3)
+    record = json.loads((out / 'other' / 'result.json').read_text())
+    assert record['sentence'] == '../other'
+    assert record['config'] == 'left.py'
+    assert [frame['score'] for frame in record['frames']] == [0.75] * 4
+    mask = read_palette_png(out / 'other' / 'masks' / '00003.png')
+    assert mask[:, :32].all()
+    assert not mask[:, 32:].any()
+
+
+def test_existing_results_stay_without_overwrite(left_half, clip, tmp_path, capsys):
+    args = [str(clip), 'a star', '--out', str(tmp_path / 'out')]
+    assert infer.main(args) == 0
+    assert infer.main(args) == 2
+    assert '--overwrite' in capsys.readouterr().err
+    assert infer.main([*args, '--overwrite']) == 0
+
+
+def test_odd_size_is_said(left_half, clip, tmp_path, capsys):
+    (tmp_path / 'frames').mkdir()
+    import cv2
+
+    cv2.imwrite(str(tmp_path / 'frames' / '0.png'), np.zeros((5, 7, 3), np.uint8))
+    assert infer.main([str(tmp_path / 'frames'), 'a star', '--out', str(tmp_path / 'out'), '--fps', '6']) == 0
+    assert '7x5 is odd' in capsys.readouterr().err
+    assert VideoReader(tmp_path / 'out' / 'a-star' / 'overlay.mp4').fps == 6
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'says'),
+    [
+        (['none.mp4', 'a star'], 'none.mp4'),
+        (['notes.txt', 'a star'], 'notes.txt'),
+        (['clip.mp4', ' '], 'Sentence 1 is empty'),
+        (['clip.mp4', 'a star', '--weights', 'none.pth'], 'none.pth'),
+        (['clip.mp4', 'a star', '--weights', 'notes.txt'], 'not a checkpoint'),
+        (['clip.mp4', 'a star', '--weights', 'notes.txt', '--config', 'none.py'], 'none.py'),
+        (['clip.mp4', 'a star', '--device', 'toaster'], 'not a device'),
+    ],
+)
+def test_user_errors_are_one_line_and_leave_nothing(clip, tmp_path, monkeypatch, capsys, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'notes.txt').write_text('not a video\n' * 99)
+    if '--weights' not in arguments:  # the shipped ones are not what is tested here
+        monkeypatch.setattr('ifirvos.inferencer._shipped', lambda path: str(clip))
+    assert infer.main([*arguments, '--out', 'out']) == 2
+    error = capsys.readouterr().err.strip()
+    assert error.startswith('error: ')
+    assert says in error
+    assert '\n' not in error
+    assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('wrong', [['--config', 'a.py'], ['--fps', '0'], ['--max-frames', '-1']])
+def test_options_that_make_no_sense(clip, wrong, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        infer.main([str(clip), 'a star', '--out', 'out', *wrong])
+    assert stopped.value.code == 2
+    assert wrong[0] in capsys.readouterr().err
