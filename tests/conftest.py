@@ -8,6 +8,8 @@ os.environ.setdefault('HF_HUB_OFFLINE', '1')
 import pytest
 import torch
 
+import ifirvos  # noqa: F401  (mmcv.ops can be imported only after it, where the operators are not compiled)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Skips slow tests unless ``-m`` mentions them, and GPU tests where CUDA is missing."""

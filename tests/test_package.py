@@ -1,0 +1,107 @@
+"""The package as a whole: what importing it does, and that the files about installing it agree with one another."""
+
+import configparser
+import re
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from ifirvos import compat, registry
+
+ROOT = Path(__file__).parents[1]
+PINS = {'onedl': 'requirements/constraints.txt', 'openmmlab': 'requirements/constraints-openmmlab.txt'}
+
+WITHOUT_NETWORK = """
+import socket
+
+def refuse(*args, **kwargs):
+    raise AssertionError(f'the network was asked for {args}')
+
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = refuse
+import ifirvos
+"""
+
+
+def read_pins(path: str) -> dict[str, str]:
+    lines = (ROOT / path).read_text().splitlines()
+    return dict(line.split('==') for line in lines if line and not line.startswith('#'))
+
+
+def read_requirements(*extras: str) -> list[Requirement]:
+    config = configparser.ConfigParser()
+    config.read(ROOT / 'setup.cfg')
+    blocks = [config['options']['install_requires'], *(config['options.extras_require'][extra] for extra in extras)]
+    lines = [line for block in blocks for line in block.splitlines() if line and not line.startswith('#')]
+    return [Requirement(line) for line in lines]
+
+
+def registered_classes() -> list[tuple[str, str]]:
+    """(registry, name) of every class that a file of the package decorates with ``register_module``."""
+    pattern = re.compile(r"^@(\w+)\.register_module\((?:name='(\w+)')?[^)]*\)\s+(?:@.*\s+)*class (\w+)", re.MULTILINE)
+    sources = [path.read_text() for path in sorted((ROOT / 'ifirvos').rglob('*.py'))]
+    return [(kind, alias or name) for source in sources for kind, alias, name in pattern.findall(source)]
+
+
+def test_import_needs_no_network_and_prints_nothing():
+    done = subprocess.run(
+        [sys.executable, '-c', WITHOUT_NETWORK], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ''
+
+
+@pytest.mark.parametrize(('kind', 'name'), registered_classes())
+def test_importing_the_package_registers_every_class(kind, name):
+    found = getattr(registry, kind).get(name)
+    assert found is not None, f'{name} is registered only when its file is imported: import it in its subpackage'
+    assert found.__module__.startswith('ifirvos.'), f'{name} is shadowed by {found.__module__}'
+
+
+@pytest.mark.parametrize('line', PINS)
+def test_pins_satisfy_the_metadata(line):
+    pins = {name.lower(): version for name, version in read_pins(PINS[line]).items()}
+    extras = (line, 'data') if line == 'openmmlab' else (line, 'data', 'dev')
+    for requirement in read_requirements(*extras):
+        assert pins[requirement.name.lower()] in requirement.specifier, requirement
+
+
+@pytest.mark.parametrize('line', PINS)
+def test_pins_hold_one_line_and_one_opencv(line):
+    pins = read_pins(PINS[line])
+    assert 'opencv-python' not in pins
+    assert ('mmcv' in pins) != ('onedl-mmcv' in pins)
+    assert Version(pins['setuptools']) < Version('81')
+
+
+def test_both_lines_are_tested_with_the_same_torch():
+    assert len({read_pins(path)['torch'] for path in PINS.values()}) == 1
+
+
+def test_minimum_versions_are_those_of_the_upstream_extra():
+    wanted = {r.name: r.specifier for r in read_requirements('openmmlab') if r.name in compat.MINIMUM_VERSIONS}
+    assert wanted.keys() == compat.MINIMUM_VERSIONS.keys()
+    for name, minimum in compat.MINIMUM_VERSIONS.items():
+        assert f'>={minimum}' in str(wanted[name])
+
+
+def test_operators_are_built_for_the_mmcv_that_is_installed():
+    done = subprocess.run(
+        [ROOT / 'tools' / 'install_mmcv_ops.sh', '--dry-run'],
+        env={'PATH': '/usr/local/bin:/usr/bin:/bin', 'PYTHON': sys.executable, 'MAX_JOBS': '3'},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    if 'no C++ compiler' in done.stderr or 'nvcc' in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr
+    name = next(d for d in ('onedl-mmcv', 'mmcv') if any(d == x.metadata['Name'] for x in metadata.distributions()))
+    build = next(command for command in done.stdout.splitlines() if 'MMCV_WITH_OPS' in command)
+    assert f' MAX_JOBS=3 {sys.executable} -m pip install ' in build
+    assert f'--no-build-isolation --no-binary {name} --no-cache-dir --no-deps' in build
+    assert build.endswith(f' {name}=={metadata.version(name)}')
