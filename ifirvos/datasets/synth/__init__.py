@@ -1,0 +1,23 @@
+"""SynthRVOS: a procedural benchmark of referring video object segmentation; numpy and OpenCV only."""
+
+from .clip import GENERATOR_VERSION, SPLITS, Clip, make_clip
+from .expressions import KINDS, Expression
+from .render import GroundTruth, draw_frames, ground_truth
+from .sampling import PAIR_KINDS
+from .scene import Scene, SceneObject, reverse
+
+__all__ = [
+    'GENERATOR_VERSION',
+    'KINDS',
+    'PAIR_KINDS',
+    'SPLITS',
+    'Clip',
+    'Expression',
+    'GroundTruth',
+    'Scene',
+    'SceneObject',
+    'draw_frames',
+    'ground_truth',
+    'make_clip',
+    'reverse',
+]

@@ -1,0 +1,94 @@
+"""Writes clips in the layout of Ref-YouTube-VOS::
+
+    ROOT/SPLIT/JPEGImages/VIDEO/00000.jpg
+    ROOT/SPLIT/Annotations/VIDEO/00000.png      palette PNG, pixel value = object id, 0 = background
+    ROOT/SPLIT/meta.json                        videos: {VIDEO: {objects: {"1": {category, frames}}}}
+    ROOT/meta_expressions/SPLIT/meta_expressions.json
+                                                videos: {VIDEO: {expressions: {"0": {exp, obj_id, kind}}, frames}}
+
+Two things are more than the original has: every split has annotations and `obj_id`, and an expression has a `kind`.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from .clip import Clip
+from .render import draw_frames
+
+JPEG_QUALITY = 92
+
+
+def davis_palette() -> np.ndarray:
+    """The colours of DAVIS and PASCAL VOC annotations: uint8 (256, 3) RGB; the bits of the index, spread out."""
+    index = np.arange(256)
+    palette = np.zeros((256, 3), np.uint8)
+    for bit in range(8):
+        for channel in range(3):
+            palette[:, channel] |= ((index >> channel & 1) << (7 - bit)).astype(np.uint8)
+        index >>= 3
+    return palette
+
+
+_PALETTE = davis_palette().tobytes()
+
+
+def frame_names(num_frames: int, step: int) -> list[str]:
+    """Five-digit names; Ref-YouTube-VOS keeps every fifth frame of a video, so its step is 5."""
+    return [f'{frame * step:05d}' for frame in range(num_frames)]
+
+
+def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, dict]:
+    """Writes the frames and annotations of a clip below `split_dir`.
+
+    Returns:
+        The video's entries for meta.json and meta_expressions.json.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    labels, things = clip.facts.labels, clip.facts.scene.objects
+    names = frame_names(len(labels), frame_step)
+    pictures, annotations = (split_dir / kind / clip.video_id for kind in ('JPEGImages', 'Annotations'))
+    pictures.mkdir(parents=True)
+    annotations.mkdir(parents=True)
+    for name, picture, label in zip(names, draw_frames(clip.facts.scene), labels):
+        if not cv2.imwrite(str(pictures / f'{name}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+            raise OSError(f'Cannot write {pictures / name}.jpg.')
+        annotation = Image.fromarray(label).convert('P')
+        annotation.putpalette(_PALETTE)
+        annotation.save(annotations / f'{name}.png')
+    objects = {
+        str(index + 1): {
+            'category': thing.look.shape,
+            'frames': [name for name, label in zip(names, labels) if (label == index + 1).any()],
+        }
+        for index, thing in enumerate(things)
+    }
+    expressions = {
+        str(number): {'exp': asked.text, 'obj_id': str(asked.object_id), 'kind': asked.kind}
+        for number, asked in enumerate(clip.expressions)
+    }
+    return {'objects': objects}, {'expressions': expressions, 'frames': names}
+
+
+def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]]) -> None:
+    """Writes both JSON files of a split from (video id, the two entries `write_clip` returned)."""
+    meta, expressions = {}, {}
+    for video_id, objects, asked in videos:
+        meta[video_id], expressions[video_id] = objects, asked
+    write_json(root / split / 'meta.json', {'videos': meta})
+    write_json(root / 'meta_expressions' / split / 'meta_expressions.json', {'videos': expressions})
+
+
+def write_json(path: Path, content: dict, indent: int | None = None) -> None:
+    """Writes `content` to `path`, whole or not at all; makes the folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f'{path.name}.part')
+    part.write_text(json.dumps(content, indent=indent) + '\n')
+    os.replace(part, path)

@@ -1,0 +1,124 @@
+"""Generates SynthRVOS, the data set that needs no download, in the layout of Ref-YouTube-VOS.
+
+    python tools/dataset_converters/make_synth_rvos.py --out data/synth_rvos
+
+Prints, for every kind of expression, how many there are, what guessing scores and what perfect masks at stride 4 score,
+and writes the same to OUT/synth_rvos.json.
+"""
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import cv2
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from ifirvos.datasets.synth import GENERATOR_VERSION, KINDS, SPLITS, make_clip
+from ifirvos.datasets.synth.statistics import chance_levels, mask_ceilings, mean_by_kind
+from ifirvos.datasets.synth.writer import write_clip, write_json, write_meta
+
+LAYOUTS = ('ref-youtube-vos',)
+CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and take longer than the clip itself
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder to make; must not exist')
+    parser.add_argument('--train', type=int, default=8000, help='training clips')
+    parser.add_argument('--val', type=int, default=550, help='validation clips: 2 of 5 are expressions of a pair kind')
+    parser.add_argument('--comp', type=int, default=200, help='clips with looks that training never shows')
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='which to write')
+    parser.add_argument('--seed', type=int, default=0, help='a clip depends on seed, split and its number only')
+    parser.add_argument('--frames', type=int, default=24, help='frames a clip')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='of a frame, in pixels'
+    )
+    parser.add_argument('--frame-step', type=int, default=1, help='between frame names; Ref-YouTube-VOS has 5')
+    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='of the folder')
+    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; the data do not depend on it')
+    return parser.parse_args(argv)
+
+
+def generate_clip(index: int, split: str, args: argparse.Namespace, split_dir: Path) -> tuple:
+    """Makes and writes one clip: (video id, its two JSON entries, its chance levels, its mask ceilings)."""
+    clip = make_clip(args.seed, split, index, tuple(args.size), args.frames)
+    entries = write_clip(clip, split_dir, args.frame_step)
+    return clip.video_id, *entries, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
+
+
+def generate_split(root: Path, split: str, num_clips: int, args: argparse.Namespace, console: Console) -> dict:
+    """Writes one split; returns its statistics."""
+    job = partial(generate_clip, split=split, args=args, split_dir=root / split)
+    with multiprocessing.Pool(args.workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+        clips = pool.imap(job, range(num_clips), chunksize=8)
+        clips = list(track(clips, description=split, total=num_clips, console=console))
+    write_meta(root, split, (clip[:3] for clip in clips))
+    chance = mean_by_kind(level for clip in clips for level in clip[3])
+    ceiling = mean_by_kind(level for clip in clips for level in clip[4])
+    kinds = {
+        kind: chance[kind] | {name: value for name, value in ceiling.get(kind, {}).items() if name != 'count'}
+        for kind in KINDS
+        if kind in chance
+    }
+    return {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
+
+
+def statistics_table(split: str, statistics: dict) -> Table:
+    """The printed form of one split's statistics."""
+    title = f'{split}: {statistics["clips"]} clips, {statistics["expressions"]} expressions'
+    table = Table('kind', title=title, box=None)
+    columns = list(dict.fromkeys(name for row in statistics['kinds'].values() for name in row))
+    for name in columns:
+        table.add_column(name.removeprefix('ceiling_').replace('_', '\n'), justify='right')
+    for kind, row in statistics['kinds'].items():
+        values = (row.get(name, '') for name in columns)
+        table.add_row(kind, *(f'{value:.2f}' if isinstance(value, float) else str(value) for value in values))
+    return table
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    if args.out.exists():
+        sys.exit(f'{args.out} exists: remove it or choose another --out.')
+    clips = {'train': args.train, 'valid': args.val, 'comp': args.comp}
+    clips = {split: clips[split] for split in SPLITS if split in args.splits}
+    if min(clips.values()) < 1:
+        sys.exit('A split needs at least one clip: leave it out with --splits instead.')
+    console = Console()
+    root = args.out.with_name(f'.{args.out.name}.part-{os.getpid()}')
+    try:
+        statistics = {split: generate_split(root, split, count, args, console) for split, count in clips.items()}
+        summary = {
+            'generator_version': GENERATOR_VERSION,
+            'seed': args.seed,
+            'size': list(args.size),
+            'frames': args.frames,
+            'frame_step': args.frame_step,
+            'layout': args.layout,
+            'splits': statistics,
+        }
+        write_json(root / 'synth_rvos.json', summary, indent=1)
+        os.replace(root, args.out)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)  # left over only if something failed
+    for split, numbers in statistics.items():
+        console.print(statistics_table(split, numbers))
+    console.print(
+        'J: mean IoU over frames; S: share of expressions with J > 0.5. object, pair, first: the answer is any object, '
+        'either member of the pair, always object 1, with perfect masks. binary, soft: ceiling of J for masks at a '
+        f'quarter of that input size, over the first {CEILING_CLIPS} clips of a split.'
+    )
+
+
+if __name__ == '__main__':
+    main()
