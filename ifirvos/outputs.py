@@ -95,6 +95,17 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
         shutil.rmtree(stage)
 
 
+def write_whole(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file that appears under its name when it is complete."""
+    path = Path(path)
+    part = path.with_name(f'.{path.name}.part')
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def write_results(
     reader: VideoReader,
     results: Sequence[SentenceResult],

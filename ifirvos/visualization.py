@@ -21,7 +21,9 @@ def object_color(index: int) -> tuple[int, int, int]:
     return COLORS[index % len(COLORS)]
 
 
-def draw_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[int], alpha: float = 0.55) -> np.ndarray:
+def draw_mask(
+    image: np.ndarray, mask: np.ndarray, color: Sequence[int], alpha: float = 0.5, thickness: int = 1, dim: float = 0
+) -> np.ndarray:
     """Paint a mask and its outline.
 
     Args:
@@ -29,14 +31,16 @@ def draw_mask(image: np.ndarray, mask: np.ndarray, color: Sequence[int], alpha: 
         mask: bool (H, W).
         color: RGB.
         alpha: opacity of the paint inside the outline, 0 to 1.
+        thickness: of the outline, in pixels.
+        dim: how much to darken everything else, 0 to 1.
 
     Returns:
         A new image.
     """
-    out = image.copy()
+    out = (image * (1 - dim)).astype(np.uint8) if dim else image.copy()
     if mask.any():
         out[mask] = (image[mask] * (1 - alpha) + np.asarray(color) * alpha).astype(np.uint8)
-        draw_contour(out, mask, color)
+        draw_contour(out, mask, color, thickness)
     return out
 
 

@@ -1,0 +1,97 @@
+"""tools/demo.py around a stand-in model that answers with the truth, shifted; and on a video of one's own."""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from ifirvos.inferencer import SentenceResult
+from ifirvos.video import VideoReader, VideoWriter
+
+TOOLS = Path(__file__).parents[2] / 'tools'
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    monkeypatch.syspath_prepend(TOOLS)  # as for a script: its own folder comes first
+    import demo
+
+    yield demo
+    for name in ('demo', 'infer'):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def shifted_truth(demo, monkeypatch):
+    """RVOSInferencer that knows the clip; two of its masks are right, the third is empty."""
+
+    class ShiftedTruth:
+        config_name = weights_name = 'known'
+
+        def __init__(self, *given):
+            pass
+
+        def __call__(self, reader, texts):
+            frames = np.stack(list(reader))
+            known = {text: truth for _, text, truth in demo.questions(demo.held_out_clip(0))}
+            masks = [known.get(text, np.zeros(frames.shape[:3], bool)) for text in texts]
+            masks[-1] = np.zeros_like(masks[-1])
+            scores, boxes = np.ones(len(frames), np.float32), np.zeros((len(frames), 4), np.float32)
+            return [SentenceResult(text, mask, scores, boxes, 0) for text, mask in zip(texts, masks)]
+
+    monkeypatch.setattr('ifirvos.inferencer.RVOSInferencer', ShiftedTruth)
+
+
+def test_clip_and_questions_depend_on_the_seed_only(demo):
+    first, again, other = demo.held_out_clip(0), demo.held_out_clip(0), demo.held_out_clip(1)
+    assert first.video_id == again.video_id
+    assert (first.facts.labels == again.facts.labels).all()
+    assert first.facts.scene.background_seed != other.facts.scene.background_seed
+    assert int(first.video_id.split('_')[1]) >= demo.FIRST_INDEX
+    assert [kind for kind, _, _ in demo.questions(first)] == list(demo.KINDS)
+    assert all(truth.any() for _, _, truth in demo.questions(first))
+
+
+def test_rendered_video_shows_the_clip(demo, tmp_path):
+    clip = demo.held_out_clip(0)
+    demo.render(clip, tmp_path / 'clip.mp4')
+    frames = np.stack(list(VideoReader(tmp_path / 'clip.mp4')))
+    expected = demo.draw_frames(clip.facts.scene)[..., ::-1]
+    assert frames.shape == expected.shape
+    assert np.abs(frames.astype(int) - expected).mean() < 4
+
+
+def test_it_scores_what_was_written_and_draws_it(demo, shifted_truth, tmp_path, capsys):
+    assert demo.main(['--out', str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:4] for line in printed.splitlines() if line.split()[:1]}
+    assert rows['attr'] == rows['spatial'] == ['100.0'] * 3
+    assert rows['motion'][1] != '100.0'
+    means = [float(rows[kind][0]) for kind in demo.KINDS]
+    assert float(rows['mean'][0]) == pytest.approx(np.mean(means), abs=0.11)
+    sheet = cv2.imread(str(tmp_path / 'contact_sheet.png'))
+    assert sheet.shape[1] > demo.COLUMNS * demo.CELL_WIDTH
+    assert (tmp_path / 'contact_sheet.png').stat().st_size < 500_000
+    assert str(tmp_path / 'contact_sheet.png') in printed
+    records = [json.loads(path.read_text()) for path in sorted((tmp_path / 'results').glob('*/result.json'))]
+    assert {record['sentence'] for record in records} == {text for _, text, _ in demo.questions(demo.held_out_clip(0))}
+    assert demo.main(['--out', str(tmp_path)]) == 0, 'it can be run again'
+
+
+def test_own_video_and_sentences(demo, shifted_truth, tmp_path, capsys):
+    with VideoWriter(tmp_path / 'mine.mp4', 10) as writer:
+        for t in range(3):
+            writer.write(np.full((40, 60, 3), 50 * t, np.uint8))
+    out = tmp_path / 'out'
+    assert demo.main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
+    assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
+    assert sorted(path.name for path in (out / 'results').iterdir()) == ['a-cat', 'a-dog']
+    assert (out / 'contact_sheet.png').is_file()
+
+
+def test_own_video_that_is_none(demo, tmp_path, capsys):
+    assert demo.main(['--video', str(tmp_path / 'none.mp4'), '--out', str(tmp_path / 'out')]) == 2
+    assert 'none.mp4' in capsys.readouterr().err
