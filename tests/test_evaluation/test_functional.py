@@ -174,8 +174,8 @@ class TestContourAccuracy:
 
     @pytest.mark.parametrize(('offset', 'f'), [(0, 1), (8, 1), (9, 316 / 500)])
     def test_tolerance_is_8_pixels_at_480x854(self, offset, f):
-        """Worked by hand: a rectangle of 100x150 has 500 boundary pixels. Moved by 9 pixels, its upper and lower edge match
-        but for one pixel at the end (150 each); of one upright edge the 8 pixels next to either corner do, of the other none.
+        """By hand: a rectangle of 100x150 has 500 boundary pixels. Moved by 9, its upper and lower edge match but for
+        one pixel each (300); of one upright edge the 8 pixels next to either corner do (16), of the other none.
         """
         gt = rectangle(480, 854, 150, 200, 250, 350)
         assert contour_accuracy(gt, np.roll(gt, offset, axis=2))[0] == pytest.approx(f, abs=1e-12)
