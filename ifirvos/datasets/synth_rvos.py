@@ -13,7 +13,7 @@ class SynthRVOSDataset(RefYouTubeVOSDataset):
 
     Args:
         data_root: Its folder.
-        split: ``'train'``, ``'val'`` or ``'comp'`` (looks never seen in training).
+        split: ``'train'``, ``'valid'`` or ``'comp'`` (looks never seen in training).
         kinds: The kinds of expressions to keep; None keeps all.
         kind_suffix: Appended to every kind, so that a metric can tell two splits apart.
         **kwargs: For :class:`RefYouTubeVOSDataset`.

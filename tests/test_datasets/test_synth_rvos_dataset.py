@@ -18,7 +18,7 @@ CONFIGS = Path(__file__).parents[2] / 'configs/_base_/datasets'
 @pytest.fixture(scope='module')
 def root(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('synth')
-    for split in ('train', 'val', 'comp'):
+    for split in ('train', 'valid', 'comp'):
         write_tree(folder, split)
     return folder
 
@@ -35,14 +35,14 @@ def build(root: Path, name: str, loader: str, **changes):
 
 
 def test_kinds_are_kept_filtered_and_marked(root):
-    assert kinds(SynthRVOSDataset(str(root), 'val')) == ['spatial', 'attr'] * 2
-    assert kinds(SynthRVOSDataset(str(root), 'val', kinds=['attr'])) == ['attr'] * 2
+    assert kinds(SynthRVOSDataset(str(root), 'valid')) == ['spatial', 'attr'] * 2
+    assert kinds(SynthRVOSDataset(str(root), 'valid', kinds=['attr'])) == ['attr'] * 2
     assert kinds(SynthRVOSDataset(str(root), 'comp', kinds=['attr'], kind_suffix='_comp')) == ['attr_comp'] * 2
 
 
 def test_unknown_or_missing_kind_is_named(root, tmp_path):
     with pytest.raises(ValueError, match=r"\['motion'\].*\['attr', 'spatial'\]"):
-        SynthRVOSDataset(str(root), 'val', kinds=['attr', 'motion'])
+        SynthRVOSDataset(str(root), 'valid', kinds=['attr', 'motion'])
     write_tree(tmp_path)
     edit_expressions(tmp_path, lambda videos: videos['aa']['expressions']['1'].pop('kind'))
     with pytest.raises(ValueError, match='1 of video aa'):
