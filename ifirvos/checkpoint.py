@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def load_checkpoint(path: str | Path) -> dict:
     if not path.is_file():
         raise FileNotFoundError(f'No such weights file: {path}')
     try:
-        with torch.serialization.safe_globals(_RUNNER_GLOBALS):
+        with _runner_globals_allowed():
             checkpoint = torch.load(path, map_location='cpu', weights_only=True)
     except Exception as error:  # a damaged file can raise anything
         raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_first_line(error)}') from error
@@ -86,6 +87,12 @@ def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
 
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _runner_globals_allowed() -> AbstractContextManager:
+    """torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read."""
+    allow = getattr(torch.serialization, 'safe_globals', None)
+    return allow(_RUNNER_GLOBALS) if allow else nullcontext()
 
 
 def _log_buffer_method(owner: type, name: str):

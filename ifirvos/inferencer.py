@@ -14,6 +14,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
 from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
 from rich.progress import track
 from torch import nn
 
@@ -91,7 +92,9 @@ class RVOSInferencer(BaseInferencer):
             raise FileNotFoundError(f'No such config file: {model}')
         self.config_name = model if isinstance(model, str) else None
         self.weights_name = None if weights is None else str(weights)
-        super().__init__(model, self.weights_name, _checked_device(device), scope='mmdet', show_progress=show_progress)
+        super().__init__(
+            model, self.weights_name, _checked_device(device), scope=MODELS.scope, show_progress=show_progress
+        )
 
     def __call__(
         self, inputs: VideoInput, texts: str | Sequence[str], channel_order: str = 'rgb'
@@ -174,7 +177,9 @@ class RVOSInferencer(BaseInferencer):
                 )
             cfg.update(Config.fromstring(text, file_format='.py')._cfg_dict)
             self.config_name = f'{weights} (its own config)'
-        model = MODELS.build(cfg.model)
+        # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
+        with DefaultScope.overwrite_default_scope(MODELS.scope):
+            model = MODELS.build(cfg.model)
         if checkpoint is None:
             MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
         else:
@@ -183,13 +188,14 @@ class RVOSInferencer(BaseInferencer):
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
         """The resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
-        dataset = cfg.test_dataloader.dataset
-        resizes = [TRANSFORMS.build(t) for t in _flatten(dataset.pipeline) if t['type'].endswith('Resize')]
+        pipeline = _pipeline(cfg.test_dataloader.dataset)
+        resizes = [TRANSFORMS.build(t) for t in _flatten(pipeline) if t['type'].startswith('Resize')]
         if not resizes:
-            raise ValueError(
-                'The config has no Resize in test_dataloader.dataset.pipeline, so the input size is unknown.'
-            )
+            raise ValueError('The config has no Resize… in its test pipeline, so the input size is unknown.')
         return partial(_resize, resizes)
+
+    def _init_collate(self, cfg: ConfigDict) -> None:
+        """None: one video at a time."""
 
     def _init_visualizer(self, cfg: ConfigDict) -> None:
         """None: the config's visualizer belongs to its runner and would make folders."""
@@ -242,6 +248,13 @@ def _checked_frame(frame: np.ndarray, index: int, channel_order: str) -> np.ndar
     if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
         raise InputError(f'Frame {index} is {frame.dtype} {frame.shape}; frames must be uint8 (H, W, 3).')
     return np.ascontiguousarray(frame[..., ::-1] if channel_order == 'rgb' else frame)
+
+
+def _pipeline(dataset: dict) -> Sequence[dict]:
+    """The pipeline of a data set, or of the first one inside a wrapper (ConcatDataset, RepeatDataset)."""
+    while 'pipeline' not in dataset:
+        dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']
+    return dataset['pipeline']
 
 
 def _flatten(pipeline: Sequence[dict]) -> Iterator[dict]:

@@ -10,7 +10,7 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from ifirvos.checkpoint import CheckpointError
-from ifirvos.inferencer import InputError, RVOSInferencer
+from ifirvos.inferencer import ROOT, SHIPPED_CONFIG, InputError, RVOSInferencer
 from ifirvos.video import VideoWriter
 
 CONFIG = """
@@ -172,3 +172,35 @@ def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path)
         RVOSInferencer(config_path, device='gpu')
     with pytest.raises(InputError, match='cuda:99'):
         RVOSInferencer(config_path, device='cuda:99')
+
+
+def test_the_resize_is_found_inside_wrapped_data_sets(config_path, frames):
+    config = Config.fromfile(config_path)
+    inner = config.test_dataloader.dataset
+    config.test_dataloader.dataset = dict(type='ConcatDataset', datasets=[inner, inner])
+    inferencer = RVOSInferencer(config, device='cpu', show_progress=False)
+    assert inferencer(frames, 'red')[0].masks.any()
+    inner.pipeline = inner.pipeline[1:]
+    config.test_dataloader.dataset = inner
+    with pytest.raises(ValueError, match='no Resize'):
+        RVOSInferencer(config, device='cpu')
+
+
+@pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
+def test_the_shipped_model_from_a_float16_checkpoint_alone(frames, tmp_path):
+    """Random weights: everything fits together, and sentences do not disturb one another."""
+    config = Config.fromfile(ROOT / SHIPPED_CONFIG)
+    torch.manual_seed(0)
+    built = RVOSInferencer(config, device='cpu', show_progress=False).model.state_dict()
+    half = {key: value.half() if value.is_floating_point() else value for key, value in built.items()}
+    torch.save(dict(meta=dict(config_text=config.pretty_text), state_dict=half), tmp_path / 'w.pth')
+    inferencer = RVOSInferencer(weights=tmp_path / 'w.pth', device='cpu', show_progress=False)
+    texts = ['the red square', 'the small blue circle that is moving to the left']
+    together = inferencer(frames, texts)
+    for text, result in zip(texts, together):
+        (alone,) = inferencer(frames, text)
+        assert result.masks.shape == (5, 40, 80)
+        assert ((result.scores > 0) & (result.scores < 1)).all()
+        assert np.allclose(result.scores, alone.scores, atol=1e-5)
+        assert (result.masks == alone.masks).all()
+    assert not np.allclose(together[0].scores, together[1].scores), 'the sentence matters'
