@@ -46,11 +46,10 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
 fi
 log=$venv/setup.log
 rm -f "$log"
-pip() { "$venv/bin/python" -m pip "$@" --disable-pip-version-check --log "$log"; }
 # Python compiles what it imports; compiling all of every package takes longer than downloading it.
-export PIP_NO_COMPILE=1
-quiet=(-qqq --progress-bar off)
-trap '{ grep -E "ERROR: |error: " "$log" | tail -n 5; echo "set-up: stopped; $log has the whole story"; } >&2' ERR
+install() { "$venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check --log "$log" "$@"; }
+quietly() { "$@" --progress-bar off 2>/dev/null; }
+trap '{ grep -E "ERROR: |error: " "$log" | tail -n 5 || true; echo "set-up: stopped; $log has the whole story"; } >&2' ERR
 
 # The list is complete, so nothing is resolved: no range can pull another torch, and opencv-python, which mmdet asks for
 # beside the headless build and which needs libGL, never arrives. torch comes last: without it mmcv builds in seconds,
@@ -58,26 +57,26 @@ trap '{ grep -E "ERROR: |error: " "$log" | tail -n 5; echo "set-up: stopped; $lo
 say "installing the packages of $pins"
 grep -E '^(setuptools|wheel|packaging)==' "$pins" >"$venv/.build-pins"
 grep -vE '^torch==' "$pins" >"$venv/.pins"
-pip install "${quiet[@]}" --no-deps -r "$venv/.build-pins"
-pip install "${quiet[@]}" --no-deps --no-build-isolation -r "$venv/.pins"
+quietly install --no-deps -r "$venv/.build-pins"
+quietly install --no-deps --no-build-isolation -r "$venv/.pins"
 
 pinned_torch=$(grep -E '^torch==' "$pins")
 say "installing ${torch:-$pinned_torch}"
 if [ -n "$torch" ]; then
   # shellcheck disable=SC2086  # options and requirement are separate words
-  pip install -q $torch
+  install $torch
 elif ! command -v nvidia-smi >/dev/null; then
   # Where the extra index cannot be reached pip goes on with the others.
-  pip install -q --retries 1 --timeout 30 --extra-index-url https://download.pytorch.org/whl/cpu "$pinned_torch"
+  install --retries 1 --timeout 30 --extra-index-url https://download.pytorch.org/whl/cpu "$pinned_torch"
 else
-  pip install -q "$pinned_torch"
+  install "$pinned_torch"
 fi
-pip install "${quiet[@]}" --no-deps --no-build-isolation -e .
+quietly install --no-deps --no-build-isolation -e .
 
 # An environment made by hand may hold both builds of OpenCV: they share their files, so one cannot simply go.
 if [ -n "$("$venv/bin/python" -m pip list --format=freeze 2>/dev/null | grep -E '^opencv-python==')" ]; then
-  pip uninstall "${quiet[@]:0:1}" -y opencv-python
-  pip install "${quiet[@]}" --no-deps --force-reinstall "$(grep -E '^opencv-python-headless==' "$pins")"
+  "$venv/bin/python" -m pip uninstall -q -y opencv-python
+  quietly install --no-deps --force-reinstall "$(grep -E '^opencv-python-headless==' "$pins")"
 fi
 
 "$venv/bin/python" -c 'import cv2, mmcv, mmengine, torch, transformers'
