@@ -20,6 +20,7 @@ from ifirvos.datasets.transforms import (
 from ifirvos.datasets.transforms.clip_sampling import reference_indices, stratified_indices, uniform_indices
 from ifirvos.datasets.transforms.flip_expression import swap_left_right
 from ifirvos.datasets.transforms.loading import mask_to_box
+from ifirvos.datasets.transforms.resize import shrink_image
 
 
 def record(length: int, **extra) -> dict:
@@ -201,6 +202,19 @@ def test_resize_by_area_does_not_shift_the_mask():
     assert results['img'].shape == (4, 6, 3)
     assert results['img_shape'] == (4, 6)
     assert results['scale_factor'] == (1 / 3, 1 / 3)
+
+
+def test_shrinking_a_picture_averages_and_does_not_shift():
+    # A checkerboard of single pixels is grey when averaged; taking every third pixel would leave it black and white.
+    board = np.indices((192, 288)).sum(axis=0) % 2 * 255
+    grey = shrink_image(np.repeat(board[..., None], 3, axis=2).astype(np.uint8), (96, 64))
+    assert 120 <= grey.min() <= grey.max() <= 135
+    # A ramp keeps its value at the centre of every new pixel: source pixel 3x + 1.
+    ramp = np.broadcast_to(np.arange(288)[None, :, None] * 0.8, (192, 288, 3)).astype(np.uint8)
+    expected = (3 * np.arange(96) + 1) * 0.8
+    np.testing.assert_allclose(shrink_image(ramp, (96, 64))[30, 1:-1, 0], expected[1:-1], atol=1.2)
+    assert shrink_image(ramp, (96, 64)).shape == (64, 96, 3)
+    assert shrink_image(ramp[:7, :9], (5, 3)).shape == (3, 5, 3)
 
 
 def test_resize_by_area_takes_pictures_without_truth_or_object():

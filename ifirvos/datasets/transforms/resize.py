@@ -8,13 +8,40 @@ from mmdet.structures.mask import BitmapMasks
 from ifirvos.registry import TRANSFORMS
 
 
+def shrink_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize without aliasing: halve while the result is still large enough, then interpolate.
+
+    For 288x192 to 96x64 a third of the time of ``cv2.INTER_AREA``, which is vectorised for halving only.
+
+    Args:
+        image: uint8 (H,W,3).
+        size: New size (W,H).
+    """
+    width, height = size
+    while image.shape[1] >= 2 * width and image.shape[0] >= 2 * height:
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
+
+
+def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Set the pixels of the new mask of which at least half is covered.
+
+    Args:
+        mask: uint8 (H,W), 0 or 1.
+        size: New size (W,H).
+
+    Returns:
+        uint8, 0 or 1.
+    """
+    return (cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) >= 128).view(np.uint8)
+
+
 @TRANSFORMS.register_module()
 class ResizeByArea(BaseTransform):
-    """Shrink to an exact size, picture and mask averaged over the area of each new pixel.
+    """Shrink to an exact size by averaging: for small network inputs.
 
     Unlike mmdet's Resize, which takes the top left source pixel for a mask: shrinking by 3 so shifts the mask by one
-    source pixel, and a small object pays for that in J when the prediction is enlarged again. Here a mask pixel is set
-    where at least half of its area is covered. It is also quicker: boxes stay numpy arrays.
+    source pixel, and a small object pays for that in J when the prediction is enlarged again.
 
     Required keys: ``img``; ``gt_masks`` and ``gt_bboxes``, if any, follow.
     Added keys: ``img_shape`` (H,W), ``scale`` (W,H), ``scale_factor`` (w, h), ``keep_ratio``.
@@ -31,13 +58,11 @@ class ResizeByArea(BaseTransform):
         width, height = self.scale
         old_height, old_width = results['img'].shape[:2]
         factor = (width / old_width, height / old_height)
-        results['img'] = cv2.resize(results['img'], self.scale, interpolation=cv2.INTER_AREA)
+        results['img'] = shrink_image(results['img'], self.scale)
         results.update(img_shape=(height, width), scale=self.scale, scale_factor=factor, keep_ratio=False)
         if 'gt_masks' in results:
-            resized = [
-                cv2.resize(mask * 255, self.scale, interpolation=cv2.INTER_AREA) >= 128 for mask in results['gt_masks']
-            ]
-            results['gt_masks'] = BitmapMasks([mask.view(np.uint8) for mask in resized], height, width)
+            masks = [shrink_mask(mask, self.scale) for mask in results['gt_masks']]
+            results['gt_masks'] = BitmapMasks(masks, height, width)
         if 'gt_bboxes' in results:
             results['gt_bboxes'] = results['gt_bboxes'] * np.array(factor * 2, dtype=np.float32)
         return results
