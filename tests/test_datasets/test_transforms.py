@@ -263,16 +263,14 @@ def test_flip_expression_refuses_frames_flipped_apart():
 
 def test_photometric_distortion_stays_a_picture():
     np.random.seed(0)
-    distort = PhotoMetricDistortionUint8(brightness_delta=200, contrast_range=(2, 3))
-    changed = False
-    for _ in range(8):
-        image = np.array([[[0, 0, 0], [255, 255, 255]]], dtype=np.uint8)
-        out = distort.transform(dict(img=image.copy()))['img']
+    distort = PhotoMetricDistortionUint8(brightness_delta=200, contrast_range=(1, 1))
+    image = np.array([[[100, 100, 100], [250, 250, 250]]], dtype=np.uint8)
+    outs = [distort.transform(dict(img=image.copy()))['img'] for _ in range(16)]
+    for out in outs:
         assert out.dtype == np.uint8
-        # Without clipping 255 + delta would wrap round to something dark.
-        assert int(out[0, 1].min()) >= int(out[0, 0].max()) - 1
-        changed |= bool((out != image).any())
-    assert changed
+        # The brighter pixel stays the brighter one: without clipping, 250 + 50 would wrap round to 44.
+        assert int(out[0, 1].min()) >= int(out[0, 0].max())
+    assert len({out.tobytes() for out in outs}) > 4
 
 
 def test_photometric_distortion_can_be_shared_by_a_clip():
