@@ -2,8 +2,8 @@
 
     python tools/build_synth_tokenizer.py
 
-Writes a folder that `transformers.AutoTokenizer.from_pretrained` reads as a RoBERTa tokenizer: `<s> ... </s>`, padding 1,
-any UTF-8 text comes back unchanged. The same sentences always give the same files.
+Writes a folder that `transformers.AutoTokenizer.from_pretrained` reads as a RoBERTa tokenizer: `<s> ... </s>`, padding
+is 1, any UTF-8 text comes back unchanged. The same sentences always give the same files.
 """
 
 import argparse

@@ -7,6 +7,7 @@ and writes the same to OUT/synth_rvos.json.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -45,7 +46,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--frame-step', type=int, default=1, help='between frame names; Ref-YouTube-VOS has 5')
     parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='of the folder')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes; the data do not depend on it')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
+    )
     return parser.parse_args(argv)
 
 
@@ -59,9 +62,12 @@ def generate_clip(index: int, split: str, args: argparse.Namespace, split_dir: P
 def generate_split(root: Path, split: str, num_clips: int, args: argparse.Namespace, console: Console) -> dict:
     """Writes one split; returns its statistics."""
     job = partial(generate_clip, split=split, args=args, split_dir=root / split)
-    with multiprocessing.Pool(args.workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
-        clips = pool.imap(job, range(num_clips), chunksize=8)
-        clips = list(track(clips, description=split, total=num_clips, console=console))
+    with contextlib.ExitStack() as stack:
+        in_order = map
+        if args.workers:
+            pool = multiprocessing.Pool(args.workers, initializer=cv2.setNumThreads, initargs=(1,))
+            in_order = partial(stack.enter_context(pool).imap, chunksize=8)
+        clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
     write_meta(root, split, (clip[:3] for clip in clips))
     chance = mean_by_kind(level for clip in clips for level in clip[3])
     ceiling = mean_by_kind(level for clip in clips for level in clip[4])

@@ -134,7 +134,6 @@ def ground_truth(scene: Scene) -> GroundTruth:
     labels = np.zeros((num_frames, *scene.size), np.uint8)
     in_view = np.zeros((num_objects, num_frames))
     visible = np.zeros((num_objects, num_frames))
-    area = np.zeros(num_objects)
     windows = {}
     for index in reversed(scene.front_to_back):
         thing, masks = scene.objects[index], {}
@@ -144,14 +143,14 @@ def ground_truth(scene: Scene) -> GroundTruth:
                 continue
             phase, where, part = place
             if phase not in masks:
-                masks[phase] = _coverage(thing, phase) > 0.5
-                area[index] = np.count_nonzero(masks[phase])
-            mask = masks[phase][part]
-            labels[frame][where][mask] = index + 1
-            in_view[index, frame] = np.count_nonzero(mask) / area[index]
-            windows[index, frame] = where
-    for (index, frame), where in windows.items():
-        visible[index, frame] = np.count_nonzero(labels[frame][where] == index + 1) / area[index]
+                mask = _coverage(thing, phase) > 0.5
+                masks[phase] = mask, np.count_nonzero(mask)
+            mask, area = masks[phase]
+            labels[frame][where][mask[part]] = index + 1
+            in_view[index, frame] = np.count_nonzero(mask[part]) / area
+            windows[index, frame] = where, area
+    for (index, frame), (where, area) in windows.items():
+        visible[index, frame] = np.count_nonzero(labels[frame][where] == index + 1) / area
     return GroundTruth(scene, labels, in_view, visible)
 
 

@@ -62,7 +62,7 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
             raise OSError(f'Cannot write {pictures / name}.jpg.')
         annotation = Image.fromarray(label).convert('P')
         annotation.putpalette(_PALETTE)
-        annotation.save(annotations / f'{name}.png')
+        annotation.save(annotations / f'{name}.png', compress_level=3)  # 6 takes twice as long for 15 % less
     objects = {
         str(index + 1): {
             'category': thing.look.shape,
