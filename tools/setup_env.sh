@@ -49,7 +49,11 @@ rm -f "$log"
 # Python compiles what it imports; compiling all of every package takes longer than downloading it.
 install() { "$venv/bin/python" -m pip install -q --no-compile --disable-pip-version-check --log "$log" "$@"; }
 quietly() { "$@" --progress-bar off 2>/dev/null; }
-trap '{ grep -E "ERROR: |error: " "$log" | tail -n 5 || true; echo "set-up: stopped; $log has the whole story"; } >&2' ERR
+exec 3>&2  # what `quietly` hides must not hide the reason
+stopped() {
+  [ "$1" = 0 ] || { grep -E 'ERROR: |error: ' "$log" | tail -n 5 || true; echo "set-up: stopped; $log has the whole story"; } >&3
+}
+trap 'stopped $?' EXIT
 
 # The list is complete, so nothing is resolved: no range can pull another torch, and opencv-python, which mmdet asks for
 # beside the headless build and which needs libGL, never arrives. torch comes last: without it mmcv builds in seconds,
