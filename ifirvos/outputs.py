@@ -34,7 +34,7 @@ def slug(text: str, max_length: int = _MAX_NAME) -> str:
     """
     ascii_text = unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode().lower()
     name = re.sub(r'[^a-z0-9]+', '-', ascii_text)[:max_length].strip('-') or 'sentence'
-    return f'{name}-'[:max_length] + 'x' if name in _RESERVED else name
+    return f'{name}-x' if name in _RESERVED else name
 
 
 def unique_slugs(texts: Sequence[str], max_length: int = _MAX_NAME) -> list[str]:

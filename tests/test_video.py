@@ -63,6 +63,8 @@ def test_odd_sizes_become_even_by_repeating_the_edge(tmp_path):
     back = np.stack(list(VideoReader(write(tmp_path / 'odd.mp4', frames))))
     assert back.shape == (3, 48, 64, 3)
     assert np.abs(back[:, :47, :63].astype(int) - frames).mean() < 4
+    assert np.abs(back[:, 47, :63].astype(int) - frames[:, 46]).mean() < 8
+    assert np.abs(back[:, :47, 63].astype(int) - frames[:, :, 62]).mean() < 8
 
 
 def test_rotation_metadata_turns_the_frames_upright(tmp_path):

@@ -52,7 +52,14 @@ def test_clip_and_questions_depend_on_the_seed_only(demo):
     assert first.facts.scene.background_seed != other.facts.scene.background_seed
     assert int(first.video_id.split('_')[1]) >= demo.FIRST_INDEX
     assert [kind for kind, _, _ in demo.questions(first)] == list(demo.KINDS)
-    assert all(truth.any() for _, _, truth in demo.questions(first))
+
+
+def test_the_truth_of_a_question_is_its_object_and_nothing_else(demo):
+    clip = demo.held_out_clip(0)
+    wanted = {expression.text: expression.object_id for expression in clip.expressions}
+    for _, text, truth in demo.questions(clip):
+        assert np.unique(clip.facts.labels[truth]).tolist() == [wanted[text]]
+        assert (clip.facts.labels[~truth] != wanted[text]).all()
 
 
 def test_rendered_video_shows_the_clip(demo, tmp_path):

@@ -22,8 +22,10 @@ class LeftHalf:
 
     config_name, weights_name = 'left.py', 'left.pth'
 
+    built = 0
+
     def __init__(self, config, weights, device):
-        self.given = config, weights, device
+        LeftHalf.built += 1
 
     def __call__(self, reader, texts):
         masks = np.stack([np.zeros(frame.shape[:2], bool) for frame in reader])
@@ -65,7 +67,9 @@ def test_a_folder_a_sentence(left_half, clip, tmp_path, capsys):
 def test_existing_results_stay_without_overwrite(left_half, clip, tmp_path, capsys):
     args = [str(clip), 'a star', '--out', str(tmp_path / 'out')]
     assert infer.main(args) == 0
+    built = LeftHalf.built
     assert infer.main(args) == 2
+    assert LeftHalf.built == built, 'said before the model was loaded'
     assert '--overwrite' in capsys.readouterr().err
     assert infer.main([*args, '--overwrite']) == 0
 
