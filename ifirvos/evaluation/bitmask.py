@@ -71,9 +71,7 @@ def dilate(words: np.ndarray, radius: int) -> np.ndarray:
         while reach < isqrt(radius**2 - dy**2):
             _widen(wide, *scratch)
             reach += 1
-        spread = scratch[0]
-        np.copyto(spread, dilated)
-        spread |= wide
+        spread = np.bitwise_or(dilated, wide, out=scratch[0])
         spread[:, 1:] |= dilated[:, :-1]
         spread[:, :-1] |= dilated[:, 1:]
         dilated, scratch = spread, (dilated, scratch[1])

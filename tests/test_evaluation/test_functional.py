@@ -186,6 +186,11 @@ class TestContourAccuracy:
         assert contour_accuracy(gt, pred, bound_th=5)[0] == 1
         assert contour_accuracy(gt, pred, bound_th=4)[0] < 1
 
+    def test_object_that_starts_with_a_word(self):
+        """Its left boundary, in column 63, lies in the word before, which holds no pixel of it."""
+        gt, pred = rectangle(30, 200, 5, 64, 20, 100), rectangle(30, 200, 5, 68, 20, 100)
+        assert contour_accuracy(gt, pred)[0] == official_f(gt[0], pred[0]) < 1
+
     def test_empty_frames(self):
         empty, some = np.zeros((1, 30, 70), bool), rectangle(30, 70, 5, 5, 9, 9)
         assert contour_accuracy(empty, empty).tolist() == [1]
