@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from rich.console import Console
 from rich.progress import track
 from torch import nn
 
@@ -63,11 +65,12 @@ class RVOSInferencer(BaseInferencer):
             are given either.
         weights: checkpoint of the model; every key must fit. None with a config of your own leaves random weights.
         device: 'cpu', 'cuda', 'cuda:1'…; None takes what is there.
-        show_progress: show a progress bar while frames are read.
+        show_progress: show what is being done, and a bar while frames are read.
 
     Raises:
         FileNotFoundError: no such config or weights.
         CheckpointError: the weights do not fit the model.
+        InputError: no such device, or the model cannot be built.
 
     Example:
         >>> results = RVOSInferencer()('clip.mp4', ['the red star', 'the circle on the left'])
@@ -115,7 +118,8 @@ class RVOSInferencer(BaseInferencer):
         """
         texts = check_sentences(texts)
         clip = self.preprocess(inputs, channel_order=channel_order)
-        samples = self.forward(clip, texts)
+        with self._status(f'Segmenting {len(clip["metas"])} frames for {len(texts)} sentence(s)…'):
+            samples = self.forward(clip, texts)
         return self.postprocess(samples)
 
     def preprocess(self, inputs: VideoInput, channel_order: str = 'rgb') -> dict:
@@ -179,7 +183,12 @@ class RVOSInferencer(BaseInferencer):
             self.config_name = f'{weights} (its own config)'
         # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
         with DefaultScope.overwrite_default_scope(MODELS.scope):
-            model = MODELS.build(cfg.model)
+            try:
+                model = MODELS.build(cfg.model)
+            except RuntimeError as error:  # a text encoder that cannot be had, say
+                raise InputError(
+                    f'The model of {self.config_name or "the given config"} cannot be built: {error}'
+                ) from error
         if checkpoint is None:
             MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
         else:
@@ -199,6 +208,9 @@ class RVOSInferencer(BaseInferencer):
 
     def _init_visualizer(self, cfg: ConfigDict) -> None:
         """None: the config's visualizer belongs to its runner and would make folders."""
+
+    def _status(self, message: str) -> AbstractContextManager:
+        return Console().status(message) if self.show_progress else nullcontext()
 
     def _progress(self, frames: Iterable, description: str, total: int | None) -> Iterable:
         return track(frames, description, total=total) if self.show_progress else frames

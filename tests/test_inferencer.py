@@ -186,6 +186,13 @@ def test_the_resize_is_found_inside_wrapped_data_sets(config_path, frames):
         RVOSInferencer(config, device='cpu')
 
 
+def test_a_model_that_cannot_be_built_says_why(config_path):
+    config = Config.fromfile(config_path)
+    config.model.channels = -1
+    with pytest.raises(InputError, match=r'cannot be built: .*-1'):
+        RVOSInferencer(config, device='cpu')
+
+
 @pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
 def test_the_shipped_model_from_a_float16_checkpoint_alone(frames, tmp_path):
     """Random weights: everything fits together, and sentences do not disturb one another."""

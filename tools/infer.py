@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from ifirvos.inferencer import InputError
     from ifirvos.video import VideoError
 
+    warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
     try:
         overlays = run(args)
