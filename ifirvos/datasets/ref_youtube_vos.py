@@ -81,11 +81,12 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
 
     def frame_info(self, expression: dict, frame_name: str) -> dict:
         """See :meth:`BaseRVOSDataset.frame_info`."""
-        frame = osp.join(expression['video_id'], frame_name)
+        # Called for every frame of a video at every draw: formatting is several times as quick as osp.join.
+        frame = f'{expression["video_id"]}/{frame_name}'
         known = self.has_masks and expression['obj_id'] is not None
         return dict(
-            img_path=osp.join(self.data_prefix['img_path'], f'{frame}.jpg'),
-            mask_path=osp.join(self.data_prefix['mask_path'], f'{frame}.png') if known else None,
+            img_path=f'{self.data_prefix["img_path"]}/{frame}.jpg',
+            mask_path=f'{self.data_prefix["mask_path"]}/{frame}.png' if known else None,
         )
 
     def _read_expression_file(self) -> dict[str, dict]:

@@ -1,7 +1,12 @@
 """The pipeline steps, on inputs a person can check."""
 
+import copy
+import pickle
+from multiprocessing.reduction import ForkingPickler
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmcv.transforms import TransformBroadcaster
@@ -315,3 +320,18 @@ def test_pack_gives_the_clip_its_own_metainfo():
     assert sample.text == 'ab'
     assert sample.metainfo['exp_id'] == '0'
     assert [frame.frame_id for frame in sample] == [4, 9]
+    assert frames['gt_masks']  # the caller's dict is left as it was
+
+
+def test_annotations_leave_a_worker_by_value():
+    """A shared memory file for each small tensor would cost more than loading the frame."""
+    frames = dict(clip([np.ones((2, 3), dtype=np.uint8)]), img=[np.zeros((2, 3, 3), dtype=np.uint8)], img_id=[0])
+    instances = PackRVOSInputs().transform(frames)['data_samples'][0].gt_instances
+    copies = [pickle.loads(ForkingPickler.dumps(instances)), copy.deepcopy(instances), instances.to('cpu')]  # noqa: S301
+    for received in copies:
+        assert set(received.keys()) == {'masks', 'bboxes', 'labels', 'instances_ids'}
+        assert received.bboxes.tolist() == [[0, 0, 1, 1]]
+        assert received.labels.dtype == torch.int64
+        assert not received.bboxes.is_shared()
+        assert received.masks.masks.tolist() == [[[1, 1, 1]] * 2]
+    assert not instances.bboxes.is_shared()

@@ -1,8 +1,29 @@
 """Hand a clip to the model."""
 
+import numpy as np
+import torch
 from mmdet.datasets.transforms import PackTrackInputs
+from mmengine.structures import InstanceData
 
 from ifirvos.registry import TRANSFORMS
+
+
+class ByValueInstances(InstanceData):
+    """InstanceData whose tensors leave a worker process by value.
+
+    torch hands every tensor over as a shared memory file of its own. For a few numbers a frame that costs more than
+    reading the frame does.
+    """
+
+    def __reduce__(self) -> tuple:
+        fields = {key: value.numpy() if torch.is_tensor(value) else value for key, value in self.items()}
+        tensors = [key for key, value in self.items() if torch.is_tensor(value)]
+        return _rebuild_instances, (fields, tensors, self.metainfo)
+
+
+def _rebuild_instances(fields: dict, tensors: list[str], metainfo: dict) -> ByValueInstances:
+    fields.update({key: torch.from_numpy(fields[key]) for key in tensors})
+    return ByValueInstances(metainfo=metainfo, **fields)
 
 
 @TRANSFORMS.register_module()
@@ -27,8 +48,20 @@ class PackRVOSInputs(PackTrackInputs):
 
     def transform(self, results: dict) -> dict:
         """Pack one clip."""
-        packed = super().transform(results)
-        packed['data_samples'].set_metainfo({key: results[key][0] for key in self.clip_keys if key in results})
+        # mmdet packs pictures and metainfo only: handing a sample over it also formats its first frame as text, which
+        # takes longer than all the rest when tensors are in it.
+        packed = super().transform({key: value for key, value in results.items() if key not in self.mapping_table})
+        sample = packed['data_samples']
+        sample.set_metainfo({key: results[key][0] for key in self.clip_keys if key in results})
+        annotations = {name: results[key] for key, name in self.mapping_table.items() if key in results}
+        for index, frame in enumerate(sample):
+            fields = {name: values[index] for name, values in annotations.items()}
+            frame.gt_instances = ByValueInstances(
+                **{
+                    key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+                    for key, value in fields.items()
+                }
+            )
         return packed
 
     def __repr__(self) -> str:
