@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ifirvos.datasets.synth import KINDS, PAIR_KINDS, draw_frames, ground_truth, make_clip, reverse
+from ifirvos.datasets.synth import (
+    GENERATOR_VERSION,
+    KINDS,
+    PAIR_KINDS,
+    GroundTruth,
+    draw_frames,
+    ground_truth,
+    make_clip,
+    reverse,
+)
+from ifirvos.datasets.synth.clip import pair_kind
 from ifirvos.datasets.synth.looks import (
     ALL_LOOKS,
     COLOURS,
@@ -21,7 +31,8 @@ from ifirvos.datasets.synth.looks import (
     telling_attributes,
 )
 from ifirvos.datasets.synth.paths import DIRECTIONS
-from ifirvos.datasets.synth.predicates import AppearsLast, Heads, Noun, referent
+from ifirvos.datasets.synth.predicates import AppearsLast, Heads, Moves, Noun, referent
+from ifirvos.datasets.synth.sampling import _all_half_visible
 
 NUM_CLIPS = 30
 
@@ -92,12 +103,17 @@ def test_playing_a_clip_backwards_keeps_the_answers_that_need_no_order(kind):
 
 
 def test_clips_and_their_reverses_are_equally_likely():
-    """Object 1 heads left as often as right, and is the late member as often as the early one."""
-    many = [make_clip(1, 'valid', index).facts for index in range(200) if index % 5 in (3, 4)]
-    sides = Counter(side for facts in many for side in DIRECTIONS if Heads(side).truth(facts, 0))
-    late = Counter(bool(AppearsLast(noun).truth(facts, 0)) for facts in many[1::2] for noun in [pair_noun(facts)])
-    for count, total in ((sides['left'], sides['left'] + sides['right']), (late[True], late.total())):
-        assert abs(count - total / 2) < 3.5 * np.sqrt(total) / 2
+    """Object 1 heads left as often as right, is late as often as early, and moves as often as it stands."""
+    many = {
+        kind: [make_clip(1, 'valid', index).facts for index in range(250) if pair_kind('valid', index) == kind]
+        for kind in ('motion', 'direction', 'order')
+    }
+    sides = Counter(side for facts in many['direction'] for side in DIRECTIONS if Heads(side).truth(facts, 0))
+    late = Counter(AppearsLast(pair_noun(facts)).truth(facts, 0) for facts in many['order'])
+    moving = Counter(Moves(True).truth(facts, 0) for facts in many['motion'])
+    for count, other in ((sides['left'], sides['right']), (late[True], late[False]), (moving[True], moving[False])):
+        assert count + other >= 20
+        assert abs(count - other) < 3.5 * np.sqrt(count + other)
 
 
 def pair_noun(facts):
@@ -173,6 +189,13 @@ def test_every_object_shows_half_of_itself_in_a_third_of_the_frames_it_is_in():
             assert half.any(1).all()
 
 
+@pytest.mark.parametrize(('visible_frames', 'fine'), [(7, False), (8, True)])
+def test_scenes_that_hide_an_object_too_long_are_dropped(visible_frames, fine):
+    in_view, visible = np.ones((2, 24)), np.ones((2, 24))
+    visible[1, visible_frames:] = 0.4
+    assert _all_half_visible(GroundTruth(None, None, in_view, visible)) is fine
+
+
 def test_some_asked_objects_are_absent_in_some_frames_by_entering_too():
     absent = [
         expression.kind
@@ -189,7 +212,25 @@ def test_a_clip_depends_on_its_arguments_only():
     np.testing.assert_array_equal(one.facts.labels, other.facts.labels)
     np.testing.assert_array_equal(draw_frames(one.facts.scene), draw_frames(other.facts.scene))
     assert list(map(astuple, one.expressions)) == list(map(astuple, other.expressions))
-    assert not np.array_equal(one.facts.labels, next_seed.facts.labels)
+    for another in (next_seed, make_clip(3, 'train', 12), make_clip(3, 'valid', 7)):
+        assert not np.array_equal(one.facts.labels, another.facts.labels)
+
+
+def test_this_version_of_the_generator_gives_these_clips():
+    """If this fails the shipped weights were trained on other clips: raise GENERATOR_VERSION, or undo the change."""
+    assert GENERATOR_VERSION == '1'
+    assert [(expression.object_id, expression.text) for expression in make_clip(0, 'train', 3).expressions] == [
+        (2, 'the tiny one heading towards the top'),
+        (1, 'the tiny object that moves towards the bottom'),
+        (2, 'the object that travels towards the top'),
+        (1, 'the object moving towards the bottom'),
+        (1, 'the orange triangle on the left'),
+        (2, 'the orange triangle farther to the right'),
+        (4, 'find the circle'),
+        (3, 'the cyan one in the video'),
+    ]
+    areas = (make_clip(0, 'valid', 0).facts.labels > 0).sum((1, 2))
+    np.testing.assert_allclose(areas[[0, 12, 23]], [3243, 3243, 3005], rtol=0.002)
 
 
 @pytest.mark.parametrize(('size', 'num_frames'), [((96, 144), 24), ((192, 288), 12), ((240, 360), 36)])

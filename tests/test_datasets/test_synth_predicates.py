@@ -89,6 +89,12 @@ def test_heads_wants_one_direction_all_the_time():
     assert Heads('down').truth(facts, 2) is None
 
 
+def test_heads_is_arguable_after_a_step_back():
+    overshoot = circle((220, 50))
+    overshoot.centres[:, 0] -= np.r_[np.arange(18) * 8, 136 - np.arange(1, 7) * 8]
+    assert Heads('left').truth(facts_of(overshoot), 0) is None
+
+
 def test_reversal_swaps_heads():
     facts = facts_of(circle((200, 50), (90, 50)), circle((90, 110), (200, 110)))
     backwards = ground_truth(reverse(facts.scene))

@@ -1,5 +1,7 @@
 """Chance levels and ceilings, against numbers that can be worked out by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,15 @@ def test_chance_is_what_guessing_scores_on_the_masks(index):
             assert level['J_pair'] == pytest.approx(scores[:2].mean())
             assert level['S_pair'] == 0.5
             assert level['S_first'] == (expression.object_id == 1)
+
+
+def test_chance_counts_frames_without_both_objects_as_right():
+    labels = np.zeros((4, 8, 8), np.uint8)
+    labels[0, :2], labels[1, 4:] = 1, 2  # one frame each, two frames of nothing
+    facts = SimpleNamespace(labels=labels, scene=SimpleNamespace(objects=(None, None)))
+    clip = SimpleNamespace(facts=facts, expressions=[SimpleNamespace(kind='order', object_id=2)])
+    (level,) = chance_levels(clip)
+    assert level == {'kind': 'order', 'J_object': 0.75, 'S_object': 0.5, 'J_pair': 0.75, 'S_pair': 0.5, 'S_first': 0.0}
 
 
 def test_a_mask_of_whole_cells_has_ceiling_one_and_thin_masks_need_softness():
