@@ -224,8 +224,8 @@ def test_this_version_of_the_generator_gives_these_clips():
         (1, 'the tiny object that moves towards the bottom'),
         (2, 'the object that travels towards the top'),
         (1, 'the object moving towards the bottom'),
-        (1, 'the orange triangle on the left'),
-        (2, 'the orange triangle farther to the right'),
+        (2, 'the orange triangle on the left'),
+        (1, 'the orange triangle farther to the right'),
         (4, 'find the circle'),
         (3, 'the cyan one in the video'),
     ]
