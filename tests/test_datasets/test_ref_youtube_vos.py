@@ -151,6 +151,14 @@ def test_shipped_training_pipeline(root):
     assert len(sizes) > 2
 
 
+def test_training_never_shows_a_clip_without_its_object(root):
+    np.random.seed(0)
+    dataset = config_dataset(root, 'train_dataloader')
+    sample = dataset[len(dataset) - 1]['data_samples']  # the green box is in no frame of the one-frame video
+    assert any(len(frame.gt_instances) for frame in sample)
+    assert dataset.num_resampled > 0
+
+
 def test_training_is_repeatable_under_a_seed(root):
     dataset = config_dataset(root, 'train_dataloader')
 
