@@ -4,7 +4,7 @@ from .data_preprocessor import RVOSDataPreprocessor
 from .dynamic_mask_head import DynamicMaskHead
 from .ifi_decoder import IFIDecoderLayer, IFIDeformableDetrTransformerDecoder, InterFrameInteraction
 from .ifirvos import IFIRVOS
-from .match_costs import ClipBBoxL1Cost, ClipFocalLossCost, ClipIoUCost
+from .match_costs import ClipBBoxL1Cost, ClipFocalLossCost, ClipIoUCost, ClipMaskFocalLossCost
 from .pixel_decoder import CrossModalFPN
 from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
 from .rvos_head import RVOSHead
@@ -16,6 +16,7 @@ __all__ = [
     'ClipBBoxL1Cost',
     'ClipFocalLossCost',
     'ClipIoUCost',
+    'ClipMaskFocalLossCost',
     'CrossModalFPN',
     'DynamicMaskHead',
     'IFIDecoderLayer',

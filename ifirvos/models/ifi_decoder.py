@@ -1,7 +1,6 @@
 """The deformable decoder with inter-frame interaction after every layer (paper 3.4, Figure 4, eq. 5)."""
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import FFN
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerDecoder,
@@ -25,9 +24,8 @@ class InterFrameInteraction(BaseModule):
         feedforward_channels (int): Width of the FFN.
         dropout (float): In the attention, behind it and in the FFN.
         temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their order.
-            'sine' or 'learned': our declared extension, an encoding of the time, normalised over the clip, added to
-            queries, keys and values.
-        num_time_bins (int): Entries of the learned encoding, interpolated to T.
+            'sine': our declared extension, an encoding of the time, normalised over the clip, added to queries, keys and
+            values; 'learned': the same through a linear layer.
     """
 
     def __init__(
@@ -37,7 +35,6 @@ class InterFrameInteraction(BaseModule):
         feedforward_channels: int = 2048,
         dropout: float = 0.1,
         temporal_pos: str | None = None,
-        num_time_bins: int = 16,
     ) -> None:
         super().__init__()
         if temporal_pos not in TEMPORAL_POSITIONS:
@@ -47,23 +44,20 @@ class InterFrameInteraction(BaseModule):
         self.dropout = nn.Dropout(dropout)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
-        if temporal_pos == 'sine':
+        if temporal_pos is not None:
             self.time_encoding = SinePositionalEncoding1D(embed_dims)
-        elif temporal_pos == 'learned':
-            self.time_embedding = nn.Parameter(torch.randn(num_time_bins, embed_dims))
+            self.time_projection = nn.Linear(embed_dims, embed_dims) if temporal_pos == 'learned' else nn.Identity()
 
     def _time(self, num_frames: int, like: Tensor) -> Tensor:
-        """-> (T,C): the clip's frames are at (t + 0.5) / T, whatever T is."""
-        if self.temporal_pos == 'sine':
-            return self.time_encoding.encode((torch.arange(num_frames, device=like.device) + 0.5) / num_frames)
-        bins = self.time_embedding.t()[None]  # 1 C bins
-        return F.interpolate(bins, size=num_frames, mode='linear', align_corners=False)[0].t()
+        """-> (T,C): the clip's frames are at (t + 0.5) / T, whatever T is: training samples few, testing sees all."""
+        time = (torch.arange(num_frames, device=like.device) + 0.5) / num_frames
+        return self.time_projection(self.time_encoding.encode(time).to(like))
 
     def forward(self, query: Tensor, num_frames: int) -> Tensor:
         """query (B*T,N,C) -> (B*T,N,C), T = ``num_frames``."""
         q = query.unflatten(0, (-1, num_frames))  # B T N C
         if self.temporal_pos is not None:
-            timed = q + self._time(num_frames, query)[None, :, None].to(q)
+            timed = q + self._time(num_frames, query)[None, :, None]
         else:
             timed = q
         q, timed = q.flatten(1, 2), timed.flatten(1, 2)  # B T*N C

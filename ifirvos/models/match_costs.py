@@ -1,11 +1,12 @@
-"""Costs of matching one query sequence to the object of a clip: mmdet's per-image costs, averaged over frames.
+"""Costs of matching query sequences to objects: mmdet's per-image costs, averaged over frames.
 
-Predictions and targets are the ``InstanceData`` that ``HungarianAssigner`` hands on: N query sequences, one object. The
-mask costs are mmdet's ``DiceCost`` and ``FocalLossCost(binary_input=True)`` as they are, on masks flattened over T, h, w.
+Predictions are P query sequences, targets G objects. The Dice cost is mmdet's ``DiceCost`` as it is, on masks flattened
+over T, h, w.
 """
 
 import torch
-from mmdet.models.task_modules.assigners.match_cost import BaseMatchCost
+import torch.nn.functional as F
+from mmdet.models.task_modules.assigners.match_cost import BaseMatchCost, FocalLossCost
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from mmengine.structures import InstanceData
 from torch import Tensor
@@ -24,12 +25,12 @@ class ClipFocalLossCost(BaseMatchCost):
         self.eps = eps
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred scores (N,T) logits, gt valid (1,T) -> (N,1)."""
+        """pred scores (P,T) logits, gt valid (G,T) -> (P,G)."""
         prob = pred_instances.scores.sigmoid()
         negative = -(1 - prob + self.eps).log() * (1 - self.alpha) * prob**self.gamma
         positive = -(prob + self.eps).log() * self.alpha * (1 - prob) ** self.gamma
-        valid = gt_instances.valid  # 1 T
-        return (positive - negative) @ valid.t() / valid.sum().clamp(min=1) * self.weight
+        valid = gt_instances.valid
+        return (positive - negative) @ valid.t() / valid.sum(1).clamp(min=1) * self.weight
 
 
 @TASK_UTILS.register_module()
@@ -37,9 +38,9 @@ class ClipBBoxL1Cost(BaseMatchCost):
     """L1 between normalised cxcywh boxes; absent frames count with a zero box, as in the reference."""
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred and gt bboxes (N,T,4) and (1,T,4) -> (N,1)."""
-        distance = (pred_instances.bboxes - gt_instances.bboxes).abs().sum(-1)
-        return distance.mean(1, keepdim=True) * self.weight
+        """pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
+        distance = (pred_instances.bboxes[:, None] - gt_instances.bboxes).abs().sum(-1)  # P G T
+        return distance.mean(-1) * self.weight
 
 
 @TASK_UTILS.register_module()
@@ -47,7 +48,27 @@ class ClipIoUCost(BaseMatchCost):
     """Negative generalised IoU, over all frames like :class:`ClipBBoxL1Cost`."""
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred and gt bboxes (N,T,4) and (1,T,4) -> (N,1)."""
+        """pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
         pred, gt = (bbox_cxcywh_to_xyxy(i.bboxes) for i in (pred_instances, gt_instances))
-        giou = bbox_overlaps(pred, gt.expand_as(pred), mode='giou', is_aligned=True)
-        return -torch.mean(giou, 1, keepdim=True) * self.weight
+        pred, gt = torch.broadcast_tensors(pred[:, None], gt)  # P G T 4
+        return -bbox_overlaps(pred, gt, mode='giou', is_aligned=True).mean(-1) * self.weight
+
+
+@TASK_UTILS.register_module()
+class ClipMaskFocalLossCost(FocalLossCost):
+    """mmdet's ``FocalLossCost(binary_input=True)``, exact for large logits too.
+
+    mmdet takes the logarithm of ``1 - p + 1e-12``, which in float32 is coarse from logits of about 10 on and constant
+    from 17 on; the reference's cost goes on growing with the logit.
+    """
+
+    def __init__(self, alpha: float = 0.25, gamma: float = 2, weight: float = 1.0) -> None:
+        super().__init__(alpha=alpha, gamma=gamma, binary_input=True, weight=weight)
+
+    def _mask_focal_loss_cost(self, cls_pred: Tensor, gt_labels: Tensor) -> Tensor:
+        """Logits (P,T,h,w) and masks (G,T,h,w) in [0,1] -> (P,G), a mean over pixels."""
+        logits, target = cls_pred.flatten(1), gt_labels.flatten(1).to(cls_pred)
+        negative = F.softplus(logits) * (1 - self.alpha) * logits.sigmoid() ** self.gamma
+        positive = F.softplus(-logits) * self.alpha * (-logits).sigmoid() ** self.gamma
+        cost = positive @ target.t() + negative @ (1 - target).t()
+        return cost / logits.shape[1] * self.weight

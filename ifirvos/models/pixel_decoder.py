@@ -49,7 +49,7 @@ class VisionLanguageBlock(BaseModule):
 
         query, value = tokens(value + position), tokens(value)
         found = self.self_attn(query, query, value, key_padding_mask=mask, need_weights=False)[0]
-        found = found.view(len(x), *size, -1).permute(0, 3, 1, 2)
+        found = found.reshape(len(x), *size, -1).permute(0, 3, 1, 2)
         if self.reduction == 1:
             return found
         return F.interpolate(found, size=x.shape[-2:], mode='bilinear', align_corners=False)

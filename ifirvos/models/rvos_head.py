@@ -133,11 +133,8 @@ class RVOSHead(DeformableDETRHead):
             targets (list[ClipTarget]): B clips.
             num_valid (float): Frames with the object, mean over processes: the normaliser of every loss.
         """
-        queries = [
-            self.match(*clip) for clip in zip(cls_logits.detach(), boxes.detach(), mask_logits.detach(), targets)
-        ]
         clip_index = torch.arange(len(targets), device=boxes.device)
-        query_index = torch.tensor(queries, device=boxes.device)
+        query_index = self.match_cost(cls_logits, boxes, mask_logits, targets).argmin(1)
         matched_boxes = boxes[clip_index, :, query_index]  # B T 4
         matched_masks = mask_logits[clip_index, :, query_index]  # B T h w
         valid = torch.stack([target.valid for target in targets])  # B T
@@ -165,14 +162,27 @@ class RVOSHead(DeformableDETRHead):
             loss_dice=self.loss_dice(matched_masks, target_masks, avg_factor=num_valid),
         )
 
-    def match(self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, target: ClipTarget) -> int:
-        """(T,N,1), (T,N,4), (T,N,h,w) of one clip -> the query whose whole sequence costs least."""
+    @torch.no_grad()
+    def match_cost(
+        self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget]
+    ) -> Tensor:
+        """Cost of every query sequence for its clip's object (eq. 8), (B,N); the arguments are one layer's.
+
+        A clip has one object, so the assignment is the arg-min. The assigner's costs compare all B*N sequences with all B
+        objects at once, and the blocks of each clip with itself are kept: B small calls would cost more than the surplus.
+        """
         predictions = InstanceData(
-            scores=cls_logits[..., 0].t(), bboxes=boxes.transpose(0, 1), masks=mask_logits.transpose(0, 1)
+            scores=cls_logits[..., 0].transpose(1, 2).flatten(0, 1),
+            bboxes=boxes.transpose(1, 2).flatten(0, 1),
+            masks=mask_logits.transpose(1, 2).flatten(0, 1),
         )
-        labels = boxes.new_zeros(1, dtype=torch.long)
-        objects = InstanceData(labels=labels, bboxes=target.boxes, masks=target.masks, valid=target.valid[None])
-        return int(self.assigner.assign(predictions, objects).gt_inds.argmax())
+        objects = InstanceData(
+            bboxes=torch.cat([target.boxes for target in targets]),
+            masks=torch.cat([target.masks for target in targets]),
+            valid=torch.stack([target.valid for target in targets]),
+        )
+        cost = sum(match_cost(predictions, objects) for match_cost in self.assigner.match_costs)  # B*N B
+        return cost.unflatten(0, (len(targets), -1)).diagonal(dim1=0, dim2=2).t()
 
     # ------------------------------------------------------------------ inference
     def predict(
