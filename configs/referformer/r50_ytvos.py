@@ -14,7 +14,7 @@ model = dict(
                 dict(type='ClipFocalLossCost', weight=2.0),
                 dict(type='ClipBBoxL1Cost', weight=5.0),
                 dict(type='ClipIoUCost', weight=2.0),
-                dict(type='FocalLossCost', binary_input=True, weight=2.0),
+                dict(type='ClipMaskFocalLossCost', weight=2.0),
                 dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
             ]
         )
