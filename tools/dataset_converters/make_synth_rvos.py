@@ -82,7 +82,7 @@ def generate_split(root: Path, split: str, num_clips: int, args: argparse.Namesp
 def statistics_table(split: str, statistics: dict) -> Table:
     """The printed form of one split's statistics."""
     title = f'{split}: {statistics["clips"]} clips, {statistics["expressions"]} expressions'
-    table = Table('kind', title=title, box=None)
+    table = Table('kind', title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     columns = list(dict.fromkeys(name for row in statistics['kinds'].values() for name in row))
     for name in columns:
         table.add_column(name.removeprefix('ceiling_').replace('_', '\n'), justify='right')
