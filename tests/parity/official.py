@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import gen_weights
@@ -59,6 +60,7 @@ def build(text_layers: int) -> nn.Module:
     return model
 
 
+@lru_cache(maxsize=1)  # half a gigabyte, and more with all text layers
 def load(text_layers: int) -> nn.Module:
     """:func:`build` with the official weights, converted and loaded strictly."""
     model = build(text_layers)

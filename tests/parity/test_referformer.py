@@ -14,6 +14,8 @@ import pytest
 import torch
 from torch import nn
 
+from ifirvos.structures import clip_targets
+
 FILES = {2: 'forward_case_b_text2.npz', 12: 'forward_case_b.npz'}
 LAYER_NAMES = {'': '', '_0': 'd0.', '_1': 'd1.', '_2': 'd2.'}  # suffix of an official loss -> our prefix
 LOSS_NAMES = dict(loss_ce='cls', loss_bbox='bbox', loss_giou='iou', loss_mask='mask', loss_dice='dice')
@@ -49,14 +51,14 @@ RECORDED = names_in(reference_of(2))
 COMPARED = [name for name in RECORDED if not name.startswith('in/') and name not in NO_COUNTERPART]
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def reference(text_layers: int) -> dict[str, np.ndarray]:
     return reference_of(text_layers)
 
 
-@pytest.fixture(scope='session')
-def ours(referformer_of_depth: nn.Module) -> dict[str, torch.Tensor]:
-    return intermediates.forward(referformer_of_depth, *official.batch('b'))
+@pytest.fixture(scope='module')
+def ours(text_layers: int) -> dict[str, torch.Tensor]:
+    return intermediates.forward(official.load(text_layers), *official.batch('b'))
 
 
 def test_inputs_are_the_ones_the_reference_saw(reference):
@@ -100,7 +102,7 @@ def test_every_recorded_quantity_is_compared_or_named(reference, ours):
     assert set(NO_COUNTERPART) <= set(RECORDED)
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def official_losses() -> dict[str, np.ndarray]:
     with np.load(official.HERE / 'loss_case_b.npz') as arrays:
         return {name.removeprefix('b/'): array for name, array in arrays.items()}
@@ -138,8 +140,6 @@ def check_losses(losses, costs, official_losses):
 
 def test_targets(referformer, official_losses):
     """Boxes and masks pass through pixels and BitmapMasks and come back as the official targets."""
-    from ifirvos.structures import clip_targets
-
     _, clips = official.batch('b')
     official.add_targets('b', clips)
     (target,) = clip_targets(clips, (24, 32), 4, 'point', torch.device('cpu'))
@@ -150,8 +150,6 @@ def test_targets(referformer, official_losses):
 
 def test_matching_and_losses_on_the_official_outputs(referformer, monkeypatch, official_losses):
     """The head alone: what the official model put out goes in, its costs, matches and losses come out."""
-    from ifirvos.structures import clip_targets
-
     head = referformer.bbox_head
     costs = note_costs(head, monkeypatch)
     outputs = reference_of(12)
@@ -168,9 +166,7 @@ def test_matching_and_losses_on_the_official_outputs(referformer, monkeypatch, o
 @pytest.mark.slow
 def test_matching_and_losses_from_frames(monkeypatch, official_losses):
     """All the way: frames and token ids in, losses out."""
-    from conftest import load
-
-    model = load(12)
+    model = official.load(12)
     costs = note_costs(model.bbox_head, monkeypatch)
     inputs, clips = official.batch('b')
     official.add_targets('b', clips)
