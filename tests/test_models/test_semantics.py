@@ -3,7 +3,11 @@
 import pytest
 import tiny
 import torch
+from mmdet.models.detectors import DeformableDETR
+from torch import nn
 from torch.testing import assert_close
+
+from ifirvos.structures import flatten_samples
 
 NO_IFI = dict(decoder__layer_cfg__ifi_cfg=None)
 NO_LEWV = dict(vli__lewv=None)
@@ -97,6 +101,25 @@ def test_lewv_ignores_what_is_in_the_padding():
         model.interact(levels[1:], positions[1:], masks[1:], text, num_frames=3)[1] for levels in (feats, changed)
     ]
     assert torch.equal(*sentences)
+
+
+@pytest.mark.parametrize('size', [(64, 96), (40, 72)], ids=['unpadded', 'padded'])
+def test_the_encoder_sees_what_mmdets_would_give_it(size):
+    """Masks, encodings and valid ratios are computed once a clip, and the encoder runs in chunks: no number moves."""
+    model, inputs = tiny.tiny_model(), tiny.frames(2)
+    nn.init.normal_(model.encoder.layers[0].self_attn.sampling_offsets.weight)
+    clips = [tiny.clip(inputs), tiny.clip(inputs, size=size)]
+    levels = model.extract_feat(inputs)[1:]
+    masks, positions = model.encode_positions(levels, clips)
+    ours = model.pre_transformer(levels, positions, masks, num_frames=3)
+    oracle = DeformableDETR.pre_transformer(model, levels, flatten_samples(clips))
+    for found, expected in zip(ours, oracle, strict=True):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert (value is None and found[name] is None) or torch.equal(found[name], value), name
+    whole = DeformableDETR.forward_encoder(model, **oracle[0])['memory']
+    model.test_cfg = dict(frame_chunk=4)
+    assert_close(model.forward_encoder(**ours[0])['memory'], whole, **EXACT)
 
 
 @pytest.mark.parametrize('num_frames', [1, 2])
