@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -120,7 +120,7 @@ class RVOSInferencer(BaseInferencer):
         clip = self.preprocess(inputs, channel_order=channel_order)
         with self._status(f'Segmenting {len(clip["metas"])} frames for {len(texts)} sentence(s)…'):
             samples = self.forward(clip, texts)
-        return self.postprocess(samples)
+        return [replace(result, text=text) for result, text in zip(self.postprocess(samples), texts, strict=True)]
 
     def preprocess(self, inputs: VideoInput, channel_order: str = 'rgb') -> dict:
         """Read and resize the frames, one at a time.
@@ -160,7 +160,8 @@ class RVOSInferencer(BaseInferencer):
         blank = _clip_sample(clip['metas'], text='')
         data = self.model.data_preprocessor(dict(inputs=[clip['inputs']], data_samples=[blank]), False)
         metas = [frame.metainfo for frame in data['data_samples'][0]]  # now with batch_input_shape and pad_shape
-        samples = [_clip_sample(metas, text) for text in texts]
+        # The data sets train on lower-case sentences with single blanks.
+        samples = [_clip_sample(metas, ' '.join(text.lower().split())) for text in texts]
         return self.model.predict_video(data['inputs'][0], samples)
 
     def visualize(self, inputs: object, preds: object, **kwargs) -> None:

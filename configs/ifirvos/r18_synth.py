@@ -13,12 +13,12 @@ model = dict(
     bbox_head=dict(loss_cls=dict(loss_weight=10.0)),
 )
 
-max_iters = 5000
+max_iters = 6000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 # What stage 1 has learnt changes at a tenth of the rate.
 trunk = dict(lr_mult=0.1)
 optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),
+    optimizer=dict(lr=4e-4),
     paramwise_cfg=dict(
         custom_keys={'neck': trunk, 'vli.vewl': trunk, 'encoder.layers': trunk, 'pixel_decoder': trunk},
     ),

@@ -5,3 +5,8 @@ _base_ = [
     '../_base_/schedules/ytvos_6e.py',
     '../_base_/default_runtime.py',
 ]
+
+# The masks of the official validation set are not public. Where you have masks, drop these three lines.
+val_dataloader = None
+val_evaluator = None
+val_cfg = None

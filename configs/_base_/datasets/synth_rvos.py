@@ -4,7 +4,7 @@
 dataset_type = 'SynthRVOSDataset'
 data_root = 'data/synth_rvos/'
 img_scale = (96, 64)  # network input (W,H); the pictures are 288x192
-num_frames = 4  # T in training
+num_frames = 5  # T in training
 
 # All frames of a clip share their random draws (flip, colours): a broadcaster with share_random_params.
 train_frame_pipeline = [
@@ -44,7 +44,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(
-    batch_size=12,
+    batch_size=6,
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
