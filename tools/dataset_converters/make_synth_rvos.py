@@ -1,4 +1,4 @@
-"""Generates SynthRVOS, the data set that needs no download, in the layout of Ref-YouTube-VOS.
+"""Generates SynthRVOS, the data set that needs no download, in the layout of Ref-YouTube-VOS or of another data set.
 
     python tools/dataset_converters/make_synth_rvos.py --out data/synth_rvos
 
@@ -23,10 +23,10 @@ from rich.progress import track
 from rich.table import Table
 
 from ifirvos.datasets.synth import GENERATOR_VERSION, KINDS, SPLITS, make_clip
+from ifirvos.datasets.synth.layouts import LAYOUTS
 from ifirvos.datasets.synth.statistics import chance_levels, mask_ceilings, mean_by_kind
-from ifirvos.datasets.synth.writer import write_clip, write_json, write_meta
+from ifirvos.datasets.synth.writer import write_json
 
-LAYOUTS = ('ref-youtube-vos',)
 CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and take longer than the clip itself
 
 
@@ -45,38 +45,40 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='of a frame, in pixels'
     )
     parser.add_argument('--frame-step', type=int, default=1, help='between frame names; Ref-YouTube-VOS has 5')
-    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='of the folder')
+    parser.add_argument('--layout', choices=list(LAYOUTS), default='ref-youtube-vos', help='of the folder')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
     )
     return parser.parse_args(argv)
 
 
-def generate_clip(index: int, split: str, args: argparse.Namespace, split_dir: Path) -> tuple:
-    """Makes and writes one clip: (video id, its two JSON entries, its chance levels, its mask ceilings)."""
+def generate_clip(index: int, split: str, args: argparse.Namespace, root: Path) -> tuple:
+    """Makes and writes one clip: (its entry for the index files, its chance levels, its mask ceilings)."""
     clip = make_clip(args.seed, split, index, tuple(args.size), args.frames)
-    entries = write_clip(clip, split_dir, args.frame_step)
-    return clip.video_id, *entries, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
+    entry = LAYOUTS[args.layout].write_clip(clip, root, split, args.frame_step)
+    return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
 
 
-def generate_split(root: Path, split: str, num_clips: int, args: argparse.Namespace, console: Console) -> dict:
-    """Writes one split; returns its statistics."""
-    job = partial(generate_clip, split=split, args=args, split_dir=root / split)
+def generate_split(
+    root: Path, split: str, num_clips: int, args: argparse.Namespace, console: Console
+) -> tuple[list, dict]:
+    """Writes the clips of one split; returns their entries for the index files and the statistics."""
+    job = partial(generate_clip, split=split, args=args, root=root)
     with contextlib.ExitStack() as stack:
         in_order = map
         if args.workers:
             pool = multiprocessing.Pool(args.workers, initializer=cv2.setNumThreads, initargs=(1,))
             in_order = partial(stack.enter_context(pool).imap, chunksize=8)
         clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
-    write_meta(root, split, (clip[:3] for clip in clips))
-    chance = mean_by_kind(level for clip in clips for level in clip[3])
-    ceiling = mean_by_kind(level for clip in clips for level in clip[4])
+    entries = [entry for entry, _, _ in clips if entry is not None]
+    chance = mean_by_kind(level for _, levels, _ in clips for level in levels)
+    ceiling = mean_by_kind(level for _, _, levels in clips for level in levels)
     kinds = {
         kind: chance[kind] | {name: value for name, value in ceiling.get(kind, {}).items() if name != 'count'}
         for kind in KINDS
         if kind in chance
     }
-    return {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
+    return entries, {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
 
 
 def statistics_table(split: str, statistics: dict) -> Table:
@@ -103,7 +105,10 @@ def main(argv: list[str] | None = None) -> None:
     console = Console()
     root = args.out.with_name(f'.{args.out.name}.part-{os.getpid()}')
     try:
-        statistics = {split: generate_split(root, split, count, args, console) for split, count in clips.items()}
+        entries, statistics = {}, {}
+        for split, count in clips.items():
+            entries[split], statistics[split] = generate_split(root, split, count, args, console)
+        LAYOUTS[args.layout].write_index(root, entries)
         summary = {
             'generator_version': GENERATOR_VERSION,
             'seed': args.seed,
