@@ -49,7 +49,7 @@ def padding_masks(clips: list[TrackDataSample], like: Tensor) -> Tensor | None:
 
 
 def _mask_target(masks: Tensor, size: tuple[int, int], stride: int, mode: str) -> Tensor:
-    """(T,H,W) in {0,1} -> (T,h,w). 'point': the reference's ``[2::4, 2::4]``; 'area': the covered share of each cell."""
+    """(T,H,W) in {0,1} -> (T,h,w). 'point': the reference's ``[2::4, 2::4]``; 'area': the covered share of a cell."""
     height, width = (side * stride for side in size)
     masks = F.pad(masks, (0, width - masks.shape[-1], 0, height - masks.shape[-2]))
     if mode == 'point':
@@ -63,8 +63,8 @@ def clip_targets(
     """The targets of every clip.
 
     Args:
-        clips: Their frames' ``gt_instances`` hold one instance or none: bboxes xyxy in pixels of the network input, masks
-            BitmapMasks.
+        clips: Their frames' ``gt_instances`` hold one instance or none: bboxes xyxy in pixels of the network input,
+            masks BitmapMasks.
         size: (h, w) of the mask logits.
         stride: Of the mask logits, in input pixels.
         mode: One of ``MASK_TARGETS``.

@@ -1,5 +1,5 @@
-# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the queries
-# start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's.
+# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the
+# queries start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's.
 _base_ = '../ifirvos/r50_ytvos.py'
 model = dict(
     vli=dict(lewv=None),

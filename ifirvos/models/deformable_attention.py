@@ -13,8 +13,8 @@ from torch import Tensor
 class ClipDeformableAttention(MultiScaleDeformableAttention):
     """The same attention, kept within what its CUDA kernel accepts.
 
-    The kernel has no bf16, and wants the batch (here B*T frames) to divide by ``im2col_step``. So it runs in fp32 inside
-    autocast, with the largest step that divides.
+    The kernel has no bf16, and wants the batch (here B*T frames) to divide by ``im2col_step``. So it runs in fp32
+    inside autocast, with the largest step that divides.
     """
 
     max_im2col_step = 64

@@ -9,8 +9,8 @@ class DynamicMaskHead(BaseModule):
     """CondInst's mask head (paper 3.5), as ReferFormer feeds it.
 
     The input of the first convolution is F_seg and, behind its channels, the offset (dx, dy) in input pixels from each
-    mask pixel to the query's reference point. That convolution is linear, so it runs on F_seg as a matrix product that all
-    queries share, and the offsets enter as two terms of one row and one column: features are never repeated per query.
+    mask pixel to the query's reference point. That convolution is linear, so it runs on F_seg as a matrix product that
+    all queries share, and the offsets enter as one row and one column: features are never repeated per query.
 
     Args:
         in_channels (int): C of F_seg.

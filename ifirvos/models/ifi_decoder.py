@@ -23,9 +23,9 @@ class InterFrameInteraction(BaseModule):
         num_heads (int): Attention heads.
         feedforward_channels (int): Width of the FFN.
         dropout (float): In the attention, behind it and in the FFN.
-        temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their order.
-            'sine': our declared extension, an encoding of the time, normalised over the clip, added to queries, keys and
-            values; 'learned': the same through a linear layer.
+        temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their
+            order. 'sine': our declared extension, an encoding of the time, normalised over the clip, added to queries,
+            keys and values; 'learned': the same through a linear layer.
     """
 
     def __init__(

@@ -43,13 +43,13 @@ class IFIRVOS(DeformableDETR):
 
     Args:
         text_encoder (dict): Config of :class:`RobertaTextEncoder`.
-        vli (dict | None): Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries start
-            at RoBERTa's pooled output, through the projection of the words.
+        vli (dict | None): Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries
+            start at RoBERTa's pooled output, through the projection of the words.
         pixel_decoder (dict): Config of :class:`CrossModalFPN`.
         text_dropout (float): Of the projection.
         **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
-            through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together in
-            :meth:`predict_video`.
+            through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together
+            in :meth:`predict_video`.
     """
 
     def __init__(
@@ -130,8 +130,12 @@ class IFIRVOS(DeformableDETR):
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
 
     def encode_text(self, clips: ClipList) -> dict[str, Tensor | None]:
-        """B clips with metainfo ``text`` or ``text_tokens`` -> ``words`` F_l (B,L,C), ``word_pos`` (B,L,C), ``word_mask``
-        (B,L) True on padding, ``sentence`` (B,C) or None without a pooler."""
+        """B clips with metainfo ``text`` or ``text_tokens`` -> their features.
+
+        Returns:
+            dict: ``words`` F_l (B,L,C), ``word_pos`` (B,L,C), ``word_mask`` (B,L) True on padding, ``sentence`` (B,C)
+            or None without a pooler.
+        """
         if 'text_tokens' in clips[0]:
             tokens = self.text_encoder.collate_tokens([clip.text_tokens for clip in clips])
         else:

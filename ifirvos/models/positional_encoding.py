@@ -14,11 +14,11 @@ from ifirvos.registry import MODELS
 class MaskedSinePositionalEncoding(_SinePositionalEncoding):
     """mmdet's 2-D encoding, zero on padding.
 
-    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6``: noise that the reference
-    implementation carries through the pixel decoder into its valid mask logits. Zero there is our documented difference.
+    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6``: noise that the
+    reference carries through its pixel decoder into valid mask logits. Zero there is our documented difference.
     """
 
-    def forward(self, mask: Tensor, input: Tensor | None = None) -> Tensor:  # noqa: A002 (mmdet's name)
+    def forward(self, mask: Tensor, input: Tensor | None = None) -> Tensor:
         """mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
         pos = super().forward(mask, input)
         return pos if mask is None else pos.masked_fill(mask[:, None].bool(), 0.0)

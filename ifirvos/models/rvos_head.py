@@ -24,8 +24,8 @@ class RVOSHead(DeformableDETRHead):
         mask_head (dict): Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).
         loss_mask (dict): Focal loss on mask logits.
         loss_dice (dict): Dice loss on mask logits.
-        mask_target (str): 'point' samples the full-size mask as the reference does; 'area' averages it, for small frames,
-            where point sampling caps J.
+        mask_target (str): 'point' samples the full-size mask as the reference does; 'area' averages it, for small
+            frames, where point sampling caps J.
         box_loss_on_absent (bool): Frames without the object enter the box losses with a zero box, as in the reference.
         **kwargs: Of mmdet's ``DeformableDETRHead``.
     """
@@ -74,8 +74,8 @@ class RVOSHead(DeformableDETRHead):
 
         Returns:
             dict: ``cls_logits`` (layers,B,T,N,1), ``boxes`` (layers,B,T,N,4) cxcywh in [0,1] of the unpadded input,
-            ``mask_logits`` (layers,B,T,N,h,w) of the padded input at the mask stride, ``reference_points`` (B,T,N,2) that
-            the last layer started from.
+            ``mask_logits`` (layers,B,T,N,h,w) of the padded input at the mask stride, ``reference_points`` (B,T,N,2)
+            that the last layer started from.
         """
         cls_logits, boxes = super().forward(hidden_states, references)
         sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
@@ -163,13 +163,11 @@ class RVOSHead(DeformableDETRHead):
         )
 
     @torch.no_grad()
-    def match_cost(
-        self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget]
-    ) -> Tensor:
+    def match_cost(self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget]) -> Tensor:
         """Cost of every query sequence for its clip's object (eq. 8), (B,N); the arguments are one layer's.
 
-        A clip has one object, so the assignment is the arg-min. The assigner's costs compare all B*N sequences with all B
-        objects at once, and the blocks of each clip with itself are kept: B small calls would cost more than the surplus.
+        A clip has one object, so the assignment is the arg-min. The assigner's costs compare all B*N sequences with all
+        B objects at once, and the blocks of each clip with itself are kept: B small calls would cost more.
         """
         predictions = InstanceData(
             scores=cls_logits[..., 0].transpose(1, 2).flatten(0, 1),
@@ -221,7 +219,7 @@ class RVOSHead(DeformableDETRHead):
         return clips
 
     def _to_original_size(self, mask: Tensor, frame) -> Tensor:
-        """Mask logits (h,w) -> bool at ``ori_shape``: straight from the mask stride, unless padding must be cut first."""
+        """Mask logits (h,w) -> bool at ``ori_shape``, straight from the mask stride unless padding is cut first."""
         mask = mask[None, None].float()
         img_shape = tuple(frame.img_shape[:2])
         if img_shape != tuple(frame.batch_input_shape):

@@ -17,8 +17,8 @@ class RobertaTextEncoder(BaseModule):
     """RoBERTa from ``transformers``, with its tokenizer.
 
     Args:
-        name (str): A hub name, a local folder, or the name of a folder that ships with the package. The tokenizer always
-            comes from there, and is not loaded before a sentence has to be tokenised.
+        name (str): A hub name, a local folder, or the name of a folder that ships with the package. The tokenizer
+            always comes from there, and is not loaded before a sentence has to be tokenised.
         pretrained (bool): Load the weights from ``name``; False builds ``RobertaConfig(**config)`` with random weights
             and reads no file.
         config (dict, optional): Fields of ``RobertaConfig``; with ``pretrained`` they override the stored ones.
@@ -61,8 +61,8 @@ class RobertaTextEncoder(BaseModule):
             return RobertaModel.from_pretrained(self.name, add_pooling_layer=with_pooler, **config)
         except (OSError, ValueError) as error:
             raise RuntimeError(
-                f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that holds '
-                'it (config.json, weights, tokenizer files), or make the hub reachable.'
+                f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
+                'holds it (config.json, weights, tokenizer files), or make the hub reachable.'
             ) from error
 
     def init_weights(self) -> None:
@@ -119,7 +119,7 @@ class RobertaTextEncoder(BaseModule):
 
 
 class TextProjection(nn.Module):
-    """Linear, LayerNorm, dropout: ReferFormer's "resizer", shared by words and sentence (its LayerNorm has eps 1e-12)."""
+    """Linear, LayerNorm (eps 1e-12), dropout: ReferFormer's "resizer", shared by words and sentence."""
 
     def __init__(self, in_features: int, out_features: int, dropout: float = 0.1) -> None:
         super().__init__()

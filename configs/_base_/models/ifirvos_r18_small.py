@@ -1,5 +1,5 @@
-# The same classes as ifirvos_r50.py, small enough to train from scratch on a CPU: a narrow ResNet-18, C=64, two encoder and
-# three decoder layers, a two-layer RoBERTa with a tokenizer of its own. All modules of the paper are on.
+# The same classes as ifirvos_r50.py, small enough to train from scratch on a CPU: a narrow ResNet-18, C=64, two encoder
+# and three decoder layers, a two-layer RoBERTa with a tokenizer of its own. All modules of the paper are on.
 _base_ = './ifirvos_r50.py'
 
 channels = 64  # C
@@ -49,9 +49,7 @@ model = dict(
             self_attn_cfg=attention,
             cross_attn_cfg=deformable,
             ffn_cfg=ffn,
-            ifi_cfg=dict(
-                embed_dims=channels, num_heads=heads, feedforward_channels=ffn_channels, dropout=0.0
-            ),
+            ifi_cfg=dict(embed_dims=channels, num_heads=heads, feedforward_channels=ffn_channels, dropout=0.0),
         ),
     ),
     pixel_decoder=dict(
@@ -65,7 +63,8 @@ model = dict(
         embed_dims=channels,
         mask_head=dict(in_channels=channels),
         mask_target='area',  # 64x96 frames: point sampling caps J at about 0.77 there
-        loss_mask=dict(loss_weight=2.0),  # ReferFormer's mask weights: at the paper's 1 and 1 masks come slowly from scratch
+        # ReferFormer's mask weights: the paper's 1 and 1 are for pretrained weights.
+        loss_mask=dict(loss_weight=2.0),
         loss_dice=dict(loss_weight=5.0),
     ),
     train_cfg=dict(

@@ -1,5 +1,5 @@
-# Paper 4.2: fine-tuning for 6 epochs, x0.1 at 3 and 5; AdamW, 5e-5, 1e-5 for backbone and text encoder. Weight decay and
-# gradient clipping are ReferFormer's.
+# Paper 4.2: fine-tuning for 6 epochs, x0.1 at 3 and 5; AdamW, 5e-5, 1e-5 for backbone and text encoder. Weight decay
+# and gradient clipping are ReferFormer's.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=6, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
