@@ -1,0 +1,264 @@
+"""Every shipped config: it loads, its model runs when shrunk, its data pipelines give samples, and an ablation changes
+what it says and nothing else."""
+
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+
+from ifirvos.registry import DATASETS, HOOKS, METRICS, MODELS
+from ifirvos.structures import flatten_samples
+from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
+
+CONFIGS = Path(__file__).parents[1] / 'configs'
+FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py'))
+LEAVES = [name for name in FILES if not name.startswith('_base_')]
+
+
+@pytest.fixture(autouse=True)
+def _scope_and_seed():
+    init_default_scope('mmdet')
+    torch.manual_seed(0)
+
+
+@cache
+def _load(name: str) -> Config:
+    return Config.fromfile(CONFIGS / name)
+
+
+def load(name: str) -> Config:
+    return deepcopy(_load(name))
+
+
+def build(name: str) -> torch.nn.Module:
+    model = MODELS.build(shrink(load(name)).model)
+    model.init_weights()
+    return model
+
+
+def ifi_of(model: torch.nn.Module) -> bool:
+    return model.decoder.layers[0].ifi is not None
+
+
+def lewv_of(model: torch.nn.Module) -> bool:
+    return model.vli is not None and model.vli.lewv is not None
+
+
+def batch_for(model: torch.nn.Module, training: bool = False, **kwargs) -> dict:
+    return model.data_preprocessor(demo_rvos_inputs(**kwargs), training)
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_every_file_loads(name):
+    assert len(load(name)) > 0
+
+
+# ---------------------------------------------------------------- models
+@pytest.mark.parametrize('name', LEAVES)
+def test_loss_reaches_every_trained_parameter(name):
+    """Two clips of different sizes and sentence lengths, one of them without the object in its first frame. A parameter
+    without a gradient stops distributed training."""
+    model = build(name)
+    model.train()
+    losses = model(**batch_for(model, True, num_clips=2, sizes=[(64, 96), (56, 80)], absent=[(1, 0)]), mode='loss')
+    assert {key.removeprefix('d0.') for key in losses if 'loss' in key} == {
+        'loss_cls',
+        'loss_bbox',
+        'loss_iou',
+        'loss_mask',
+        'loss_dice',
+    }
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    trained = {key: p.grad for key, p in model.named_parameters() if p.requires_grad}
+    assert [key for key, grad in trained.items() if grad is None or not grad.isfinite().all()] == []
+    for part, on in {
+        'text_encoder.': not load(name).model.text_encoder.get('frozen', False),
+        'vli.': model.vli is not None,
+        'decoder.layers.0.ifi.': ifi_of(model),
+        'text_projection.': True,
+        'pixel_decoder.': True,
+    }.items():
+        assert any(grad.any() for key, grad in trained.items() if key.startswith(part)) == on, part
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_shapes_of_outputs_and_predictions(name):
+    model = build(name)
+    model.eval()
+    batch = batch_for(model, num_clips=2, num_frames=3, sizes=(64, 96), original_scale=2.25)
+    batch_size, frames, queries, layers = 2, 3, load(name).model.num_queries, len(model.decoder.layers)
+    with torch.no_grad():
+        outputs = model(**batch, mode='tensor')
+        clips = model(**batch, mode='predict')
+    assert outputs['cls_logits'].shape == (layers, batch_size, frames, queries, 1)
+    assert outputs['boxes'].shape == (layers, batch_size, frames, queries, 4)
+    assert outputs['mask_logits'].shape == (layers, batch_size, frames, queries, 16, 24)
+    for frame in flatten_samples(clips):
+        predicted = frame.pred_track_instances
+        assert (tuple(predicted.masks.shape), predicted.masks.dtype) == ((1, 144, 216), torch.bool)
+        assert predicted.bboxes.shape == (1, 4)
+        assert predicted.scores.shape == (1,)
+    assert all(0 <= clip.query_index < queries for clip in clips)
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_frames_see_one_another_where_a_module_lets_them(name):
+    """Another picture in frame 1: with IFI or LEwV the queries of frame 0 change, without both not in a single bit."""
+    model = build(name).double()
+    model.eval()
+    if lewv_of(model):  # at initialisation the text is too small to tell much
+        model.vli.lewv.pool.weight.data *= 1e3
+    batch = batch_for(model)
+    inputs = batch['inputs'].double()
+    changed = inputs.clone()
+    changed[:, 1] = torch.randn_like(changed[:, 1])
+    with torch.no_grad():
+        before, after = (
+            model.forward_transformer(model.extract_feat(x), batch['data_samples'])['hidden_states']
+            for x in (inputs, changed)
+        )
+    assert not torch.equal(before[-1, 1], after[-1, 1])
+    difference = (before[-1, 0] - after[-1, 0]).abs().max()
+    assert (difference > 1e-6) if ifi_of(model) or lewv_of(model) else (difference == 0)
+
+
+# ---------------------------------------------------------------- what a config changes
+def difference(old: dict, new: dict, prefix: str = '') -> dict:
+    """Dotted key -> the new value (Ellipsis: gone), where two configs differ; lists are compared whole."""
+    found = {}
+    for key in old.keys() | new.keys():
+        before, after = old.get(key, ...), new.get(key, ...)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found.update(difference(before, after, f'{prefix}{key}.'))
+        elif before != after:
+            found[prefix + key] = after
+    return found
+
+
+IFI, VLI = 'model.decoder.layer_cfg.ifi_cfg', 'model.vli'
+REFERFORMER_COSTS = [
+    dict(type='ClipFocalLossCost', weight=2.0),
+    dict(type='ClipBBoxL1Cost', weight=5.0),
+    dict(type='ClipIoUCost', weight=2.0),
+    dict(type='ClipMaskFocalLossCost', weight=2.0),
+    dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
+]
+DIFFERENCES = {
+    ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/baseline.py'): {VLI: None, IFI: None},
+    ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/wo_ifi.py'): {IFI: None},
+    ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/wo_vli.py'): {VLI: None},
+    ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/attn_ffn.py'): {f'{VLI}.fusion': 'ffn'},
+    ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/dynamic_text.py'): {f'{VLI}.text': 'dynamic'},
+    ('ifirvos/r18_synth.py', 'ifirvos/r18_synth_temporal.py'): {f'{IFI}.temporal_pos': 'learned'},
+    ('ifirvos/r50_ytvos.py', 'referformer/r50_ytvos.py'): {
+        f'{VLI}.lewv': None,
+        IFI: None,
+        'model.bbox_head.loss_mask.loss_weight': 2.0,
+        'model.bbox_head.loss_dice.loss_weight': 5.0,
+        'model.train_cfg.assigner.match_costs': REFERFORMER_COSTS,
+        'optim_wrapper.optimizer.lr': 1e-4,
+        'optim_wrapper.paramwise_cfg.custom_keys.backbone.lr_mult': 0.5,
+        'optim_wrapper.paramwise_cfg.custom_keys.text_encoder.lr_mult': 0.1,
+    },
+}
+
+
+@pytest.mark.parametrize(('base', 'name'), DIFFERENCES, ids=[name for _, name in DIFFERENCES])
+def test_a_variant_changes_what_it_says_and_nothing_else(base, name):
+    assert difference(load(base).to_dict(), load(name).to_dict()) == DIFFERENCES[base, name]
+
+
+def test_no_ablation_is_left_out():
+    compared = {name for _, name in DIFFERENCES}
+    assert [name for name in LEAVES if '/ablations/' in name and name not in compared] == []
+
+
+def test_the_two_stages_of_the_small_model_have_the_same_weights():
+    first, second = build('ifirvos/r18_synth_pretrain.py'), build('ifirvos/r18_synth.py')
+    second.load_state_dict(first.state_dict(), strict=True)
+
+
+# ---------------------------------------------------------------- numbers
+def test_numbers_of_the_paper():
+    """Section 4.2; the R50's channels are its own."""
+    cfg = load('ifirvos/r50_ytvos.py')
+    model, head = cfg.model, cfg.model.bbox_head
+    assert (model.num_queries, model.num_feature_levels) == (5, 4)
+    assert (model.encoder.num_layers, model.decoder.num_layers) == (4, 4)
+    assert (model.backbone.depth, model.neck.in_channels) == (50, [512, 1024, 2048])
+    decoder = model.decoder.layer_cfg
+    widths = [model.encoder.layer_cfg.ffn_cfg, decoder.ffn_cfg, decoder.ifi_cfg, model.pixel_decoder]
+    assert [part.feedforward_channels for part in widths] == [2048] * 4
+    assert [part.embed_dims for part in (*widths, model.vli, head)] == [256] * 6
+    assert decoder.ifi_cfg.temporal_pos is None
+    assert (model.vli.fusion, model.vli.text) == ('multiply', 'fixed')
+    weights = dict(cls=2, bbox=5, iou=2, mask=1, dice=1)
+    assert {name: head[f'loss_{name}'].loss_weight for name in weights} == weights
+    assert [cost.weight for cost in model.train_cfg.assigner.match_costs] == list(weights.values())
+    assert (cfg.num_frames, cfg.train_cfg.max_epochs, cfg.param_scheduler[0].milestones) == (6, 6, [3, 5])
+    rates = cfg.optim_wrapper.paramwise_cfg.custom_keys
+    assert cfg.optim_wrapper.optimizer.lr == 5e-5
+    assert [5e-5 * rates[part].lr_mult for part in ('backbone', 'text_encoder')] == pytest.approx([1e-5, 1e-5])
+
+
+# ---------------------------------------------------------------- data
+@pytest.fixture(scope='module')
+def data_root(tmp_path_factory) -> str:
+    return str(write_demo_dataset(tmp_path_factory.mktemp('data') / 'demo'))
+
+
+def move_data(node, root: str) -> None:
+    """Every ``data_root`` below becomes ``root``, whose layout all of these data sets share."""
+    if isinstance(node, dict) and 'data_root' in node:
+        node.data_root = root
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        move_data(child, root)
+
+
+LAYOUT_OF_REF_YOUTUBE_VOS = {'RefYouTubeVOSDataset', 'SynthRVOSDataset'}
+DATA = [name for name in LEAVES if load(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS]
+
+
+@pytest.mark.parametrize('name', [name for name in DATA if '/ablations/' not in name])
+def test_pipelines_give_clips_and_evaluators_build(name, data_root):
+    cfg = load(name)
+    move_data(cfg._cfg_dict, data_root)
+    training = DATASETS.build(cfg.train_dataloader.dataset)[0]
+    assert training['inputs'].shape[:2] == (cfg.num_frames, 3)
+    frames = training['data_samples'].video_data_samples
+    assert any(len(frame.gt_instances) for frame in frames)
+    for frame in frames:
+        assert frame.gt_instances.masks.masks.shape[1:] == frame.img_shape
+    for split in ('val', 'test'):
+        if cfg[f'{split}_dataloader'] is None:  # validation has no masks to compare with
+            assert cfg[f'{split}_evaluator'] is None
+            continue
+        testing = DATASETS.build(cfg[f'{split}_dataloader'].dataset)[0]
+        assert testing['inputs'].shape[0] == testing['data_samples'].ori_video_length == 12
+        frame = testing['data_samples'][0]
+        assert frame.gt_instances.masks.masks.shape[1:] == frame.ori_shape == (48, 72)
+        evaluators = cfg[f'{split}_evaluator']
+        for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
+            METRICS.build(evaluator)
+
+
+def strings(node) -> list[str]:
+    """All strings inside nested dicts and lists."""
+    if isinstance(node, str):
+        return [node]
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
+    return [text for child in children for text in strings(child)]
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_hooks_build_and_no_path_is_absolute(name):
+    cfg = load(name).to_dict()
+    for hook in [*cfg['default_hooks'].values(), *cfg.get('custom_hooks', [])]:
+        if hook['type'] not in {'DetVisualizationHook', 'RVOSVisualizationHook'}:  # they need the runner's visualizer
+            HOOKS.build(dict(hook))
+    assert [text for text in strings(cfg) if text.startswith(('/', '~'))] == []
