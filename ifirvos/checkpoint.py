@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.runner import CheckpointLoader
 from torch import nn
 
 
@@ -17,10 +19,14 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be read or does not fit its model."""
 
 
-def load_checkpoint(path: str | Path) -> dict:
-    """Read a checkpoint to the CPU with ``weights_only=True``.
+def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
+    """Read a checkpoint with ``weights_only=True``.
 
     A Runner's own checkpoints hold log buffers too; those are let through, nothing else that could run code.
+
+    Args:
+        path: the file.
+        map_location: where its tensors go.
 
     Returns:
         dict with ``state_dict`` (and ``meta``, ``message_hub`` where the file has them). A bare state dict is wrapped.
@@ -34,12 +40,26 @@ def load_checkpoint(path: str | Path) -> dict:
         raise FileNotFoundError(f'No such weights file: {path}')
     try:
         with _runner_globals_allowed():
-            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can raise anything
-        raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_first_line(error)}') from error
+        raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not a state dict.')
     return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+
+
+def make_runners_load_safely() -> None:
+    """Send every checkpoint that a Runner of this process reads through ``weights_only=True``.
+
+    mmengine tries that and then falls back to unpickling anything. Local files (``load_from``, resuming, ``init_cfg``)
+    go through :func:`load_checkpoint`; what is downloaded goes through torch, which is told to refuse the fallback.
+    """
+    CheckpointLoader.register_scheme('', _load_for_runner, force=True)
+    os.environ['TORCH_FORCE_WEIGHTS_ONLY_LOAD'] = '1'
+
+
+def _load_for_runner(filename: str, map_location: str | torch.device | None) -> dict:
+    return load_checkpoint(Path(filename).expanduser(), map_location or 'cpu')
 
 
 def config_text(checkpoint: Mapping) -> str | None:
@@ -85,8 +105,10 @@ def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
     return f'{len(keys)} {what} ({", ".join(keys[:shown])}{more})' if keys else ''
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _reason(error: Exception) -> str:
+    """The line that says what is wrong: torch begins with how to load the file without protection."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return next((line.strip() for line in lines if line.strip().startswith('WeightsUnpickler error')), lines[0])
 
 
 def _runner_globals_allowed() -> AbstractContextManager:

@@ -2,14 +2,20 @@
 
     python tools/test.py CONFIG CHECKPOINT [--work-dir DIR] [--cfg-options KEY=VALUE …]
 
-Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory.
+Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory. Every weight must fit.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from mmengine.config import Config, DictAction
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+
+from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly, make_runners_load_safely
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,17 +30,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def main(argv: list[str] | None = None) -> dict[str, float]:
-    """Command line; returns the metrics."""
-    args = parse_args(argv)
-    if not args.checkpoint.is_file():
-        raise SystemExit(f'{args.checkpoint} does not exist')
+def load_config(args: argparse.Namespace) -> Config:
+    """The config with the command line's changes, and no weights but those of the command line."""
+    if not args.config.is_file():
+        raise SystemExit(f'The config {args.config} does not exist.')
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
-    cfg.load_from = str(args.checkpoint)
-    return Runner.from_cfg(cfg).test()
+    cfg.load_from, cfg.resume = None, False
+    return cfg
+
+
+def main(argv: list[str] | None = None) -> dict[str, float]:
+    """Command line; returns the metrics."""
+    args = parse_args(argv)
+    make_runners_load_safely()
+    try:
+        checkpoint = load_checkpoint(args.checkpoint)  # a wrong file shows before data and model are built
+        runner = Runner.from_cfg(load_config(args))
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
+    except (FileNotFoundError, CheckpointError) as error:
+        raise SystemExit(str(error)) from error
+    runner.load_checkpoint(str(args.checkpoint))  # once more, for hooks that look at a checkpoint (EMA)
+    return runner.test()
 
 
 if __name__ == '__main__':

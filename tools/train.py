@@ -6,10 +6,15 @@ The work directory gets the log, the full config, the environment and the checkp
 """
 
 import argparse
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner
+from mmengine.runner import Runner, find_latest_checkpoint
+
+from ifirvos.checkpoint import make_runners_load_safely
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -19,9 +24,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/NAME_OF_THE_CONFIG')
     parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
     parser.add_argument(
-        '--resume', nargs='?', const='auto', help='go on from CHECKPOINT, or from the latest in the work directory'
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from CHECKPOINT, or from the latest in the work directory, or start if it has none yet',
     )
-    parser.add_argument('--seed', type=int, help='default: the config\'s')
+    parser.add_argument('--seed', type=int, help="default: the config's")
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
@@ -29,7 +37,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with the command line's changes."""
+    """The config with the command line's changes; what cannot be trained stops here, before anything is built."""
+    if not args.config.is_file():
+        raise SystemExit(f'The config {args.config} does not exist.')
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
@@ -40,13 +50,31 @@ def load_config(args: argparse.Namespace) -> Config:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
     if args.resume:
-        cfg.resume = True
-        cfg.load_from = None if args.resume == 'auto' else args.resume
+        _set_resume(cfg, args.resume)
+    weights = cfg.get('load_from')
+    if weights and '://' not in weights and not Path(weights).expanduser().is_file():
+        raise SystemExit(
+            f'The weights to start from, {weights}, do not exist. Train them first, or name others: '
+            '--cfg-options load_from=FILE (or load_from=None, to start from none).'
+        )
     return cfg
+
+
+def _set_resume(cfg: Config, checkpoint: str) -> None:
+    """Resume from a file, or for 'auto' from the latest checkpoint.
+
+    With none to resume, mmengine would start from nothing: here the config's own ``load_from`` stays.
+    """
+    if checkpoint == 'auto':
+        checkpoint = find_latest_checkpoint(cfg.work_dir)
+    cfg.resume = checkpoint is not None
+    if cfg.resume:
+        cfg.load_from = checkpoint
 
 
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
+    make_runners_load_safely()
     Runner.from_cfg(load_config(parse_args(argv))).train()
 
 

@@ -1,0 +1,212 @@
+"""tools/train.py, tools/test.py and publish_model.py as a user runs them, on a few tiny clips."""
+
+import importlib.util
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import CheckpointLoader
+
+from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly
+from ifirvos.hooks import git_commit
+from ifirvos.registry import MODELS
+from ifirvos.testing import shrink, write_demo_dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_tool(path: str):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+train, test, publish_model = (load_tool(f) for f in ('train.py', 'test.py', 'model_converters/publish_model.py'))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _process_state():
+    """The tools make all of their process load safely; the next test file has its own idea."""
+    loader = CheckpointLoader._schemes['']
+    yield
+    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
+    CheckpointLoader.register_scheme('', loader, force=True)
+
+
+@pytest.fixture(scope='module')
+def config(tmp_path_factory) -> Path:
+    """r18_synth, shrunk, on its own data, two iterations; what else differs is said with --cfg-options."""
+    folder = tmp_path_factory.mktemp('train_test')
+    cfg = shrink(ROOT / 'configs/ifirvos/r18_synth.py')
+    root = str(write_demo_dataset(folder / 'data', num_clips=1))
+    datasets = [cfg.train_dataloader, cfg.val_dataloader, *cfg.test_dataloader.dataset.datasets]
+    for dataset in datasets:
+        dataset.get('dataset', dataset).data_root = root
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.load_from = None
+    cfg.train_dataloader.batch_size = 2
+    cfg.train_cfg.update(max_iters=2, val_interval=2)
+    cfg.default_hooks.checkpoint.interval = 1
+    path = folder / 'tiny.py'
+    cfg.dump(path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def work_dir(config) -> Path:
+    """Where two iterations were trained."""
+    folder = config.parent / 'work'
+    train.main([str(config), '--work-dir', str(folder), '--seed', '7'])
+    return folder
+
+
+def log_of(folder: Path) -> str:
+    return '\n'.join(path.read_text() for path in sorted(folder.glob('*/*.log')))
+
+
+def test_training_leaves_config_log_environment_and_checkpoints(work_dir):
+    assert Config.fromfile(work_dir / 'tiny.py').randomness.seed == 7
+    assert (work_dir / 'last_checkpoint').read_text().endswith('iter_2.pth')
+    checkpoint = load_checkpoint(work_dir / 'iter_2.pth')
+    info = checkpoint['meta']['run_info']
+    assert info['seed'] == checkpoint['meta']['seed'] == 7
+    assert info['commit'] == git_commit()
+    log = log_of(work_dir)
+    for text in ('System environment', f'Run: commit {info["commit"]}, seed 7', "type='IFIRVOS'", 'J&F'):
+        assert text in log
+    first = load_checkpoint(work_dir / 'iter_1.pth')['state_dict']
+    changed = [key for key, value in checkpoint['state_dict'].items() if not torch.equal(value, first[key])]
+    assert any(key.startswith('decoder.layers.0.ifi') for key in changed)
+    assert not any(key.startswith('backbone') for key in changed), 'r18_synth freezes it'
+
+
+def test_resuming_goes_on_where_training_stopped(config, work_dir, tmp_path):
+    """From iteration 1, found in the work directory: the optimiser's memory comes along."""
+    (tmp_path / 'last_checkpoint').write_text(str(work_dir / 'iter_1.pth'))
+    train.main([str(config), '--work-dir', str(tmp_path), '--seed', '7', '--resume'])
+    resumed = load_checkpoint(tmp_path / 'iter_2.pth')
+    assert resumed['meta']['iter'] == 2
+    assert {int(state['step']) for state in resumed['optimizer']['state'].values()} == {2}
+    assert 'resumed epoch: 0, iter: 1' in log_of(tmp_path)
+
+
+def test_resuming_from_a_file_that_is_named(config, work_dir):
+    weights = str(work_dir / 'iter_1.pth')
+    cfg = train.load_config(train.parse_args([str(config), '--work-dir', str(work_dir), '--resume', weights]))
+    assert (cfg.resume, cfg.load_from) == (True, weights)
+
+
+def test_nothing_to_resume_keeps_the_weights_to_start_from(config, work_dir, tmp_path):
+    """mmengine would start from nothing."""
+    weights = str(work_dir / 'iter_1.pth')
+    arguments = [str(config), '--work-dir', str(tmp_path), '--cfg-options', f'load_from={weights}']
+    cfg = train.load_config(train.parse_args([*arguments, '--resume']))
+    assert (cfg.resume, cfg.load_from) == (False, weights)
+    (tmp_path / 'last_checkpoint').write_text('elsewhere.pth')
+    with pytest.raises(SystemExit, match=r'elsewhere\.pth'):
+        train.load_config(train.parse_args([*arguments, '--resume']))
+
+
+def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
+    with pytest.raises(SystemExit, match=r'none\.py'):
+        train.load_config(train.parse_args(['none.py']))
+    with pytest.raises(SystemExit, match=r'stage1\.pth.*load_from=None'):
+        train.load_config(train.parse_args([str(config), '--cfg-options', 'load_from=stage1.pth']))
+    cfg = train.load_config(train.parse_args([str(config), '--cfg-options', 'load_from=None']))
+    assert cfg.load_from is None
+    with pytest.raises(SystemExit, match=r'none\.pth'):
+        test.main([str(config), str(tmp_path / 'none.pth')])
+    with pytest.raises(SystemExit, match=r'none\.py'):
+        test.load_config(test.parse_args(['none.py', 'none.pth']))
+
+
+def test_evaluation_returns_the_metrics(config, work_dir, tmp_path, capfd):
+    metrics = test.main([str(config), str(work_dir / 'iter_2.pth'), '--work-dir', str(tmp_path)])
+    scores = {name: value for name, value in metrics.items() if name.endswith('J&F')}
+    assert scores
+    assert all(0 <= value <= 100 for value in scores.values())
+    assert any('attr_comp' in name for name in metrics), 'both splits were evaluated'
+    assert 'attr_comp' in ''.join(capfd.readouterr())
+
+
+def test_weights_of_another_model_are_refused(config, work_dir, tmp_path):
+    options = ['--work-dir', str(tmp_path), '--cfg-options', 'model.decoder.layer_cfg.ifi_cfg.temporal_pos=learned']
+    with pytest.raises(SystemExit, match=r'does not fit .*missing .decoder.*time_projection'):
+        test.main([str(config), str(work_dir / 'iter_2.pth'), *options])
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, (self.target,)
+
+
+def test_the_tools_run_no_code_of_a_checkpoint(work_dir, tmp_path):
+    """Neither on the way that a Runner takes to a local file, nor on mmengine's fallback to unpickling anything."""
+    evil = Evil()
+    evil.target = str(tmp_path / 'made')
+    torch.save(dict(load_checkpoint(work_dir / 'iter_1.pth'), evil=evil), tmp_path / 'evil.pth')
+    with pytest.raises(CheckpointError, match=r'evil\.pth'):
+        CheckpointLoader.load_checkpoint(str(tmp_path / 'evil.pth'))
+    with pytest.raises(pickle.UnpicklingError):
+        torch.load(tmp_path / 'evil.pth', weights_only=False)
+    assert not (tmp_path / 'made').exists()
+
+
+# ---------------------------------------------------------------- publish_model.py
+def test_published_weights(config, work_dir, tmp_path):
+    source, target = work_dir / 'iter_2.pth', tmp_path / 'sub' / 'model.pth'
+    publish_model.main([str(source), str(config), str(target), '--card', 'machine=2 cores', 'a=b=c'])
+    published, trained = load_checkpoint(target), load_checkpoint(source)
+    meta = published['meta']
+    assert published.keys() == {'meta', 'state_dict'}
+    assert (meta['dtype'], meta['iter'], meta['seed']) == ('float16', 2, 7)
+    assert (meta['machine'], meta['a']) == ('2 cores', 'b=c')
+    assert meta['run_info'] == trained['meta']['run_info']
+    # The file is enough: config and weights, strictly.
+    model = MODELS.build(Config.fromstring(meta['config_text'], '.py').model)
+    load_strictly(model, published, str(target), 'its own config')
+    for name, value in trained['state_dict'].items():
+        kept = published['state_dict'][name]
+        if name.endswith(('running_mean', 'running_var', 'num_batches_tracked')):
+            assert kept.dtype == value.dtype, name
+            assert torch.equal(kept, value), name
+        elif value.is_floating_point():
+            assert kept.dtype == torch.float16, name
+            torch.testing.assert_close(kept.float(), value, rtol=1e-3, atol=1e-7)
+        else:
+            assert torch.equal(kept, value), name
+    assert published['state_dict']['backbone.bn1.num_batches_tracked'].dtype == torch.int64
+    assert target.stat().st_size < source.stat().st_size / 2
+    assert [path.name for path in target.parent.iterdir()] == ['model.pth'], 'no part is left'
+
+
+def test_publishing_gives_the_same_bytes(config, work_dir, tmp_path):
+    for name in ('a.pth', 'other.pth'):
+        publish_model.publish(work_dir / 'iter_2.pth', config, tmp_path / name, 'bfloat16')
+    assert (tmp_path / 'a.pth').read_bytes() == (tmp_path / 'other.pth').read_bytes()
+
+
+def test_what_may_not_be_published(config, work_dir, tmp_path):
+    source, target = work_dir / 'iter_2.pth', tmp_path / 'model.pth'
+    with pytest.raises(SystemExit, match='the checkpoint itself'):
+        publish_model.main([str(source), str(config), str(source)])
+    with pytest.raises(SystemExit, match='seed'):
+        publish_model.main([str(source), str(config), str(target), '--card', 'seed=1'])
+    with pytest.raises(SystemExit, match='does not fit'):
+        publish_model.main([str(source), str(ROOT / 'configs/ifirvos/r18_synth.py'), str(target)])
+    with pytest.raises(SystemExit, match='No such weights'):
+        publish_model.main([str(tmp_path / 'none.pth'), str(config), str(target)])
+    with pytest.raises(ValueError, match='w is not finite in torch.float16'):
+        publish_model.convert(dict(w=torch.tensor([1e6])), torch.float16)
+    assert not target.exists()
+
+
+def test_commit_outside_a_checkout(tmp_path):
+    assert git_commit(tmp_path) == 'unknown'
+    (tmp_path / '.git').write_text('nothing that git knows')
+    assert git_commit(tmp_path) == 'unknown'
