@@ -63,7 +63,17 @@ def test_means_over_frames_then_expressions():
     assert metrics['rvos/J&F'] == pytest.approx((metrics['rvos/J'] + metrics['rvos/F']) / 2)
     assert metrics['rvos/S'] == 50  # J of exactly 0.5 is not above it
     assert metrics['rvos/n'] == 2
-    assert set(metrics) == {'rvos/J&F', 'rvos/J', 'rvos/F', 'rvos/S', 'rvos/n'}  # not grouped unless asked
+    statistics = {'rvos/J_recall', 'rvos/J_decay', 'rvos/F_recall', 'rvos/F_decay'}
+    assert set(metrics) == {'rvos/J&F', 'rvos/J', 'rvos/F', 'rvos/S', 'rvos/n'} | statistics  # no groups unless asked
+
+
+def test_recall_and_decay_are_means_over_expressions():
+    fading = make_sample('a', [(LEFT, LEFT)] * 6 + [(LEFT, HALF), (LEFT, NOTHING)])
+    steady = make_sample('b', [(LEFT, LEFT)] * 8)
+    metrics = evaluate([fading, steady])
+    assert metrics['rvos/J_recall'] == pytest.approx(100 * (6 / 8 + 1) / 2)
+    # Quarters of 8 frames, neighbours share one: the first is frames 0 to 2, the last 5 to 7.
+    assert metrics['rvos/J_decay'] == pytest.approx(100 * ((1 - (1 + 0.5 + 0) / 3) + 0) / 2)
 
 
 def test_groups_by_any_metainfo_key():
@@ -150,11 +160,12 @@ class TestErrors:
 class TestFiles:
     def test_json_and_csv(self, tmp_path):
         samples = [
-            make_sample('0', [(LEFT, LEFT)], kind='attr', text='la façade, "gauche"\n左'),
-            make_sample('1', [(LEFT, HALF)] * 2, kind='motion'),
+            make_sample('0', [(LEFT, LEFT)], kind='attr', text='la façade, "gauche"\n左', obj_id=7),
+            make_sample('1', [(LEFT, HALF)] * 2, kind='motion', obj_id=7),
         ]
         metrics = evaluate(samples, group_by='kind', out_dir=str(tmp_path / 'new'))
-        assert sorted(os.listdir(tmp_path / 'new')) == ['rvos_expressions.csv', 'rvos_metric.csv', 'rvos_metric.json']
+        details = ['rvos_expressions.csv', 'rvos_frames.csv', 'rvos_objects.csv', 'rvos_videos.csv']
+        assert sorted(os.listdir(tmp_path / 'new')) == sorted([*details, 'rvos_metric.csv', 'rvos_metric.json'])
 
         report = json.loads((tmp_path / 'new/rvos_metric.json').read_text(encoding='utf-8'))
         assert (report['unit'], report['group_by']) == ('percent', 'kind')
@@ -174,6 +185,13 @@ class TestFiles:
             ('1', '2', 50),
         ]
 
+        with open(tmp_path / 'new/rvos_frames.csv', encoding='utf-8', newline='') as file:
+            rows = [(row['exp_id'], row['frame'], float(row['J [%]'])) for row in csv.DictReader(file)]
+        assert rows == [('0', '00000', 100), ('1', '00000', 50), ('1', '00001', 50)]
+        with open(tmp_path / 'new/rvos_objects.csv', encoding='utf-8', newline='') as file:
+            rows = [(row['video_id'], row['obj_id'], row['J [%]']) for row in csv.DictReader(file)]
+        assert rows == [('v', '7', '75.0')]
+
     def test_beside_the_log_by_default_with_the_table_in_it(self, tmp_path, monkeypatch):
         logger = MMLogger('rvos_metric_test', log_file=str(tmp_path / 'run.log'))
         monkeypatch.setattr(MMLogger, 'get_current_instance', classmethod(lambda cls: logger))
@@ -182,7 +200,7 @@ class TestFiles:
         log = (tmp_path / 'run.log').read_text()
         assert 'in percent' in log
         table = [line.split() for line in log.splitlines()]
-        assert ['kind', 'J&F', 'J', 'F', 'J>0.5', 'n'] in table
+        assert ['kind', 'J&F', 'J', 'F', 'S', 'n'] in table
         assert [row[2] for row in table if row[:1] in (['attr'], ['all'])] == ['75.00', '75.00']
 
     def test_no_files_without_a_place(self, tmp_path, monkeypatch):

@@ -1,0 +1,127 @@
+"""What the metric classes share: each record counted once, groups, an interval, a table in the log, files."""
+
+import logging
+import os.path as osp
+import sys
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger, print_log
+
+from .summary import format_table, summarize, write_report
+
+
+class ExpressionMetric(BaseMetric):
+    """A metric whose samples are expressions, each a ``TrackDataSample`` on its video.
+
+    A subclass turns a sample into records (:meth:`records_of`) and records into measures (:meth:`measure`). A record
+    has ``key`` (records of equal key are one, seen twice), ``video_id`` and ``group``. Everything logged or written is
+    in percent, but for counts.
+
+    The parent is mmengine's BaseMetric, not mmdet's BaseVideoMetric: that one hands over the frames without the
+    metainfo of the sample.
+
+    Args:
+        group_by: metainfo key to group by, such as 'kind'. None: no groups.
+        bootstrap: draws for the confidence interval (whole videos are drawn); 0 for no interval.
+        confidence: share of the draws that the interval holds.
+        seed: of the draws.
+        out_dir: where json and csv files go. None: beside the log file of the run, if it has one.
+        collect_device: where results of several processes are collected, 'cpu' or 'gpu'.
+        prefix: of the logged names and of the files.
+    """
+
+    TITLE = ''  # of the table in the log
+    COLUMNS: tuple[str, ...] = ()  # the measures in the table
+    INTERVAL_OF = ''  # the measure that gets an interval
+    COUNT = 'n'  # the measure that says how many records were counted
+
+    def __init__(
+        self,
+        *,
+        group_by: str | None = None,
+        bootstrap: int = 1000,
+        confidence: float = 0.95,
+        seed: int = 0,
+        out_dir: str | None = None,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self.group_by = group_by
+        self.interval = dict(bootstrap=bootstrap, confidence=confidence, seed=seed)
+        self.out_dir = out_dir
+
+    @abstractmethod
+    def records_of(self, sample: dict) -> Iterable[Any]:
+        """The records of a sample, small and picklable."""
+
+    @abstractmethod
+    def measure(self, records: Sequence[Any]) -> dict[str, float]:
+        """The measures of some records in percent, counts as int."""
+
+    @abstractmethod
+    def value(self, record: Any) -> float:
+        """What a record adds to the measure that gets an interval: a fraction."""
+
+    @abstractmethod
+    def details(self, records: Sequence[Any]) -> dict[str, list[Mapping[str, Any]]]:
+        """Further tables by name, such as a row an expression."""
+
+    def about(self) -> dict[str, Any]:
+        """Settings that belong in the json file."""
+        return {}
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Scores a batch.
+
+        Args:
+            data_batch: not used.
+            data_samples: of every clip what ``TrackDataSample.to_dict`` returns.
+
+        Raises:
+            KeyError: if a sample lacks a metainfo key, or a frame its annotation or prediction.
+            ValueError: if a predicted mask has another size than the annotated one.
+        """
+        for sample in data_samples:
+            self.results.extend(self.records_of(sample))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """As the parent, but does not cut the collected results to ``size``, the number of samples of the data set.
+
+        The parent cuts off what a distributed sampler repeats at the end. Here repeated records are known by their
+        keys, whatever the order in which the sampler hands them out.
+        """
+        metrics = super().evaluate(sys.maxsize)
+        counted = metrics[f'{self.prefix}/{self.COUNT}']
+        if counted < size:
+            print_log(
+                f'The data set has {size} samples, but only {counted} different ones were evaluated: two samples share '
+                'their ids, or some were left out.',
+                logger='current',
+                level=logging.WARNING,
+            )
+        return metrics
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        """The measures of the records, each counted once; logs the table and writes the files."""
+        unique: dict[Any, Any] = {}
+        for record in results:
+            unique.setdefault(record.key, record)
+        return self.report(list(unique.values()))
+
+    def report(self, records: Sequence[Any]) -> dict[str, float]:
+        """The measures, overall and by group, without prefix; logs the table and writes the files."""
+        logger = MMLogger.get_current_instance()
+        summary = summarize(records, self.measure, self.INTERVAL_OF, self.value, **self.interval)
+        logger.info('%s in percent\n%s', self.TITLE, format_table(summary, self.COLUMNS, self.group_by))
+        out_dir = self.out_dir or (logger.log_file and osp.dirname(logger.log_file))
+        if out_dir:
+            name = self.prefix.replace('/', '_')
+            about = dict(group_by=self.group_by, **self.about(), **self.interval)
+            write_report(out_dir, name, summary, self.COLUMNS, self.details(records), **about)
+            logger.info('The table and its details are in %s as %s_*', out_dir, name)
+        groups = {f'{name}/{key}': value for name, row in summary['groups'].items() for key, value in row.items()}
+        return summary['overall'] | groups
