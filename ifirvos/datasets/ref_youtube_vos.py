@@ -3,10 +3,51 @@
 import json
 import os.path as osp
 from collections.abc import Sequence
+from typing import ClassVar
+
+from mmengine.logging import print_log
 
 from ifirvos.registry import DATASETS
 
 from .base_rvos_dataset import BaseRVOSDataset
+
+# Some copies call the validation set 'val'; some keep the frames of the test set in the folder of the validation set.
+_EXPRESSION_FOLDERS = {'valid': ('valid', 'val'), 'val': ('val', 'valid')}
+_FRAME_FOLDERS = {**_EXPRESSION_FOLDERS, 'test': ('test', 'valid', 'val')}
+
+
+def read_expression_file(path: str) -> dict[str, dict]:
+    """The videos of a ``meta_expressions.json``: by id, dicts of ``expressions`` (by id) and ``frames`` (names).
+
+    Raises:
+        FileNotFoundError: If the file is missing.
+        ValueError: If it has another structure.
+    """
+    try:
+        with open(path, encoding='utf-8') as file:
+            videos = json.load(file)['videos']
+        incomplete = [video_id for video_id, video in videos.items() if not {'expressions', 'frames'} <= video.keys()]
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f'Expression file {path} is missing: set data_root to the folder that holds it.'
+        ) from error
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path} is not a meta_expressions.json: {error!r}.') from error
+    if incomplete:
+        raise ValueError(f'Video {incomplete[0]} in {path} has no expressions or no frames.')
+    return videos
+
+
+def object_number(obj_id: str | int, where: str) -> int:
+    """An object id of the annotations as the pixel value it stands for.
+
+    Raises:
+        ValueError: If it is no number; the message says ``where``.
+    """
+    try:
+        return int(obj_id)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f'{where} names object {obj_id!r}: a pixel value, so a number, is needed.') from error
 
 
 @DATASETS.register_module()
@@ -20,6 +61,11 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
 
     An expression without ``obj_id``, or a split without ``Annotations``, has no masks: fine for test, not for training.
 
+    The validation file of the first release also lists the videos of the test set. As everybody does since, the
+    validation set is what remains without them, if ``meta_expressions/test`` is there to tell; otherwise it is the
+    whole file. Nothing is asserted: ``release`` and the log say which release the numbers of videos stand for.
+    Copies that say ``val`` for ``valid``, or keep the frames of the test set in ``valid``, are read as they are.
+
     Args:
         data_root: The folder above.
         split: ``'train'``, ``'valid'`` or ``'test'``.
@@ -29,8 +75,17 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
 
     Raises:
         FileNotFoundError: If the expression file or a folder is missing; names it.
-        ValueError: If the expression file has another structure, or training lacks masks.
+        ValueError: If the expression file has another structure, training lacks masks, or an object is no number.
     """
+
+    # Videos of a split -> what that is: Seo et al., table 1 (3471 and 507); the set of the server that is open, and
+    # the rest (202 and 305: ReferFormer, inference_ytvos.py).
+    RELEASES: ClassVar[dict[tuple[str, int], str]] = {
+        ('train', 3471): 'the official training set',
+        ('valid', 202): 'the official validation set',
+        ('valid', 507): 'the first release: the validation set together with the test set',
+        ('test', 305): 'the official test set',
+    }
 
     def __init__(
         self,
@@ -41,10 +96,14 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         **kwargs,
     ) -> None:
         self.split = split
+        self.release = ''
+        names = _EXPRESSION_FOLDERS.get(split, (split,))
+        asked = _first_there(data_root, [f'meta_expressions/{name}/meta_expressions.json' for name in names])
+        frames = _first_there(data_root, [f'{name}/JPEGImages' for name in _FRAME_FOLDERS.get(split, (split,))])
         super().__init__(
             data_root=data_root,
-            ann_file=ann_file or f'meta_expressions/{split}/meta_expressions.json',
-            data_prefix=dict(img_path=f'{split}/JPEGImages', mask_path=f'{split}/Annotations'),
+            ann_file=ann_file or asked,
+            data_prefix=dict(img_path=frames, mask_path=f'{osp.dirname(frames)}/Annotations'),
             test_mode=split != 'train' if test_mode is None else test_mode,
             **kwargs,
         )
@@ -58,25 +117,52 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         if not self.has_masks and not self.test_mode:
             raise FileNotFoundError(f'Mask folder {mask_root} is missing: training needs it.')
         videos, expressions = {}, []
-        for video_id, video in self._read_expression_file().items():
+        for video_id, video in self.select_videos(read_expression_file(self.ann_file)).items():
             videos[video_id] = tuple(sorted(video['frames']))
             for exp_id, raw in video['expressions'].items():
                 expression = self.parse_expression(video_id, exp_id, raw)
                 if expression is not None:
                     expressions.append(expression)
+        self.report_release(len(videos), len(expressions))
         return videos, expressions
+
+    def select_videos(self, videos: dict[str, dict]) -> dict[str, dict]:
+        """The videos of this split among those of its file: the validation set leaves out the test set."""
+        test_file = osp.join(self.data_root, 'meta_expressions/test/meta_expressions.json')
+        if self.split not in ('valid', 'val') or not osp.isfile(test_file):
+            return videos
+        test_videos = read_expression_file(test_file)
+        kept = {video_id: video for video_id, video in videos.items() if video_id not in test_videos}
+        if videos and not kept:
+            raise ValueError(
+                f'Every video of {self.ann_file} is in {test_file} too, so none is left to validate on: '
+                "remove the wrong file, or set split='test'."
+            )
+        return kept
+
+    def report_release(self, num_videos: int, num_expressions: int) -> None:
+        """Set ``release`` and log it with the counts; a data set without ``RELEASES`` is silent."""
+        if not self.RELEASES:
+            return
+        split = 'valid' if self.split == 'val' else self.split
+        self.release = self.RELEASES.get((split, num_videos), 'no release known by that number of videos')
+        print_log(
+            f'{type(self).__name__} {self.split}: {num_videos} videos, {num_expressions} expressions: {self.release}.',
+            logger='current',
+        )
 
     def parse_expression(self, video_id: str, exp_id: str, raw: dict) -> dict | None:
         """One expression of the file, in the form of :meth:`BaseRVOSDataset.load_annotations`; None leaves it out."""
         obj_id = raw.get('obj_id')
+        where = f'Expression {exp_id} of video {video_id} in {self.ann_file}'
         if obj_id is None and not self.test_mode:
-            raise ValueError(f'Expression {exp_id} of video {video_id} in {self.ann_file} has no obj_id to train on.')
+            raise ValueError(f'{where} has no obj_id to train on.')
         return dict(
             video_id=video_id,
             exp_id=exp_id,
             text=raw['exp'],
             kind='',
-            obj_id=None if obj_id is None else int(obj_id),
+            obj_id=None if obj_id is None else object_number(obj_id, where),
         )
 
     def frame_info(self, expression: dict, frame_name: str) -> dict:
@@ -89,13 +175,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
             mask_path=f'{self.data_prefix["mask_path"]}/{frame}.png' if known else None,
         )
 
-    def _read_expression_file(self) -> dict[str, dict]:
-        try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                return json.load(file)['videos']
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'Expression file {self.ann_file} is missing: set data_root to the folder that holds it.'
-            ) from error
-        except (KeyError, json.JSONDecodeError) as error:
-            raise ValueError(f'{self.ann_file} is not a meta_expressions.json: {error!r}.') from error
+
+def _first_there(root: str, paths: Sequence[str]) -> str:
+    """The first of the paths that exists below the root; the first of all if none does, for the error to name."""
+    return next((path for path in paths if osp.exists(osp.join(root, path))), paths[0])

@@ -1,6 +1,7 @@
 """SynthRVOS, the generated data set: Ref-YouTube-VOS's layout and a kind for every expression."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from ifirvos.registry import DATASETS
 
@@ -21,6 +22,8 @@ class SynthRVOSDataset(RefYouTubeVOSDataset):
     Raises:
         ValueError: If no expression is of one of ``kinds``, or one has no kind.
     """
+
+    RELEASES: ClassVar[dict] = {}  # as many clips as were asked for
 
     def __init__(
         self,

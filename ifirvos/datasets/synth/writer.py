@@ -54,15 +54,8 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
     """
     labels, things = clip.facts.labels, clip.facts.scene.objects
     names = frame_names(len(labels), frame_step)
-    pictures, annotations = (split_dir / kind / clip.video_id for kind in ('JPEGImages', 'Annotations'))
-    pictures.mkdir(parents=True)
-    annotations.mkdir(parents=True)
-    for name, picture, label in zip(names, draw_frames(clip.facts.scene), labels):
-        if not cv2.imwrite(str(pictures / f'{name}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-            raise OSError(f'Cannot write {pictures / name}.jpg.')
-        annotation = Image.fromarray(label).convert('P')
-        annotation.putpalette(_PALETTE)
-        annotation.save(annotations / f'{name}.png', compress_level=3)  # 6 takes twice as long for 15 % less
+    write_pictures(clip, names, split_dir / 'JPEGImages' / clip.video_id)
+    write_annotations(labels, names, split_dir / 'Annotations' / clip.video_id)
     objects = {
         str(index + 1): {
             'category': thing.look.shape,
@@ -77,6 +70,27 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
     return {'objects': objects}, {'expressions': expressions, 'frames': names}
 
 
+def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
+    """Draws the frames of a clip into a new folder, as JPEGs of these names.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    folder.mkdir(parents=True)
+    for name, picture in zip(names, draw_frames(clip.facts.scene), strict=True):
+        if not cv2.imwrite(str(folder / f'{name}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
+            raise OSError(f'Cannot write {folder / name}.jpg.')
+
+
+def write_annotations(labels: np.ndarray, names: Iterable[str], folder: Path) -> None:
+    """Writes label maps, uint8 (T, H, W), into a new folder, as palette PNGs of these names."""
+    folder.mkdir(parents=True)
+    for name, label in zip(names, labels, strict=True):
+        annotation = Image.fromarray(label).convert('P')
+        annotation.putpalette(_PALETTE)
+        annotation.save(folder / f'{name}.png', compress_level=3)  # 6 takes twice as long for 15 % less
+
+
 def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]]) -> None:
     """Writes both JSON files of a split from (video id, the two entries `write_clip` returned)."""
     meta, expressions = {}, {}
@@ -88,7 +102,12 @@ def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]])
 
 def write_json(path: Path, content: dict, indent: int | None = None) -> None:
     """Writes `content` to `path`, whole or not at all; makes the folder."""
+    write_lines(path, [json.dumps(content, indent=indent)])
+
+
+def write_lines(path: Path, lines: Iterable[str], encoding: str = 'utf-8') -> None:
+    """Writes lines of text to `path`, whole or not at all; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f'{path.name}.part')
-    part.write_text(json.dumps(content, indent=indent) + '\n')
+    part.write_text(''.join(f'{line}\n' for line in lines), encoding=encoding)
     os.replace(part, path)
