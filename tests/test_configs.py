@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ifirvos.registry import DATASETS, HOOKS, METRICS, MODELS
+from ifirvos.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
 from ifirvos.structures import flatten_samples
 from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
 
@@ -245,6 +245,26 @@ def test_pipelines_give_clips_and_evaluators_build(name, data_root):
         evaluators = cfg[f'{split}_evaluator']
         for evaluator in evaluators if isinstance(evaluators, list) else [evaluators]:
             METRICS.build(evaluator)
+
+
+def pipelines(node) -> list[list]:
+    """All pipelines of the datasets inside nested dicts and lists."""
+    if isinstance(node, dict) and 'pipeline' in node:
+        return [node['pipeline']]
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    return [found for child in children for found in pipelines(child)]
+
+
+@pytest.mark.parametrize('name', LEAVES)
+def test_every_loader_names_registered_parts(name):
+    cfg = load(name)
+    loaders = [cfg[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if cfg.get(key)]
+    assert loaders
+    for loader in loaders:
+        assert DATASETS.get(loader.dataset.type) is not None
+        assert pipelines(loader)
+        for transform in (transform for pipeline in pipelines(loader) for transform in pipeline):
+            TRANSFORMS.build(transform)
 
 
 def strings(node) -> list[str]:
