@@ -6,13 +6,17 @@ from .flip_expression import FlipExpression
 from .formatting import PackRVOSInputs
 from .loading import LoadRVOSMasks
 from .photometric import PhotoMetricDistortionUint8
+from .pseudo_video import PseudoVideo
 from .resize import ResizeByArea
+from .video_frames import LoadVideoFrames
 
 __all__ = [
     'FlipExpression',
     'LoadRVOSMasks',
+    'LoadVideoFrames',
     'PackRVOSInputs',
     'PhotoMetricDistortionUint8',
+    'PseudoVideo',
     'RVOSClipSample',
     'RequireVisibleObject',
     'ResizeByArea',

@@ -74,6 +74,23 @@ def uniform_indices(video_length: int, num_frames: int, key_frame: int) -> list[
     return np.linspace(0, video_length - 1, min(num_frames, video_length)).round().astype(int).tolist()
 
 
+def window_indices(video_length: int, num_frames: int, key_frame: int) -> list[int]:
+    """T frames in a row with the key frame in the middle; beyond the ends the first or last frame is repeated.
+
+    Of an even T one frame more lies before the key frame than after it, as in MTTR and ReferFormer.
+
+    Args:
+        video_length: Frames in the video.
+        num_frames: T.
+        key_frame: Index of the frame in the middle.
+
+    Returns:
+        T sorted frame indices.
+    """
+    first = key_frame - num_frames // 2
+    return [min(max(index, 0), video_length - 1) for index in range(first, first + num_frames)]
+
+
 def all_indices(video_length: int, num_frames: int | None, key_frame: int) -> list[int]:
     """Every frame of the video, whatever T and the key frame."""
     return list(range(video_length))
@@ -83,6 +100,7 @@ SAMPLERS: dict[str, Callable[[int, int, int], list[int]]] = {
     'reference': reference_indices,
     'stratified': stratified_indices,
     'uniform': uniform_indices,
+    'window': window_indices,
     'all': all_indices,
 }
 
@@ -97,7 +115,8 @@ class RVOSClipSample(BaseFrameSample):
     Args:
         num_frames: T; not needed for ``mode='all'``.
         mode: ``'reference'`` (ReferFormer's training clip), ``'stratified'`` (one frame of each of T equal parts),
-            ``'uniform'`` (evenly spaced, nothing random), ``'all'`` (the whole video).
+            ``'uniform'`` (evenly spaced, nothing random), ``'window'`` (T frames in a row around the key frame),
+            ``'all'`` (the whole video).
         collect_video_keys: Keys of the record that every frame gets.
 
     Raises:
@@ -126,13 +145,18 @@ class RVOSClipSample(BaseFrameSample):
                 ``key_frame_id`` (drawn here where the record has none).
 
         Returns:
-            The keys of the frame dicts and the collected keys, each a list of T values.
+            The keys of the frame dicts and the collected keys, each a list of T values. Where the frames come with
+            ``key_frame_flags``, one frame keeps its flag: the first, if the clip shows the key frame several times.
         """
         length = results['video_length']
         key_frame = results.get('key_frame_id')
         if key_frame is None:
             key_frame = int(np.random.randint(length))
-        return dict(self.prepare_data(results, SAMPLERS[self.mode](length, self.num_frames, key_frame)))
+        clip = dict(self.prepare_data(results, SAMPLERS[self.mode](length, self.num_frames, key_frame)))
+        if 'key_frame_flags' in clip:
+            first = clip['key_frame_flags'].index(True)
+            clip['key_frame_flags'] = [index == first for index in range(len(clip['key_frame_flags']))]
+        return clip
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_frames={self.num_frames}, mode={self.mode!r})'

@@ -7,6 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 from PIL import Image
+from pycocotools import mask as coco_mask
+from scipy.io import loadmat
 
 from ifirvos.registry import TRANSFORMS
 
@@ -22,8 +24,63 @@ def read_palette_png(results: dict) -> np.ndarray:
         return (np.asarray(image) == results['obj_id']).view(np.uint8)
 
 
+def read_a2d_h5(results: dict) -> np.ndarray:
+    """The instance ``obj_id`` of the A2D-Sentences file ``mask_path``: uint8 (H,W), 0 or 1.
+
+    ``instance`` lists the ids of n objects, ``reMask`` holds their masks, transposed: (n,W,H), or (W,H) where n = 1.
+    """
+    import h5py  # an extra of this package: only A2D-Sentences needs it
+
+    with h5py.File(results['mask_path'], 'r') as file:
+        instances = np.ravel(file['instance']).tolist()
+        if results['obj_id'] not in instances:
+            raise ValueError(
+                f'{results["mask_path"]} has no instance {results["obj_id"]}, only {instances}: take the sentence off '
+                'the list.'
+            )
+        masks = file['reMask']
+        mask = masks[instances.index(results['obj_id'])] if masks.ndim == 3 else masks[()]
+    return np.ascontiguousarray(mask.T > 0).view(np.uint8)
+
+
+def read_jhmdb_mat(results: dict) -> np.ndarray:
+    """Slice ``mask_index`` (from 0) of ``part_mask`` (H,W,T) in the MATLAB file ``mask_path``: uint8 (H,W), 0 or 1."""
+    volume = loadmat(results['mask_path'], variable_names=['part_mask'])['part_mask']
+    if results['mask_index'] >= volume.shape[2]:
+        raise ValueError(
+            f'{results["mask_path"]} has masks of {volume.shape[2]} frames, none of frame {results["mask_index"] + 1}.'
+        )
+    return np.ascontiguousarray(volume[:, :, results['mask_index']] > 0).view(np.uint8)
+
+
+def read_coco_segmentations(results: dict) -> np.ndarray:
+    """The union of ``segmentations``, each polygons or a run-length code as COCO has them: uint8 (H,W), 0 or 1.
+
+    An empty list is an empty mask: the frame does not show the object.
+    """
+    height, width = results['ori_shape']
+    union = np.zeros((height, width), dtype=np.uint8)
+    for segmentation in results['segmentations']:
+        if isinstance(segmentation, list):  # polygons, whose size is that of the frame
+            code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
+        elif isinstance(segmentation['counts'], list):
+            code = coco_mask.frPyObjects(segmentation, *segmentation['size'])
+        else:
+            code = segmentation
+        mask = coco_mask.decode(code)
+        if mask.shape != union.shape:
+            return mask  # LoadRVOSMasks names the file and both sizes
+        union |= mask
+    return union
+
+
 # How a data set stores its masks -> function(frame dict) -> uint8 (H,W). A new storage format is one entry here.
-MASK_READERS: dict[str, Callable[[dict], np.ndarray]] = {'palette_png': read_palette_png}
+MASK_READERS: dict[str, Callable[[dict], np.ndarray]] = {
+    'palette_png': read_palette_png,
+    'a2d_h5': read_a2d_h5,
+    'jhmdb_mat': read_jhmdb_mat,
+    'coco': read_coco_segmentations,
+}
 
 
 def mask_to_box(mask: np.ndarray) -> np.ndarray:
@@ -49,17 +106,21 @@ class LoadRVOSMasks(BaseTransform):
     at the original size. mmdet's LoadTrackAnnotations would want the mask as RLE or polygon: encoding and decoding it
     costs more than reading the PNG.
 
-    Required keys: what the reader needs (``palette_png``: ``mask_path``, ``obj_id``), ``ori_shape``.
+    Required keys: ``mask_path``, ``ori_shape``, and what the reader needs (``palette_png`` and ``a2d_h5``: ``obj_id``,
+    ``jhmdb_mat``: ``mask_index``, ``coco``: ``segmentations``).
     Added keys, each with one entry, or none where the object is absent: ``gt_masks`` (BitmapMasks), ``gt_bboxes``
-    (float32 (n,4) xyxy in pixels, see :func:`mask_to_box`), ``gt_bboxes_labels`` (zeros), ``gt_instances_ids``.
-    Nothing is added where ``mask_path`` is None, that is where nobody knows the truth.
+    (float32 (n,4) xyxy in pixels, see :func:`mask_to_box`; ``box``, if the data set gives one), ``gt_bboxes_labels``
+    (zeros), ``gt_instances_ids``.
+    Nothing is added where ``mask_path`` is None, that is where nobody knows the truth. In a clip of which only the key
+    frame is annotated (there is a ``key_frame_flags``) such a frame gets no instance, because a broadcaster wants the
+    same keys of every frame: what its truth is remains unknown, and only the key frame may be learnt or scored.
 
     Args:
         reader: How masks are stored: a key of ``MASK_READERS``.
 
     Raises:
         FileNotFoundError: If the mask file is missing.
-        ValueError: If the reader is unknown, or a mask and its frame differ in size.
+        ValueError: If the reader is unknown, a mask file cannot be read, or a mask and its frame differ in size.
     """
 
     def __init__(self, reader: str = 'palette_png') -> None:
@@ -70,23 +131,31 @@ class LoadRVOSMasks(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add the annotation keys to one frame."""
         path = results['mask_path']
-        if path is None:
+        if path is None and 'key_frame_flags' not in results:
             return results
-        try:
-            mask = MASK_READERS[self.reader](results)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'Mask file {path} is missing: complete the data set.') from error
+        mask = np.zeros(results['ori_shape'], dtype=np.uint8) if path is None else self._read(results)
         if mask.shape != tuple(results['ori_shape']):
             raise ValueError(
                 f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}.'
             )
         boxes = mask_to_box(mask)
         present = len(boxes)
+        if present and 'box' in results:
+            boxes = np.array([results['box']], dtype=np.float32)
         results['gt_masks'] = BitmapMasks(mask[None][:present], *mask.shape)
         results['gt_bboxes'] = boxes
         results['gt_bboxes_labels'] = np.zeros(present, dtype=np.int64)
         results['gt_instances_ids'] = np.full(present, results['obj_id'], dtype=np.int32)
         return results
+
+    def _read(self, results: dict) -> np.ndarray:
+        path = results['mask_path']
+        try:
+            return MASK_READERS[self.reader](results)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'Mask file {path} is missing: complete the data set.') from error
+        except (OSError, KeyError) as error:  # damaged, or a file of another kind
+            raise ValueError(f'Mask file {path} cannot be read with reader={self.reader!r}: {error!r}.') from error
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(reader={self.reader!r})'

@@ -1,0 +1,174 @@
+"""Converts RefCOCO, RefCOCO+ or RefCOCOg to json: one file a split, an image and an annotation of each expression.
+
+    python tools/dataset_converters/refcoco_to_json.py data/coco --dataset refcoco --split-by unc
+
+reads data/coco/refcoco/refs(unc).p and instances.json and writes data/coco/refcoco/instances_refcoco_train.json and so
+on, the files that MDETR and ReferFormer use. The usual --split-by: unc for refcoco and refcoco+, umd for refcocog.
+
+refs(*).p is a pickle, and a pickle may run any program when it is loaded: this one is read without that ability, and
+refused if it holds anything but lists, dictionaries, numbers and strings.
+"""
+
+import argparse
+import json
+import pickle
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rich.console import Console
+from rich.progress import track
+
+from ifirvos.datasets.synth.writer import write_json
+
+# A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
+SPLITS = {
+    'train': lambda name: name == 'train',
+    'val': lambda name: name == 'val',
+    'test': lambda name: name == 'test',
+    'testA': lambda name: name.startswith('test') and 'A' in name,
+    'testB': lambda name: name.startswith('test') and 'B' in name,
+}
+
+
+class ConversionError(ValueError):
+    """The files are not what they should be; the message says which, and why."""
+
+
+class PlainUnpickler(pickle.Unpickler):
+    """Loads lists, tuples, dictionaries, sets, numbers, strings, None; refuses everything that names code."""
+
+    def find_class(self, module: str, name: str) -> None:
+        """Called for every class and function in a pickle: there must be none."""
+        raise ConversionError(
+            f'it asks for {module}.{name}, but must hold lists, dictionaries, numbers and strings only'
+        )
+
+
+def load_refs(path: Path) -> list[dict]:
+    """Reads refs(*).p.
+
+    Raises:
+        ConversionError: it is no pickle of plain values, or no list of refs.
+    """
+    try:
+        with path.open('rb') as file:
+            refs = PlainUnpickler(file, encoding='utf-8').load()
+    except ConversionError as error:
+        raise ConversionError(f'{path} is refused: {error}.') from error
+    except FileNotFoundError as error:
+        raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
+    except Exception as error:  # a damaged pickle fails in any way it likes
+        raise ConversionError(f'{path} is no readable pickle: {error!r}.') from error
+    if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
+        raise ConversionError(f'{path} holds no list of refs.')
+    return refs
+
+
+def load_instances(path: Path) -> dict:
+    """Reads instances.json.
+
+    Raises:
+        ConversionError: it is missing or no COCO file.
+    """
+    try:
+        with path.open(encoding='utf-8') as file:
+            content = json.load(file)
+        if not {'images', 'annotations', 'categories'} <= content.keys():
+            raise ValueError('it has no images, annotations and categories')
+    except FileNotFoundError as error:
+        raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
+    except (ValueError, AttributeError) as error:
+        raise ConversionError(f'{path} is no COCO file: {error}.') from error
+    return content
+
+
+def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict:
+    """The file of one split.
+
+    Args:
+        refs: of all splits.
+        instances: content of instances.json.
+        dataset: its name, for `dataset_name`.
+        split: a key of `SPLITS`.
+
+    Returns:
+        A COCO file; image and annotation number n, from 1, belong to the n-th expression. Empty lists if no ref is in
+        the split.
+
+    Raises:
+        ConversionError: a ref lacks a key, or names an image or annotation that is not there.
+    """
+    known_images = {image['id']: image for image in instances['images']}
+    known_annotations = {annotation['id']: annotation for annotation in instances['annotations']}
+    images, annotations = [], []
+    for ref in refs:
+        try:
+            if not SPLITS[split](ref['split']):
+                continue
+            image, annotation = known_images[ref['image_id']], known_annotations[ref['ann_id']]
+            for sentence in ref['sentences']:
+                number = len(images) + 1
+                images.append(
+                    dict(
+                        {key: image[key] for key in ('file_name', 'height', 'width')},
+                        original_id=image['id'],
+                        id=number,
+                        caption=sentence['sent'],
+                        dataset_name=dataset,
+                    )
+                )
+                annotations.append(
+                    dict(
+                        {key: annotation[key] for key in ('segmentation', 'area', 'iscrowd', 'bbox', 'category_id')},
+                        image_id=number,
+                        id=number,
+                        original_id=annotation['id'],
+                    )
+                )
+        except KeyError as error:
+            raise ConversionError(f'ref {ref.get("ref_id")}: {error} is not in the files.') from error
+    return dict(
+        info=instances.get('info', ''),
+        licenses=instances.get('licenses', []),
+        images=images,
+        annotations=annotations,
+        categories=instances['categories'],
+    )
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('root', type=Path, help='folder that holds the folder of the data set')
+    parser.add_argument('--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='which')
+    parser.add_argument('--split-by', choices=('unc', 'umd', 'google'), default='unc', help='which refs(*).p')
+    parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parse_args(argv)
+    folder = args.root / args.dataset
+    console = Console()
+    try:
+        refs = load_refs(folder / f'refs({args.split_by}).p')
+        instances = load_instances(folder / 'instances.json')
+        present = {str(ref.get('split')) for ref in refs}
+        splits = [split for split, belongs in SPLITS.items() if any(belongs(name) for name in present)]
+        paths = {split: folder / f'instances_{args.dataset}_{split}.json' for split in splits}
+        existing = [str(path) for path in paths.values() if path.exists()]
+        if existing and not args.overwrite:
+            raise ConversionError(f'{existing[0]} exists: remove it or use --overwrite.')
+        for split, path in track(paths.items(), description=args.dataset, console=console):
+            content = convert(refs, instances, args.dataset, split)
+            write_json(path, content)
+            console.print(f'{path}: {len(content["images"])} expressions')
+    except ConversionError as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
