@@ -7,11 +7,7 @@ _base_ = [
 ]
 load_from = 'work_dirs/r18_synth_pretrain/iter_3000.pth'
 
-model = dict(
-    backbone=dict(frozen_stages=4, norm_eval=True),
-    # Which of two objects of the same look is meant is all in the class score, and learned late.
-    bbox_head=dict(loss_cls=dict(loss_weight=10.0)),
-)
+model = dict(backbone=dict(frozen_stages=4, norm_eval=True))
 
 max_iters = 6000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)

@@ -47,6 +47,9 @@ class IFIRVOS(DeformableDETR):
             start at RoBERTa's pooled output, through the projection of the words.
         pixel_decoder (dict): Config of :class:`CrossModalFPN`.
         text_dropout (float): Of the projection.
+        value_pos (bool): The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
+            and the paper's). Our extension for small models: deformable attention never adds positions to what it
+            reads, and a shallow encoder leaves the queries without a sense of absolute place.
         **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
             through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together
             in :meth:`predict_video`.
@@ -59,9 +62,11 @@ class IFIRVOS(DeformableDETR):
         pixel_decoder: dict,
         vli: dict | None = None,
         text_dropout: float = 0.1,
+        value_pos: bool = False,
         **kwargs,
     ) -> None:
         self._vli_cfg = vli
+        self.value_pos = value_pos
         super().__init__(*args, with_box_refine=True, **kwargs)
         pools_words = self.vli is not None and self.vli.lewv is not None
         self.text_encoder = MODELS.build({'with_pooler': not pools_words, **text_encoder})
@@ -160,7 +165,8 @@ class IFIRVOS(DeformableDETR):
 
         encoder_inputs, decoder_inputs = self.pre_transformer(levels, positions[1:], masks[1:], num_frames)
         memory = self.forward_encoder(**encoder_inputs)['memory']
-        query_inputs = self.pre_decoder(memory, sentence, num_frames)
+        value = memory + encoder_inputs['feat_pos'] if self.value_pos else memory
+        query_inputs = self.pre_decoder(value, sentence, num_frames)
         decoder_outputs = self.forward_decoder(**query_inputs, **decoder_inputs, num_frames=num_frames)
 
         sizes = [level.shape[-2:] for level in levels]

@@ -298,3 +298,22 @@ def test_an_unknown_variant_names_the_allowed_ones(key, allowed):
 def test_dynamic_text_needs_both_halves():
     with pytest.raises(ValueError, match='needs both vewl and lewv'):
         tiny.tiny_model(vli__text='dynamic', **NO_LEWV)
+
+
+# ---------------------------------------------------------------- our extension
+@pytest.mark.parametrize('value_pos', [False, True])
+def test_value_pos_adds_the_position_to_what_the_decoder_reads_and_to_nothing_else(value_pos):
+    model, inputs, seen = tiny.tiny_model(value_pos=value_pos), tiny.frames(), {}
+
+    def keep(name, *keys):
+        return lambda module, args, kwargs: seen.update({f'{name}_{key}': kwargs[key] for key in keys})
+
+    model.encoder.register_forward_pre_hook(keep('encoder', 'query_pos'), with_kwargs=True)
+    model.encoder.register_forward_hook(lambda module, args, memory: seen.update(memory=memory))
+    model.decoder.register_forward_pre_hook(keep('decoder', 'value'), with_kwargs=True)
+    model.pixel_decoder.register_forward_pre_hook(lambda module, args: seen.update(fpn=args[0][1]))
+    tiny.outputs_of(model, inputs, [tiny.clip(inputs)])
+    expected = seen['memory'] + seen['encoder_query_pos'] if value_pos else seen['memory']
+    assert_close(seen['decoder_value'], expected, **EXACT)
+    stride_8 = seen['fpn'].flatten(2).transpose(1, 2)
+    assert_close(stride_8, seen['memory'][:, : stride_8.shape[1]], **EXACT)

@@ -40,7 +40,10 @@ model = dict(
         ),
     ),
     text_dropout=0.0,
-    vli=dict(embed_dims=channels, num_heads=heads),
+    # From scratch the literal product of LEwV grew to rms 30 within 3,500 steps and the tanh behind it saturated: every
+    # sentence gave the same query. A LayerNorm before the pooling keeps it alive.
+    vli=dict(embed_dims=channels, num_heads=heads, lewv=dict(post_norm=True)),
+    value_pos=True,
     positional_encoding=dict(num_feats=channels // 2),
     encoder=dict(num_layers=2, layer_cfg=dict(self_attn_cfg=deformable, ffn_cfg=ffn)),
     decoder=dict(
@@ -63,6 +66,8 @@ model = dict(
         embed_dims=channels,
         mask_head=dict(in_channels=channels),
         mask_target='area',  # 64x96 frames: point sampling caps J at about 0.77 there
+        # Masks come first, whichever the sentence; which of them is meant is all in the class score, and learnt late.
+        loss_cls=dict(loss_weight=10.0),
         # ReferFormer's mask weights: the paper's 1 and 1 are for pretrained weights.
         loss_mask=dict(loss_weight=2.0),
         loss_dice=dict(loss_weight=5.0),
@@ -73,7 +78,7 @@ model = dict(
                 dict(type='ClipFocalLossCost', weight=2.0),
                 dict(type='ClipBBoxL1Cost', weight=5.0),
                 dict(type='ClipIoUCost', weight=2.0),
-                dict(type='FocalLossCost', binary_input=True, weight=2.0),
+                dict(type='ClipMaskFocalLossCost', weight=2.0),
                 dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
             ]
         )
