@@ -101,7 +101,7 @@ def annotated_frames(sample: dict) -> list[DetDataSample]:
     frames = sample['video_data_samples']
     if 'key_frames_inds' in sample:
         return [frames[index] for index in sample['key_frames_inds']]
-    annotated = [frame for frame in frames if 'masks' in (frame.get('gt_instances') or ())]
+    annotated = [frame for frame in frames if 'gt_instances' in frame and 'masks' in frame.gt_instances]
     if not annotated:
         first = frames[0].get('img_path') if frames else None
         raise KeyError(f'{first} and the frames around it have no annotation: gt_instances.masks is missing')

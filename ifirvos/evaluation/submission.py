@@ -116,7 +116,7 @@ def check_submission(
                 with Image.open(io.BytesIO(files.read(name))) as picture:
                     mode, mask = picture.mode, np.asarray(picture)
             except (OSError, zipfile.BadZipFile) as error:
-                yield f'{name} cannot be read: {error}'
+                yield f'{name} cannot be read as a picture ({type(error).__name__})'
                 continue
             size = sizes.setdefault(wanted[name], mask.shape[:2])
             if mode != 'L':

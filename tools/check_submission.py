@@ -1,0 +1,75 @@
+"""Checks a submission to the servers of Ref-YouTube-VOS and MeViS before it is sent.
+
+    python tools/check_submission.py ZIP_OR_FOLDER --expressions meta_expressions.json [--without other.json]
+                                     [--frames JPEGImages]
+
+Every video, expression and frame of the expression file must be there, as 8-bit grey PNG of the size of its frame with
+values 0 and 255 only, and nothing else. ``--without`` leaves out the videos of a second file (on Ref-YouTube-VOS the
+validation set is ``valid`` minus ``test``). Without ``--frames`` all masks of a video must have one size.
+Exit code 1 if anything is wrong.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from PIL import Image
+
+import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
+from ifirvos.evaluation.submission import check_submission
+
+_SHOWN = 20
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('submission', type=Path)
+    parser.add_argument('--expressions', type=Path, required=True)
+    parser.add_argument('--without', type=Path, help='expression file whose videos are left out')
+    parser.add_argument('--frames', type=Path, help='folder of the frames, VIDEO/FRAME.jpg')
+    return parser.parse_args(argv)
+
+
+def read_videos(path: Path) -> dict[str, dict]:
+    """The videos of an expression file."""
+    try:
+        return json.loads(path.read_text(encoding='utf-8'))['videos']
+    except (OSError, ValueError, KeyError) as error:
+        raise SystemExit(f'{path} is not a meta_expressions.json: {error!r}') from error
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    args = parse_args(argv)
+    videos = read_videos(args.expressions)
+    for name in read_videos(args.without) if args.without else ():
+        videos.pop(name, None)
+    expected = {(name, exp): video['frames'] for name, video in videos.items() for exp in video['expressions']}
+    sizes = {}
+    for name, video in videos.items() if args.frames else ():
+        with Image.open(args.frames / name / f'{video["frames"][0]}.jpg') as picture:
+            sizes[name] = picture.size[::-1]
+    try:
+        problems = check_submission(args.submission, expected, sizes)
+        first = list(itertools.islice(problems, _SHOWN))
+        more = sum(1 for _ in problems)
+    except (FileNotFoundError, zipfile.BadZipFile) as error:
+        raise SystemExit(f'{args.submission} is neither a folder nor a zip: {error}') from error
+    for problem in first:
+        print(problem)
+    if more:
+        print(f'… and {more} more')
+    masks = sum(map(len, expected.values()))
+    verdict = f'{len(first) + more} problems in' if first else 'complete:'
+    print(f'{verdict} {len(videos)} videos, {len(expected)} expressions, {masks} masks')
+    return 1 if first else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
