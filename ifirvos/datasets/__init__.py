@@ -1,8 +1,23 @@
 """Data sets: annotation parsing only; everything about pixels is in the pipeline (``transforms``)."""
 
 from . import transforms
+from .a2d_sentences import A2DSentencesDataset
 from .base_rvos_dataset import BaseRVOSDataset
+from .jhmdb_sentences import JHMDBSentencesDataset
+from .mevis import MeViSDataset
+from .ref_davis17 import RefDAVIS17Dataset
 from .ref_youtube_vos import RefYouTubeVOSDataset
+from .refcoco_clip import RefCOCOClipDataset
 from .synth_rvos import SynthRVOSDataset
 
-__all__ = ['BaseRVOSDataset', 'RefYouTubeVOSDataset', 'SynthRVOSDataset', 'transforms']
+__all__ = [
+    'A2DSentencesDataset',
+    'BaseRVOSDataset',
+    'JHMDBSentencesDataset',
+    'MeViSDataset',
+    'RefCOCOClipDataset',
+    'RefDAVIS17Dataset',
+    'RefYouTubeVOSDataset',
+    'SynthRVOSDataset',
+    'transforms',
+]

@@ -1,6 +1,7 @@
 """RefYouTubeVOSDataset and its shipped pipelines on a tiny tree in the official layout."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,85 @@ def test_missing_files_are_named(root, tmp_path):
         RefYouTubeVOSDataset(str(root), 'test')
     file = root / 'meta_expressions/train/meta_expressions.json'
     file.write_text('{"vids": {}}', encoding='utf-8')
+    with pytest.raises(ValueError, match='train/meta_expressions.json'):
+        RefYouTubeVOSDataset(str(root))
+
+
+def write_test_file(root: Path, *videos: str) -> None:
+    file = root / 'meta_expressions/test/meta_expressions.json'
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps({'videos': {video: {'expressions': {}, 'frames': []} for video in videos}}))
+
+
+def video_ids(dataset) -> set[str]:
+    return {dataset.get_data_info(index)['video_id'] for index in range(len(dataset))}
+
+
+def test_validation_is_what_is_left_without_the_test_videos(tmp_path):
+    root = write_tree(tmp_path, 'valid', {'aa': 2, 'bb': 1, 'cc': 1})
+    assert video_ids(RefYouTubeVOSDataset(str(root), 'valid')) == {'aa', 'bb', 'cc'}
+    write_test_file(root, 'bb', 'not in valid')
+    assert video_ids(RefYouTubeVOSDataset(str(root), 'valid')) == {'aa', 'cc'}
+    # Only the validation set is trimmed, and the frames of the test set may lie in its folder.
+    write_tree(tmp_path, 'train', {'bb': 1})
+    assert video_ids(RefYouTubeVOSDataset(str(root))) == {'bb'}
+    shutil.copy(
+        root / 'meta_expressions/valid/meta_expressions.json', root / 'meta_expressions/test/meta_expressions.json'
+    )
+    test = RefYouTubeVOSDataset(str(root), 'test')
+    assert video_ids(test) == {'aa', 'bb', 'cc'}
+    assert Path(test.get_data_info(0)['images'][0]['img_path']).parts[-4:-1] == ('valid', 'JPEGImages', 'aa')
+    with pytest.raises(ValueError, match=r"meta_expressions/valid.*meta_expressions/test.*split='test'"):
+        RefYouTubeVOSDataset(str(root), 'valid')
+
+
+@pytest.mark.parametrize('split', ['valid', 'val'])
+def test_a_copy_may_call_the_validation_set_val(tmp_path, split):
+    root = write_tree(tmp_path, 'val')
+    write_test_file(root, 'aa')
+    dataset = RefYouTubeVOSDataset(str(root), split)
+    assert video_ids(dataset) == {'bb-Ü'}
+    assert Path(dataset.get_data_info(0)['images'][0]['mask_path']).is_file()
+
+
+def test_the_release_is_named_never_asserted(tmp_path):
+    root = write_tree(tmp_path, 'valid', {f'v{number}': 1 for number in range(3)})
+    file = root / 'meta_expressions/valid/meta_expressions.json'
+    video = json.loads(file.read_text(encoding='utf-8'))['videos']['v0']
+
+    def release(count: int, split: str = 'valid') -> str:
+        file.write_text(json.dumps({'videos': {f'v{number}': video for number in range(count)}}))
+        dataset = RefYouTubeVOSDataset(str(root), split)
+        assert len(dataset) == 2 * count
+        return dataset.release
+
+    assert release(202) == 'the official validation set'
+    assert release(202, 'val') == 'the official validation set'
+    assert 'together with the test set' in release(507)
+    assert release(3) == 'no release known by that number of videos'
+
+
+def test_awkward_sentences_and_ids(root):
+    long = ' '.join(f'word{number}' for number in range(600))
+
+    def change(videos):
+        expressions = videos['aa']['expressions']
+        expressions['0']['exp'], expressions['1']['exp'] = '', long
+        expressions['Ä 3'] = {'exp': '狗', 'obj_id': 2}
+
+    edit_expressions(root, change)
+    dataset = RefYouTubeVOSDataset(str(root), test_mode=True)
+    found = [dataset.get_data_info(index) for index in range(3)]
+    assert [info['text'] for info in found] == ['', long, '狗']
+    assert [(info['exp_id'], info['obj_id']) for info in found] == [('0', 1), ('1', 2), ('Ä 3', 2)]
+    edit_expressions(root, lambda videos: videos['aa']['expressions']['0'].update(obj_id='dog'))
+    with pytest.raises(ValueError, match="Expression 0 of video aa.*'dog'"):
+        RefYouTubeVOSDataset(str(root))
+
+
+@pytest.mark.parametrize('content', ['[]', '{"videos": []}', '{"videos": {"aa": {"frames": []}}}', 'not json'])
+def test_other_structures_are_refused(root, content):
+    (root / 'meta_expressions/train/meta_expressions.json').write_text(content)
     with pytest.raises(ValueError, match='train/meta_expressions.json'):
         RefYouTubeVOSDataset(str(root))
 

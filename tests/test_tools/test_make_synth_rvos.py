@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from ifirvos.datasets.synth import make_clip
+from ifirvos.datasets.synth.layouts import LAYOUTS
 from ifirvos.datasets.synth.writer import davis_palette, frame_names
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'make_synth_rvos.py'
@@ -119,6 +120,15 @@ def test_an_existing_folder_is_never_touched(tmp_path, main):
     with pytest.raises(SystemExit, match='remove it or choose another --out'):
         main(['--out', str(tmp_path), '--train', '1'])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_every_layout_is_written(tmp_path, main, layout):
+    out = tmp_path / 'new'
+    main(['--out', str(out), '--layout', layout, '--splits', 'valid', '--val', '1', '--workers', '0', *SMALL])
+    summary = json.loads((out / 'synth_rvos.json').read_text())
+    assert (summary['layout'], summary['splits']['valid']['clips']) == (layout, 1)
+    assert len(list(out.rglob('*'))) > 5
 
 
 def test_a_failed_run_leaves_nothing(tmp_path, main):

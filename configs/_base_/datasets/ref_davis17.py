@@ -1,0 +1,31 @@
+# Ref-DAVIS17, to test on: as in the literature with weights trained on Ref-YouTube-VOS, nothing is trained here.
+# data_root is the folder of the downloads, DAVIS/ and davis_text_annotations/, or the copy in Ref-YouTube-VOS's layout.
+dataset_type = 'RefDAVIS17Dataset'
+data_root = 'data/ref_davis17/'
+clip_keys = ('video_id', 'video_length', 'text', 'exp_id', 'kind', 'obj_id', 'annotator')
+
+# The masks are loaded after the resize: they stay at the original size.
+test_pipeline = [
+    dict(type='RVOSClipSample', mode='all', collect_video_keys=clip_keys),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadRVOSMasks'),
+        ],
+    ),
+    # mask_path leads the metric to the label map with all objects and void.
+    dict(type='PackRVOSInputs', clip_keys=(*clip_keys, 'ori_video_length'), meta_keys=('mask_path',)),
+]
+
+test_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type=dataset_type, data_root=data_root, split='valid', pipeline=test_pipeline),
+)
+test_evaluator = dict(type='RefDAVISMetric')
