@@ -59,10 +59,11 @@ def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str
     """The summary as lines of text: a row a group, then all records; and the interval, if there is one."""
     rows = {**summary['groups'], 'all': summary['overall']}
     width = max(map(len, [*rows, group_by or '']))
-    lines = [f'{group_by or "":{width}}' + ''.join(f'{title:>9}' for title in columns)]
+    table = [(group_by or '', columns)]
     for name, row in rows.items():
-        cells = (f'{row[key]:9d}' if isinstance(row[key], int) else f'{row[key]:9.2f}' for key in columns)
-        lines.append(f'{name:{width}}' + ''.join(cells))
+        table.append((name, [str(row[key]) if isinstance(row[key], int) else f'{row[key]:.2f}' for key in columns]))
+    widths = [max(9, len(title) + 2) for title in columns]
+    lines = [f'{name:{width}}' + ''.join(map(str.rjust, cells, widths)) for name, cells in table]
     overall = summary['overall']
     for low in (key for key in overall if key.endswith('_low')):
         name = low.removesuffix('_low')
