@@ -2,10 +2,12 @@
 
 import json
 import os.path as osp
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 from scipy.io import whosmat
+from scipy.io.matlab import MatReadError
 
 from ifirvos.registry import DATASETS
 
@@ -120,8 +122,9 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
     def _count_masks(path: str) -> int:
         """T of ``part_mask``, from the file's header."""
         try:
-            return next(shape[2] for name, shape, _ in whosmat(path) if name == 'part_mask')
+            height, width, *length = next(shape for name, shape, _ in whosmat(path) if name == 'part_mask')
+            return length[0] if length else 1  # MATLAB drops the last axis of a video of one frame
         except FileNotFoundError as error:
             raise FileNotFoundError(f'Mask file {path} is missing: complete the data set.') from error
-        except (OSError, ValueError, IndexError, StopIteration) as error:
-            raise ValueError(f'{path} has no part_mask of three dimensions: {error!r}.') from error
+        except (MatReadError, OSError, ValueError, TypeError, zlib.error, StopIteration) as error:
+            raise ValueError(f'{path} has no part_mask: {error!r}.') from error

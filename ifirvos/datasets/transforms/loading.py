@@ -1,5 +1,6 @@
 """Read the mask of the referred object."""
 
+import zlib
 from collections.abc import Callable
 
 import cv2
@@ -9,6 +10,7 @@ from mmdet.structures.mask import BitmapMasks
 from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import loadmat
+from scipy.io.matlab import MatReadError
 
 from ifirvos.registry import TRANSFORMS
 
@@ -45,7 +47,11 @@ def read_a2d_h5(results: dict) -> np.ndarray:
 
 def read_jhmdb_mat(results: dict) -> np.ndarray:
     """Slice ``mask_index`` (from 0) of ``part_mask`` (H,W,T) in the MATLAB file ``mask_path``: uint8 (H,W), 0 or 1."""
-    volume = loadmat(results['mask_path'], variable_names=['part_mask'])['part_mask']
+    try:
+        volume = loadmat(results['mask_path'], variable_names=['part_mask'])['part_mask']
+    except (MatReadError, ValueError, TypeError, zlib.error) as error:  # what scipy makes of a damaged file
+        raise OSError(str(error)) from error
+    volume = volume.reshape(*volume.shape[:2], -1)  # MATLAB drops the last axis of a video of one frame
     if results['mask_index'] >= volume.shape[2]:
         raise ValueError(
             f'{results["mask_path"]} has masks of {volume.shape[2]} frames, none of frame {results["mask_index"] + 1}.'

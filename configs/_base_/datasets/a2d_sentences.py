@@ -1,0 +1,36 @@
+# A2D-Sentences as ReferFormer trains and tests on it (datasets/a2d.py there): one annotated frame a sample, the key
+# frame; the augmentation of Ref-YouTube-VOS, frames from .mp4 files, masks from .h5 files.
+_base_ = './ref_youtube_vos.py'
+
+dataset_type = 'A2DSentencesDataset'
+data_root = 'data/a2d_sentences/'
+num_frames = 5  # T in training and testing; ReferFormer's default
+load_masks = dict(type='LoadRVOSMasks', reader='a2d_h5')
+
+train_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),
+    dict(type='LoadVideoFrames'),
+    dict(
+        type='TransformBroadcaster',
+        share_random_params=True,
+        transforms=[load_masks, dict(type='RandomFlip', prob=0.5)],
+    ),
+    *_base_.train_pipeline[2:],
+]
+test_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='window'),
+    dict(type='LoadVideoFrames'),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='Resize', scale=(640, 360), keep_ratio=True), load_masks],
+    ),
+    dict(type='PackRVOSInputs'),
+]
+
+train_dataloader = dict(
+    dataset=dict(_delete_=True, type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline)
+)
+val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='test', pipeline=test_pipeline))
+test_dataloader = val_dataloader
+val_evaluator = dict(_delete_=True, type='A2DMetric')
+test_evaluator = val_evaluator

@@ -1,0 +1,25 @@
+# JHMDB-Sentences, for evaluation only: the weights trained on A2D-Sentences are tested on it as they are.
+_base_ = './a2d_sentences.py'
+
+dataset_type = 'JHMDBSentencesDataset'
+data_root = 'data/jhmdb_sentences/'
+num_frames = 5  # T; ReferFormer's default
+
+test_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='window'),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadRVOSMasks', reader='jhmdb_mat'),
+        ],
+    ),
+    dict(type='PackRVOSInputs'),
+]
+
+train_dataloader = None
+val_dataloader = dict(
+    dataset=dict(_delete_=True, type=dataset_type, data_root=data_root, pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader

@@ -1,0 +1,106 @@
+# RefCOCO, RefCOCO+ and RefCOCOg together, as ReferFormer pre-trains on them (datasets/refexp.py there): T=1.
+# For joint training with videos use pseudo_video_pipeline, which makes a clip of T frames out of a picture.
+dataset_type = 'RefCOCOClipDataset'
+data_root = 'data/coco/'
+num_frames = 6  # T of the pseudo-videos
+
+load_frame = [dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')]
+# (long, short): 4200 stands for no limit.
+resize = dict(type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], keep_ratio=True)
+resize_crop_resize = [
+    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True),
+    dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
+    dict(
+        type='RandomChoiceResize',
+        scales=[(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 512)],
+        keep_ratio=True,
+    ),
+]
+flip = [
+    dict(type='TransformBroadcaster', share_random_params=True, transforms=[dict(type='RandomFlip', prob=0.5)]),
+    dict(type='FlipExpression'),
+]
+# RandomChoice stands outside the broadcasters: inside one with shared draws mmcv raises.
+resize_or_crop = [
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [dict(type='TransformBroadcaster', share_random_params=True, transforms=[resize])],
+            [dict(type='TransformBroadcaster', share_random_params=True, transforms=resize_crop_resize)],
+        ],
+    ),
+    dict(type='RequireVisibleObject'),
+    dict(type='PackRVOSInputs'),
+]
+
+sample_and_load = [
+    dict(type='RVOSClipSample', mode='all'),
+    dict(type='TransformBroadcaster', transforms=load_frame),
+]
+train_pipeline = [*sample_and_load, *flip, *resize_or_crop]
+# As datasets/refexp2seq.py there, whose sizes are those of Ref-YouTube-VOS.
+joint_resize = dict(
+    type='RandomChoiceResize',
+    scales=[(640, side) for side in (288, 320, 352, 392, 416, 448, 480, 512)],
+    keep_ratio=True,
+)
+pseudo_video_pipeline = [
+    *sample_and_load,
+    dict(type='PseudoVideo', num_frames=num_frames),
+    *flip,
+    dict(type='TransformBroadcaster', transforms=[dict(type='PhotoMetricDistortionUint8')]),
+    dict(
+        type='RandomChoice',
+        transforms=[
+            [dict(type='TransformBroadcaster', share_random_params=True, transforms=[joint_resize])],
+            [
+                dict(
+                    type='TransformBroadcaster',
+                    share_random_params=True,
+                    transforms=[*resize_crop_resize[:2], joint_resize],
+                )
+            ],
+        ],
+    ),
+    dict(type='RequireVisibleObject'),
+    dict(type='PackRVOSInputs'),
+]
+test_pipeline = [
+    dict(type='RVOSClipSample', mode='all'),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[
+            dict(type='LoadImageFromFile'),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='LoadRVOSMasks', reader='coco'),
+        ],
+    ),
+    dict(type='PackRVOSInputs'),
+]
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=4,
+    persistent_workers=True,
+    sampler=dict(type='DefaultSampler', shuffle=True),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(
+        type='ConcatDataset',
+        datasets=[
+            dict(type=dataset_type, data_root=data_root, name=name, split='train', pipeline=train_pipeline)
+            for name in ('refcoco', 'refcoco+', 'refcocog')
+        ],
+    ),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+    collate_fn=dict(type='pseudo_collate'),
+    dataset=dict(type=dataset_type, data_root=data_root, name='refcoco', split='val', pipeline=test_pipeline),
+)
+test_dataloader = val_dataloader
+val_evaluator = dict(type='RefCOCOMetric')
+test_evaluator = val_evaluator
