@@ -2,5 +2,6 @@ _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['ifirvos'], allow_failed_imports=False)
 
 default_hooks = dict(checkpoint=dict(interval=1, max_keep_ckpts=2))
-custom_hooks = [dict(type='RunInfoHook')]  # a list is replaced whole: one that adds a hook repeats this
+# A list is replaced whole: a config that adds a hook repeats these.
+custom_hooks = [dict(type='RunInfoHook'), dict(type='LEwVStatsHook')]
 randomness = dict(seed=42)  # ReferFormer's
