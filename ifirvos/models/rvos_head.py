@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from mmdet.models.dense_heads import DeformableDETRHead
 from mmdet.models.layers import MLP
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
@@ -190,9 +190,11 @@ class RVOSHead(DeformableDETRHead):
 
         Arguments as :meth:`forward`. Every frame gets ``pred_track_instances`` with one instance: ``masks`` bool
         (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,); the clip gets the metainfo
-        ``query_index``.
+        ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float (1,H,W) too (Ref-DAVIS17
+        merges objects by them); with ``test_cfg.candidates`` the key frames get ``pred_candidates``, see
+        :meth:`_add_candidates`.
         """
-        num_frames = len(clips[0])
+        num_frames, test_cfg = len(clips[0]), self.test_cfg or {}
         logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
         scores = logits.float().sigmoid()
         queries = scores.mean(1).argmax(-1)  # B
@@ -209,22 +211,59 @@ class RVOSHead(DeformableDETRHead):
             clip.set_metainfo(dict(query_index=query))
         for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
             height, width = frame.ori_shape[:2]
+            mask = self._to_original_size(mask[None], frame)
             frame.pred_track_instances = InstanceData(
-                masks=self._to_original_size(mask, frame)[None],
+                masks=mask > 0,  # sigmoid > 0.5
                 bboxes=box[None] * box.new_tensor([width, height, width, height]),
                 scores=score[None],
                 labels=torch.zeros(1, dtype=torch.long, device=box.device),
                 instances_id=torch.zeros(1, dtype=torch.long, device=box.device),
             )
+            if test_cfg.get('mask_probs'):
+                frame.pred_track_instances.mask_probs = mask.sigmoid()
+        if test_cfg.get('candidates'):
+            self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
         return clips
 
-    def _to_original_size(self, mask: Tensor, frame) -> Tensor:
-        """Mask logits (h,w) -> bool at ``ori_shape``, straight from the mask stride unless padding is cut first."""
-        mask = mask[None, None].float()
-        img_shape = tuple(frame.img_shape[:2])
-        if img_shape != tuple(frame.batch_input_shape):
-            stride = self.mask_head.stride
-            mask = F.interpolate(mask, scale_factor=stride, mode='bilinear', align_corners=False)
-            mask = mask[..., : img_shape[0], : img_shape[1]]
-        mask = F.interpolate(mask, size=tuple(frame.ori_shape[:2]), mode='bilinear', align_corners=False)
-        return mask[0, 0] > 0  # sigmoid > 0.5
+    def _add_candidates(
+        self, hidden_states: Tensor, boxes: Tensor, mask_features: Tensor, clips: list[TrackDataSample]
+    ) -> None:
+        """All N queries of the key frames (of all frames where none is marked), for A2D-Sentences' mAP.
+
+        ``pred_candidates`` holds ``masks`` bool (N,H,W) at the original size, drawn as the reference draws them for A2D
+        (enlarged to the input, made binary, cut, then nearest), ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
+
+        Args:
+            hidden_states (Tensor): The last layer's (B*T,N,C).
+            boxes (Tensor): The last layer's (B*T,N,4).
+            mask_features (Tensor): F_seg (B*T,C,h,w).
+            clips (list[TrackDataSample]): B clips.
+        """
+        num_frames = len(clips[0])
+        sizes = image_sizes(clips, mask_features)
+        for number, clip in enumerate(clips):
+            for t in clip.get('key_frames_inds', range(num_frames)):
+                index = slice(number * num_frames + t, number * num_frames + t + 1)
+                params, size = self.controller(hidden_states[index]), sizes[number, None]
+                logits = self.mask_head(mask_features[index], params, boxes[index, :, :2], size)[0].float()
+                frame = clip[t]
+                height, width = frame.ori_shape[:2]
+                clip[t].pred_candidates = InstanceData(
+                    masks=F.interpolate(self._cut_padding(logits, frame).gt(0)[None].float(), (height, width))[0] > 0.5,
+                    bboxes=bbox_cxcywh_to_xyxy(boxes[index][0].float())
+                    * boxes.new_tensor([width, height, width, height]),
+                    scores=self.cls_branches[-1](hidden_states[index])[0, :, 0].float().sigmoid(),
+                )
+
+    def _cut_padding(self, logits: Tensor, frame: DetDataSample) -> Tensor:
+        """Mask logits (M,h,w) -> enlarged to the network's input and cut to the unpadded part of it."""
+        stride, (height, width) = self.mask_head.stride, frame.img_shape[:2]
+        logits = F.interpolate(logits[None], scale_factor=stride, mode='bilinear', align_corners=False)[0]
+        return logits[:, :height, :width]
+
+    def _to_original_size(self, logits: Tensor, frame: DetDataSample) -> Tensor:
+        """Mask logits (M,h,w) -> (M,H,W) at ``ori_shape``, straight from the mask stride unless it is padded."""
+        logits = logits.float()
+        if tuple(frame.img_shape[:2]) != tuple(frame.batch_input_shape):
+            logits = self._cut_padding(logits, frame)
+        return F.interpolate(logits[None], tuple(frame.ori_shape[:2]), mode='bilinear', align_corners=False)[0]

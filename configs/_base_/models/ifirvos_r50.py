@@ -112,5 +112,10 @@ model = dict(
             ],
         )
     ),
-    test_cfg=dict(frame_chunk=16, sentence_chunk=1),  # bound the memory of long videos
+    test_cfg=dict(
+        frame_chunk=16,  # with sentence_chunk: bound the memory of long videos
+        sentence_chunk=1,
+        mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
+        candidates=False,  # True: all N queries, for A2D-Sentences' mAP
+    ),
 )

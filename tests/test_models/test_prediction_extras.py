@@ -1,0 +1,54 @@
+"""What ``test_cfg`` adds to a prediction: soft masks for Ref-DAVIS17, all queries for A2D-Sentences."""
+
+import tiny
+import torch
+import torch.nn.functional as F
+from torch.testing import assert_close
+
+
+def predicted(key_frames: list[int] | None = None, size: tuple[int, int] | None = None, **test_cfg):
+    torch.manual_seed(0)
+    model = tiny.tiny_model()
+    model.bbox_head.test_cfg = test_cfg
+    inputs = tiny.frames()
+    sample = tiny.clip(inputs, original_size=(50, 70), size=size)
+    if key_frames is not None:
+        sample.set_metainfo(dict(key_frames_inds=key_frames))
+    outputs = tiny.outputs_of(model, inputs, [sample])
+    with torch.no_grad():
+        return model(inputs, [sample], mode='predict')[0], outputs
+
+
+def test_nothing_is_added_unless_asked_for():
+    sample, _ = predicted()
+    assert 'mask_probs' not in sample[0].pred_track_instances
+    assert 'pred_candidates' not in sample[0]
+
+
+def test_soft_masks_are_what_the_masks_were_cut_from():
+    sample, _ = predicted(mask_probs=True)
+    for frame in sample:
+        instance = frame.pred_track_instances
+        assert instance.mask_probs.shape == (1, 50, 70)
+        assert instance.mask_probs.min() > 0
+        assert torch.equal(instance.mask_probs > 0.5, instance.masks)
+
+
+def test_candidates_are_all_queries_of_the_key_frames_only():
+    sample, outputs = predicted(key_frames=[1], size=(60, 80), candidates=True)
+    assert ['pred_candidates' in frame for frame in sample] == [False, True, False]
+    found = sample[1].pred_candidates
+    logits = outputs['mask_logits'][-1, 0, 1]
+    enlarged = F.interpolate(logits[None].float(), scale_factor=4, mode='bilinear')[0, :, :60, :80] > 0
+    rows = (torch.arange(50) * 60 / 50).long()
+    columns = (torch.arange(70) * 80 / 70).long()
+    assert torch.equal(found.masks, enlarged[:, rows][:, :, columns])
+    assert_close(found.scores, outputs['cls_logits'][-1, 0, 1, :, 0].sigmoid().float())
+    cx, cy, w, h = outputs['boxes'][-1, 0, 1].unbind(-1)
+    corners = torch.stack([(cx - w / 2) * 70, (cy - h / 2) * 50, (cx + w / 2) * 70, (cy + h / 2) * 50], -1)
+    assert_close(found.bboxes, corners, check_dtype=False, rtol=1e-5, atol=1e-4)
+
+
+def test_without_key_frames_every_frame_has_candidates():
+    sample, _ = predicted(candidates=True)
+    assert all(len(frame.pred_candidates) == tiny.QUERIES for frame in sample)
