@@ -31,6 +31,13 @@ def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
     return [frame for clip in clips for frame in clip.video_data_samples]
 
 
+def key_frames_of(clip: TrackDataSample) -> TrackDataSample:
+    """A clip of the same frame objects, the annotated ones (``key_frames_inds``) only."""
+    part = TrackDataSample()
+    part.video_data_samples = [clip[t] for t in clip.key_frames_inds]
+    return part
+
+
 def image_sizes(clips: list[TrackDataSample], like: Tensor) -> Tensor:
     """(B,2): (w, h) in pixels of each clip's input without padding."""
     return like.new_tensor([clip[0].img_shape[1::-1] for clip in clips])

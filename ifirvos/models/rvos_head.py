@@ -11,9 +11,36 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
-from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes
+from ifirvos.structures import (
+    MASK_TARGETS,
+    ClipTarget,
+    clip_targets,
+    flatten_samples,
+    image_sizes,
+    key_frames_of,
+)
 
 from .dynamic_mask_head import DynamicMaskHead
+
+
+def key_frames_only(
+    hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+) -> tuple[Tensor, list[Tensor], Tensor, list[TrackDataSample]]:
+    """The arguments of :meth:`RVOSHead.forward`, cut to the annotated frames; as they are where none are marked.
+
+    All frames have gone through the decoder: without them inter-frame interaction would have nothing to look at.
+    """
+    if 'key_frames_inds' not in clips[0]:
+        return hidden_states, references, mask_features, clips
+    num_frames = len(clips[0])
+    index = [number * num_frames + t for number, clip in enumerate(clips) for t in clip.key_frames_inds]
+    index = torch.tensor(index, device=mask_features.device)
+    return (
+        hidden_states[:, index],
+        [reference[index] for reference in references],
+        mask_features[index],
+        [key_frames_of(clip) for clip in clips],
+    )
 
 
 @MODELS.register_module()
@@ -97,7 +124,13 @@ class RVOSHead(DeformableDETRHead):
     def loss(
         self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
     ) -> dict[str, Tensor]:
-        """The weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`."""
+        """The weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
+
+        Where clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), these alone are looked at.
+        """
+        hidden_states, references, mask_features, clips = key_frames_only(
+            hidden_states, references, mask_features, clips
+        )
         with torch.autocast(mask_features.device.type, enabled=False):
             outputs = self(hidden_states.float(), references, mask_features.float(), clips)
             targets = clip_targets(
@@ -188,13 +221,18 @@ class RVOSHead(DeformableDETRHead):
     ) -> list[TrackDataSample]:
         """Picks a query sequence for every clip and draws that one's masks of the last layer, nothing else.
 
-        Arguments as :meth:`forward`. Every frame gets ``pred_track_instances`` with one instance: ``masks`` bool
+        Arguments as :meth:`forward`. Every frame (of clips with ``key_frames_inds``: every key frame, which then also
+        picks the query) gets ``pred_track_instances`` with one instance: ``masks`` bool
         (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,); the clip gets the metainfo
         ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float (1,H,W) too (Ref-DAVIS17
-        merges objects by them); with ``test_cfg.candidates`` the key frames get ``pred_candidates``, see
+        merges objects by them); with ``test_cfg.candidates`` they get ``pred_candidates``, see
         :meth:`_add_candidates`.
         """
-        num_frames, test_cfg = len(clips[0]), self.test_cfg or {}
+        whole_clips, test_cfg = clips, self.test_cfg or {}
+        hidden_states, references, mask_features, clips = key_frames_only(
+            hidden_states, references, mask_features, clips
+        )
+        num_frames = len(clips[0])
         logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
         scores = logits.float().sigmoid()
         queries = scores.mean(1).argmax(-1)  # B
@@ -207,7 +245,7 @@ class RVOSHead(DeformableDETRHead):
         scores = scores.flatten(0, 1)[frame_index, query_index]
         boxes = bbox_cxcywh_to_xyxy(boxes.float())
 
-        for clip, query in zip(clips, queries.tolist(), strict=True):
+        for clip, query in zip(whole_clips, queries.tolist(), strict=True):
             clip.set_metainfo(dict(query_index=query))
         for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
             height, width = frame.ori_shape[:2]
@@ -223,12 +261,12 @@ class RVOSHead(DeformableDETRHead):
                 frame.pred_track_instances.mask_probs = mask.sigmoid()
         if test_cfg.get('candidates'):
             self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
-        return clips
+        return whole_clips
 
     def _add_candidates(
         self, hidden_states: Tensor, boxes: Tensor, mask_features: Tensor, clips: list[TrackDataSample]
     ) -> None:
-        """All N queries of the key frames (of all frames where none is marked), for A2D-Sentences' mAP.
+        """All N queries of every frame, for A2D-Sentences' mAP.
 
         ``pred_candidates`` holds ``masks`` bool (N,H,W) at the original size, drawn as the reference draws them for A2D
         (enlarged to the input, made binary, cut, then nearest), ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
@@ -239,21 +277,18 @@ class RVOSHead(DeformableDETRHead):
             mask_features (Tensor): F_seg (B*T,C,h,w).
             clips (list[TrackDataSample]): B clips.
         """
-        num_frames = len(clips[0])
-        sizes = image_sizes(clips, mask_features)
-        for number, clip in enumerate(clips):
-            for t in clip.get('key_frames_inds', range(num_frames)):
-                index = slice(number * num_frames + t, number * num_frames + t + 1)
-                params, size = self.controller(hidden_states[index]), sizes[number, None]
-                logits = self.mask_head(mask_features[index], params, boxes[index, :, :2], size)[0].float()
-                frame = clip[t]
-                height, width = frame.ori_shape[:2]
-                clip[t].pred_candidates = InstanceData(
-                    masks=F.interpolate(self._cut_padding(logits, frame).gt(0)[None].float(), (height, width))[0] > 0.5,
-                    bboxes=bbox_cxcywh_to_xyxy(boxes[index][0].float())
-                    * boxes.new_tensor([width, height, width, height]),
-                    scores=self.cls_branches[-1](hidden_states[index])[0, :, 0].float().sigmoid(),
-                )
+        sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
+        logits = self.mask_head(mask_features, self.controller(hidden_states), boxes[..., :2], sizes).float()
+        scores = self.cls_branches[-1](hidden_states)[..., 0].float().sigmoid()
+        corners = bbox_cxcywh_to_xyxy(boxes.float())
+        for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
+            height, width = frame.ori_shape[:2]
+            binary = self._cut_padding(logit, frame).gt(0)[None].float()
+            frame.pred_candidates = InstanceData(
+                masks=F.interpolate(binary, (height, width))[0] > 0.5,
+                bboxes=box * box.new_tensor([width, height, width, height]),
+                scores=score,
+            )
 
     def _cut_padding(self, logits: Tensor, frame: DetDataSample) -> Tensor:
         """Mask logits (M,h,w) -> enlarged to the network's input and cut to the unpadded part of it."""

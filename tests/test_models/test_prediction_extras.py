@@ -1,4 +1,4 @@
-"""What ``test_cfg`` adds to a prediction: soft masks for Ref-DAVIS17, all queries for A2D-Sentences."""
+"""Annotated frames, and what ``test_cfg`` adds: soft masks for Ref-DAVIS17, all queries for A2D-Sentences."""
 
 import tiny
 import torch
@@ -52,3 +52,24 @@ def test_candidates_are_all_queries_of_the_key_frames_only():
 def test_without_key_frames_every_frame_has_candidates():
     sample, _ = predicted(candidates=True)
     assert all(len(frame.pred_candidates) == tiny.QUERIES for frame in sample)
+
+
+def test_the_annotated_frame_alone_picks_the_query_and_is_predicted():
+    sample, outputs = predicted(key_frames=[2])
+    assert ['pred_track_instances' in frame for frame in sample] == [False, False, True]
+    assert sample.query_index == int(outputs['cls_logits'][-1, 0, 2, :, 0].argmax())
+
+
+def test_the_loss_looks_at_the_annotated_frame_alone():
+    """The other frames have no annotation: they must not be taken for frames without the object."""
+    torch.manual_seed(0)
+    model, inputs = tiny.tiny_model().float(), tiny.frames().float()
+    losses = []
+    for present in ([False, True, False], [True, True, True]):
+        sample = tiny.clip(inputs, present=present)
+        sample.set_metainfo(dict(key_frames_inds=[1]))
+        losses.append(model(inputs, [sample], mode='loss'))
+    for name, loss in losses[0].items():
+        assert_close(loss, losses[1][name])
+    everywhere = model(inputs, [tiny.clip(inputs, present=[True] * 3)], mode='loss')
+    assert abs(everywhere['loss_mask'] - losses[0]['loss_mask']) > 1e-6
