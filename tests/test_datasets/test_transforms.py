@@ -335,3 +335,13 @@ def test_annotations_leave_a_worker_by_value():
         assert not received.bboxes.is_shared()
         assert received.masks.masks.tolist() == [[[1, 1, 1]] * 2]
     assert not instances.bboxes.is_shared()
+
+
+@pytest.mark.parametrize('swap_channels', [False, True])
+def test_channels_are_swapped_only_if_allowed(swap_channels):
+    np.random.seed(0)
+    neutral = dict(brightness_delta=0, contrast_range=(1, 1), saturation_range=(1, 1), hue_delta=0)
+    distort = PhotoMetricDistortionUint8(**neutral, swap_channels=swap_channels)
+    picture = np.full((2, 2, 3), (200, 100, 50), np.uint8)
+    colours = {tuple(distort.transform(dict(img=picture))['img'][0, 0].tolist()) for _ in range(30)}
+    assert (colours == {(200, 100, 50)}) is not swap_channels
