@@ -5,11 +5,11 @@ _base_ = [
     '../_base_/schedules/synth.py',
     '../_base_/iter_runtime.py',
 ]
-load_from = 'work_dirs/r18_synth_pretrain/iter_3000.pth'
+load_from = 'work_dirs/r18_synth_pretrain/iter_4500.pth'
 
 model = dict(backbone=dict(frozen_stages=4, norm_eval=True))
 
-max_iters = 6000
+max_iters = 8000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 # What stage 1 has learnt changes at a tenth of the rate.
 trunk = dict(lr_mult=0.1)

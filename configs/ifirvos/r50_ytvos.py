@@ -1,4 +1,4 @@
-# The paper's main model on Ref-YouTube-VOS (Table 1). 8 GPUs: tools/dist_train.sh configs/ifirvos/r50_ytvos.py 8
+# The paper's main model on Ref-YouTube-VOS (Table 1).
 _base_ = [
     '../_base_/models/ifirvos_r50.py',
     '../_base_/datasets/ref_youtube_vos.py',
