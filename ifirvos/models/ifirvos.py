@@ -248,12 +248,11 @@ class IFIRVOS(DeformableDETR):
         position = torch.cat(
             [(p + embed[:, None, None]).flatten(2) for p, embed in zip(positions, self.level_embed, strict=True)], 2
         )
-        mask = valid_ratios = None
-        if masks[0] is not None:
+        if masks[0] is None:
+            mask, valid_ratios = None, levels[0].new_ones(frames, len(levels), 2)
+        else:
             mask = self._per_frame(torch.cat([m.flatten(1) for m in masks], 1), num_frames)
             valid_ratios = self._per_frame(torch.stack([self.get_valid_ratio(m) for m in masks], 1), num_frames)
-        else:
-            valid_ratios = levels[0].new_ones(frames, len(levels), 2)
         spatial_shapes = torch.tensor(shapes, device=device)
         shared = dict(
             spatial_shapes=spatial_shapes,

@@ -172,16 +172,16 @@ class VisionLanguageInteraction(BaseModule):
             max_pixels (int, optional): VEwL goes through so many pixels at a time: bounds its memory.
 
         Returns:
-            tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after 0..N_l iterations.
+            tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after 0..N_l iterations (0 without LEwV).
         """
-        texts, sentence = [words] * len(levels), None
+        texts, sentence = [words], None
         if self.lewv is not None:
             texts, sentence = self.lewv(words, levels, positions, masks)
         if self.vewl is not None:
-            read = texts if self.text == 'dynamic' else [words] * len(levels)
-            levels = [
-                torch.cat([self.vewl(part, text, word_position, word_mask) for part in level.split(size, 1)], 1)
-                for level, text in zip(levels, read[: len(levels)], strict=True)
-                for size in [max_pixels or level.shape[1]]
-            ]
+            enhanced = []
+            for iteration, level in enumerate(levels):
+                read = texts[iteration] if self.text == 'dynamic' else words
+                parts = level.split(max_pixels or level.shape[1], 1)
+                enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))
+            levels = enhanced
         return levels, sentence, texts
