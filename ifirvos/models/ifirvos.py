@@ -50,10 +50,16 @@ class IFIRVOS(DeformableDETR):
         value_pos (bool): The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
             and the paper's). Our extension for small models: deformable attention never adds positions to what it
             reads, and a shallow encoder leaves the queries without a sense of absolute place.
+        frozen_trunk (bool): What makes the features that the queries read (``TRUNK``) stays as it was loaded: it gets
+            no gradient and hands none on to the words. Our setting for small models, whose second stage only has to
+            learn which query is meant; two thirds of a training step go.
         **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
             through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together
             in :meth:`predict_video`.
     """
+
+    # With VEwL and the level embedding, what ``frozen_trunk`` holds still.
+    TRUNK = ('backbone', 'neck', 'encoder', 'pixel_decoder')
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class IFIRVOS(DeformableDETR):
         vli: dict | None = None,
         text_dropout: float = 0.1,
         value_pos: bool = False,
+        frozen_trunk: bool = False,
         **kwargs,
     ) -> None:
         self._vli_cfg = vli
@@ -73,6 +80,23 @@ class IFIRVOS(DeformableDETR):
         self.text_projection = TextProjection(self.text_encoder.embed_dims, self.embed_dims, text_dropout)
         self.word_encoding = SinePositionalEncoding1D(self.embed_dims)
         self.pixel_decoder = MODELS.build(pixel_decoder)
+        self.frozen_trunk = frozen_trunk
+        if frozen_trunk:
+            self.level_embed.requires_grad_(False)
+            for module in self._trunk():
+                module.requires_grad_(False)
+
+    def _trunk(self) -> list[nn.Module]:
+        modules = [getattr(self, name) for name in self.TRUNK]
+        return modules if self.vli is None or self.vli.vewl is None else [*modules, self.vli.vewl]
+
+    def train(self, mode: bool = True) -> 'IFIRVOS':
+        """A frozen trunk stays in evaluation mode: no dropout, no running statistics."""
+        super().train(mode)
+        if mode and self.frozen_trunk:
+            for module in self._trunk():
+                module.eval()
+        return self
 
     def _init_layers(self) -> None:
         self.positional_encoding = MaskedSinePositionalEncoding(**self.positional_encoding)
@@ -159,7 +183,7 @@ class IFIRVOS(DeformableDETR):
         num_frames = len(clips[0])
         res2, *levels = img_feats
         text = self.encode_text(clips)
-        words = (text['words'], text['word_pos'], text['word_mask'])
+        words = (self._read_by_trunk(text['words']), text['word_pos'], text['word_mask'])
         masks, positions = self.encode_positions(img_feats, clips)
         levels, sentence = self.interact(levels, positions[1:], masks[1:], text, num_frames)
 
@@ -195,6 +219,9 @@ class IFIRVOS(DeformableDETR):
             masks.append(mask)
             positions.append(self.positional_encoding(mask, like).to(feat))
         return masks, positions
+
+    def _read_by_trunk(self, words: Tensor) -> Tensor:
+        return words.detach() if self.frozen_trunk else words
 
     @staticmethod
     def _per_frame(x: Tensor | None, num_frames: int) -> Tensor | None:

@@ -178,9 +178,11 @@ class VisionLanguageInteraction(BaseModule):
         if self.lewv is not None:
             texts, sentence = self.lewv(words, levels, positions, masks)
         if self.vewl is not None:
+            frozen = not any(parameter.requires_grad for parameter in self.vewl.parameters())
             enhanced = []
             for iteration, level in enumerate(levels):
                 read = texts[iteration] if self.text == 'dynamic' else words
+                read = read.detach() if frozen else read  # what is frozen must not pull at the words
                 parts = level.split(max_pixels or level.shape[1], 1)
                 enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))
             levels = enhanced

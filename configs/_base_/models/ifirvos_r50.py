@@ -5,6 +5,7 @@ model = dict(
     num_queries=5,  # N, paper 4.2
     num_feature_levels=4,  # N_l, paper 4.2
     value_pos=False,  # True: our extension for small models, the decoder reads memory + position
+    frozen_trunk=False,  # True: our extension for small models, only what the queries do is trained
     data_preprocessor=dict(
         type='RVOSDataPreprocessor',
         mean=[123.675, 116.28, 103.53],

@@ -7,7 +7,13 @@ optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=8e-4, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=1.0, norm_type=2),
-    paramwise_cfg=dict(norm_decay_mult=0.0, bias_decay_mult=0.0),
+    paramwise_cfg=dict(
+        norm_decay_mult=0.0,
+        bias_decay_mult=0.0,
+        # LEwV multiplies the words four times over: at the full rate its words grow to rms 30 within 1,000 steps, its
+        # softmax saturates, and every sentence gives the same query (see LEwVStatsHook).
+        custom_keys={'vli.lewv.interaction': dict(lr_mult=0.1)},
+    ),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
