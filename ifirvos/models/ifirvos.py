@@ -108,6 +108,13 @@ class IFIRVOS(DeformableDETR):
         self.reference_points_fc = nn.Linear(self.embed_dims, 2)
         self.vli = None if self._vli_cfg is None else MODELS.build(self._vli_cfg)
 
+    def init_weights(self) -> None:
+        """mmdet's, which draws every matrix of the decoder anew, then what IFI wants to start at zero."""
+        super().init_weights()
+        for layer in self.decoder.layers:
+            if layer.ifi is not None:
+                layer.ifi.init_weights()
+
     # ------------------------------------------------------------------ entry points
     def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses."""

@@ -73,6 +73,7 @@ model = dict(
                 feedforward_channels=2048,
                 dropout=0.1,
                 temporal_pos=None,  # or 'sine', 'learned': our extension, not the paper's
+                box_pos=False,  # True: our extension, queries tell the others where their boxes are
             ),
         ),
     ),
