@@ -30,8 +30,8 @@ class InterFrameInteraction(BaseModule):
         feedforward_channels (int): Width of the FFN.
         dropout (float): In the attention, behind it and in the FFN.
         temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their
-            order. 'sine': our declared extension, an encoding of the time, normalised over the clip, added to queries,
-            keys and values; 'learned': the same through a linear layer.
+            order. 'sine': our declared extension, an encoding of the time, normalised over the clip, added to the
+            queries as they come in; 'learned': the same through a linear layer.
         box_pos (bool): Ours too: every query brings where it looks, an encoding of the centre of its box through a
             linear layer that starts at zero (the paper's module). With iterative refinement a query only has to know
             by how much its box is off, so a small model's queries do not tell the others where their object is.
@@ -77,11 +77,9 @@ class InterFrameInteraction(BaseModule):
             query = query + self.box_projection(encoding.to(query))
         q = query.unflatten(0, (-1, num_frames))  # B T N C
         if self.temporal_pos is not None:
-            timed = q + self._time(num_frames, query)[None, :, None]
-        else:
-            timed = q
-        q, timed = q.flatten(1, 2), timed.flatten(1, 2)  # B T*N C
-        q = self.norms[0](q + self.dropout(self.attn(timed, timed, timed, need_weights=False)[0]))
+            q = q + self._time(num_frames, query)[None, :, None]
+        q = q.flatten(1, 2)  # B T*N C
+        q = self.norms[0](q + self.dropout(self.attn(q, q, q, need_weights=False)[0]))
         q = self.norms[1](self.ffn(q))
         return q.view_as(query)
 
