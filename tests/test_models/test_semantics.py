@@ -55,6 +55,47 @@ def test_without_temporal_position_the_frames_are_a_set():
         assert_close(shuffled[name], ordered[name][:, :, ORDER], **EXACT)
 
 
+BOX_POS = dict(decoder__layer_cfg__ifi_cfg__box_pos=True)
+
+
+def model_with_box_positions(**overrides):
+    model = tiny.tiny_model(**BOX_POS, **overrides)
+    for layer in model.decoder.layers:
+        nn.init.normal_(layer.ifi.box_projection.weight)
+    return model
+
+
+def test_box_positions_start_as_the_papers_module():
+    torch.manual_seed(0)
+    plain = tiny.tiny_model()
+    extended = tiny.tiny_model(**BOX_POS)
+    missing = extended.load_state_dict(plain.state_dict(), strict=False)
+    assert all('box_projection' in key for key in missing.missing_keys)
+    inputs = tiny.frames()
+    assert torch.equal(
+        tiny.queries_of(plain, inputs, [tiny.clip(inputs)]), tiny.queries_of(extended, inputs, [tiny.clip(inputs)])
+    )
+
+
+def test_box_positions_do_not_tell_the_order_of_frames():
+    model, inputs = model_with_box_positions(), tiny.frames()
+    ordered = tiny.outputs_of(model, inputs, [tiny.clip(inputs)])
+    shuffled = tiny.outputs_of(model, inputs[:, ORDER], [tiny.clip(inputs)])
+    assert_close(shuffled['cls_logits'], ordered['cls_logits'][:, :, ORDER], **EXACT)
+
+
+def test_ifi_reads_the_boxes_that_the_layer_before_found():
+    """As fractions of the unpadded frame, whatever is padded: the decoder itself scales them for every level."""
+    model, inputs = model_with_box_positions(), tiny.frames(size=(96, 128))
+    seen = []
+    for layer in model.decoder.layers:
+        layer.ifi.register_forward_hook(lambda module, args, output: seen.append(args[2]))
+    outputs = tiny.outputs_of(model, inputs, [tiny.clip(inputs, size=(64, 96))])
+    points = model.reference_points_fc(model.query_embedding.weight).sigmoid()
+    assert_close(seen[0], points.expand_as(seen[0]), check_dtype=False, **EXACT)
+    assert_close(seen[1], outputs['boxes'][0, 0, ..., :2], check_dtype=False, **EXACT)
+
+
 @pytest.mark.parametrize('temporal_pos', ['sine', 'learned'])
 def test_with_temporal_position_the_order_counts(temporal_pos):
     model, inputs = tiny.tiny_model(decoder__layer_cfg__ifi_cfg__temporal_pos=temporal_pos), tiny.frames()
