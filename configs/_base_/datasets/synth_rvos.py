@@ -50,8 +50,8 @@ train_dataset = dict(
     records='expression',  # one record an expression, its key frame drawn at random
     pipeline=train_pipeline,
 )
-# How often the kinds of an expression come: what one frame can tell was learnt in stage 1, what takes several is learnt
-# late, and there are fewer such expressions. This makes a quarter of the former, 15 to 22 percent of each of the latter.
+# How often the kinds of an expression come: what one frame can tell was learnt in stage 1; what takes several is learnt
+# late, and has fewer expressions. This makes a quarter of the former, and 15 to 22 percent of each of the latter.
 repeats = dict(motion=6, coherence=4, direction=5, order=5)
 train_dataloader = dict(
     batch_size=12,
