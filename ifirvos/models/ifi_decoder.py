@@ -16,7 +16,7 @@ from .deformable_attention import ClipDeformableAttention
 from .positional_encoding import SinePositionalEncoding1D
 
 TEMPORAL_POSITIONS = (None, 'sine', 'learned')
-# Wavelengths from an eighth of the frame to two and a half frames. DETR's, from one frame to 10,000, are too long to see
+# Wavelengths from an eighth of the frame to 2.5 frames. DETR's, from one frame to 10,000, are too long to see
 # an object move: from boxes alone, what moves was learnt in 1,500 steps with these, and not in 3,000 with those.
 BOX_ENCODING = dict(temperature=20, scale=16 * math.pi)
 
