@@ -5,5 +5,6 @@ mmdet's registries are used as they are (``default_scope`` stays ``'mmdet'``), b
 """
 
 from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS, TASK_UTILS, TRANSFORMS, VISUALIZERS
+from mmengine.registry import FUNCTIONS  # mmdet has none of its own
 
-__all__ = ['DATASETS', 'HOOKS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS', 'VISUALIZERS']
+__all__ = ['DATASETS', 'FUNCTIONS', 'HOOKS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS', 'VISUALIZERS']

@@ -14,10 +14,10 @@ model = dict(
     bbox_head=dict(loss_cls=dict(loss_weight=20.0)),
 )
 
-max_iters = 8000
+max_iters = 7000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(
-    optimizer=dict(lr=6e-4),
+    optimizer=dict(lr=8e-4),
     paramwise_cfg=dict(custom_keys=dict(text_encoder=dict(lr_mult=0.3))),  # the trunk reads its words too
 )
 param_scheduler = [

@@ -5,6 +5,7 @@ from .a2d_sentences import A2DSentencesDataset
 from .base_rvos_dataset import BaseRVOSDataset
 from .jhmdb_sentences import JHMDBSentencesDataset
 from .mevis import MeViSDataset
+from .paired_expressions import PairedExpressions, pair_collate
 from .ref_davis17 import RefDAVIS17Dataset
 from .ref_youtube_vos import RefYouTubeVOSDataset
 from .refcoco_clip import RefCOCOClipDataset
@@ -15,9 +16,11 @@ __all__ = [
     'BaseRVOSDataset',
     'JHMDBSentencesDataset',
     'MeViSDataset',
+    'PairedExpressions',
     'RefCOCOClipDataset',
     'RefDAVIS17Dataset',
     'RefYouTubeVOSDataset',
     'SynthRVOSDataset',
+    'pair_collate',
     'transforms',
 ]

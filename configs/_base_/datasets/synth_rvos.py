@@ -51,20 +51,25 @@ train_dataset = dict(
     pipeline=train_pipeline,
 )
 # How often the kinds of an expression come: what one frame can tell was learnt in stage 1; what takes several is learnt
-# late, and has fewer expressions. This makes a quarter of the former, and 15 to 22 percent of each of the latter.
-repeats = dict(motion=6, coherence=4, direction=5, order=5)
+# late, and has fewer expressions. This makes a sixth of the former, a third of `motion`, a sixth of each of the others.
+repeats = dict(motion=14, coherence=7, direction=7, order=7)
+single_frame_kinds = ['attr', 'spatial', 'relation']
 train_dataloader = dict(
-    batch_size=12,
+    batch_size=6,  # pairs: two expressions about a clip, see PairedExpressions
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    collate_fn=dict(type='pseudo_collate'),
+    collate_fn=dict(type='pair_collate'),
     dataset=dict(
         type='ConcatDataset',
         datasets=[
-            dict(train_dataset, kinds=['attr', 'spatial', 'relation']),
+            dict(type='PairedExpressions', dataset=dict(train_dataset, kinds=single_frame_kinds)),
             *[
-                dict(type='RepeatDataset', times=times, dataset=dict(train_dataset, kinds=[kind]))
+                dict(
+                    type='RepeatDataset',
+                    times=times,
+                    dataset=dict(type='PairedExpressions', dataset=dict(train_dataset, kinds=[kind])),
+                )
                 for kind, times in repeats.items()
             ],
         ],

@@ -2,22 +2,21 @@
 _base_ = './synth_rvos.py'
 
 num_frames = 1
-pretrain_kinds = ['attr', 'spatial', 'relation']
-
 train_pipeline = [
     dict(type='RVOSClipSample', num_frames=num_frames, mode='stratified'),
     *_base_.train_clip_pipeline,
 ]
 train_dataloader = dict(
     batch_size=32,
+    collate_fn=dict(type='pseudo_collate'),
     dataset=dict(
         _delete_=True,
         type=_base_.dataset_type,
         data_root=_base_.data_root,
         split='train',
         records='expression',
-        kinds=pretrain_kinds,
+        kinds=_base_.single_frame_kinds,
         pipeline=train_pipeline,
     ),
 )
-val_dataloader = dict(dataset=dict(kinds=pretrain_kinds))
+val_dataloader = dict(dataset=dict(kinds=_base_.single_frame_kinds))

@@ -1,0 +1,58 @@
+"""Two sentences about the same clip in one batch: what tells them apart is then all that can lower the loss."""
+
+from collections import defaultdict
+
+import numpy as np
+from mmengine.dataset import BaseDataset, pseudo_collate
+
+from ifirvos.registry import DATASETS, FUNCTIONS
+
+
+@DATASETS.register_module()
+class PairedExpressions:
+    """Every record comes with another of the same video and kind that is about another object.
+
+    Both are drawn from the same state of numpy's generator, so they show the same frames under the same augmentation.
+    Ours: on SynthRVOS's pairs, where half of the batch asks for one object and half for its twin, what only a look at
+    several frames can tell is learnt from half as many clips. Where a video has no other object of that kind, the
+    partner is the record itself, drawn anew.
+
+    Args:
+        dataset (dict): A ``BaseRVOSDataset`` for training with ``records='expression'``.
+    """
+
+    def __init__(self, dataset: dict) -> None:
+        self.dataset: BaseDataset = DATASETS.build(dataset)
+        self.metainfo = self.dataset.metainfo
+        self.full_init()
+
+    def full_init(self) -> None:
+        """Groups the records by video and kind."""
+        self.dataset.full_init()
+        self._groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for index, expression in enumerate(self.dataset.expressions):
+            self._groups[expression['video_id'], expression['kind']].append(index)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def partners(self, idx: int) -> list[int]:
+        """The records of the same video and kind that are about another object."""
+        expressions = self.dataset.expressions
+        own = expressions[idx]
+        group = self._groups[own['video_id'], own['kind']]
+        return [other for other in group if expressions[other]['obj_id'] != own['obj_id']]
+
+    def __getitem__(self, idx: int) -> list[dict]:
+        """Two packed clips; :func:`pair_collate` makes a batch of them."""
+        partner = np.random.choice(self.partners(idx) or [idx])
+        state = np.random.get_state()
+        first = self.dataset[idx]
+        np.random.set_state(state)
+        return [first, self.dataset[partner]]
+
+
+@FUNCTIONS.register_module()
+def pair_collate(batch: list[list[dict]]) -> dict:
+    """Batch of pairs -> mmengine's pseudo batch of twice as many clips."""
+    return pseudo_collate([clip for pair in batch for clip in pair])
