@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ifirvos.registry import DATASETS, HOOKS, METRICS, MODELS, TRANSFORMS
+from ifirvos.registry import DATASETS, FUNCTIONS, HOOKS, METRICS, MODELS, TRANSFORMS
 from ifirvos.structures import flatten_samples
 from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
 
@@ -237,12 +237,13 @@ DATA = [name for name in LEAVES if load(name).get('dataset_type') in LAYOUT_OF_R
 def test_pipelines_give_clips_and_evaluators_build(name, data_root):
     cfg = load(name)
     move_data(cfg._cfg_dict, data_root)
-    training = DATASETS.build(cfg.train_dataloader.dataset)[0]
-    assert training['inputs'].shape[:2] == (cfg.num_frames, 3)
-    frames = training['data_samples'].video_data_samples
-    assert any(len(frame.gt_instances) for frame in frames)
-    for frame in frames:
-        assert frame.gt_instances.masks.masks.shape[1:] == frame.img_shape
+    collate = FUNCTIONS.get(cfg.train_dataloader.get('collate_fn', dict(type='pseudo_collate')).type)
+    batch = collate([DATASETS.build(cfg.train_dataloader.dataset)[0]])
+    for inputs, sample in zip(batch['inputs'], batch['data_samples'], strict=True):
+        assert inputs.shape[:2] == (cfg.num_frames, 3)
+        assert any(len(frame.gt_instances) for frame in sample)
+        for frame in sample:
+            assert frame.gt_instances.masks.masks.shape[1:] == frame.img_shape
     for split in ('val', 'test'):
         if cfg[f'{split}_dataloader'] is None:  # validation has no masks to compare with
             assert cfg[f'{split}_evaluator'] is None

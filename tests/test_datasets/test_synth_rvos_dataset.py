@@ -51,8 +51,9 @@ def test_unknown_or_missing_kind_is_named(root, tmp_path):
 
 def test_shipped_training_pipeline(root):
     np.random.seed(0)
-    dataset = build(root, 'synth_rvos', 'train_dataloader')
-    num_frames = Config.fromfile(CONFIGS / 'synth_rvos.py').num_frames
+    cfg = Config.fromfile(CONFIGS / 'synth_rvos.py')
+    dataset = DATASETS.build(dict(cfg.train_dataset, data_root=str(root)))
+    num_frames = cfg.num_frames
     parts = [range(part * 8 // num_frames, (part + 1) * 8 // num_frames) for part in range(num_frames)]
     assert len(dataset) == 3 + 1  # an expression each; the tree's object 2 is never seen in its one-frame video
     clips = [dataset[0] for _ in range(12)]

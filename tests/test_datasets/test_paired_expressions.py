@@ -1,0 +1,67 @@
+"""Pairs of expressions: another object, the same frames under the same augmentation."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from rvos_tree import write_tree
+from test_ref_youtube_vos import edit_expressions
+
+from ifirvos.datasets import PairedExpressions, pair_collate
+
+CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/synth_rvos.py'
+
+
+def same_kind(videos: dict) -> None:
+    for video in videos.values():
+        for expression in video['expressions'].values():
+            expression['kind'] = 'motion'
+
+
+@pytest.fixture
+def paired(tmp_path) -> PairedExpressions:
+    """Expressions 0 and 1 of video 'aa', each about an object of its own; 'bb' has the same and one frame."""
+    edit_expressions(write_tree(tmp_path, 'train'), same_kind)
+    train = Config.fromfile(CONFIG).train_dataset
+    return PairedExpressions(dict(train, data_root=str(tmp_path)))
+
+
+def test_the_partner_is_about_another_object_of_the_same_video(paired):
+    expressions = paired.dataset.expressions
+    assert len(paired) == 4
+    for index, expression in enumerate(expressions):
+        (partner,) = paired.partners(index)
+        assert expressions[partner]['video_id'] == expression['video_id']
+        assert expressions[partner]['obj_id'] != expression['obj_id']
+
+
+def test_a_kind_of_its_own_has_no_partner(tmp_path):
+    """The tree's two expressions are of different kinds: such a record is its own partner."""
+    train = Config.fromfile(CONFIG).train_dataset
+    paired = PairedExpressions(dict(train, data_root=str(write_tree(tmp_path, 'train'))))
+    assert paired.partners(0) == []
+    first, second = paired[0]
+    assert first['data_samples'].text == second['data_samples'].text
+
+
+def test_both_see_the_same_pixels_and_ask_for_different_objects(paired):
+    np.random.seed(3)
+    flips = set()
+    for _ in range(8):
+        first, second = paired[0]
+        assert torch.equal(first['inputs'], second['inputs'])
+        one, other = first['data_samples'], second['data_samples']
+        assert one.exp_id != other.exp_id
+        assert [frame.frame_id for frame in one] == [frame.frame_id for frame in other]
+        last = [sample[-1].gt_instances.masks.masks[0] for sample in (one, other)]
+        assert not (last[0] & last[1]).any()
+        flips.add(one[0].flip)
+    assert flips == {True, False}
+
+
+def test_a_batch_of_pairs_holds_twice_as_many_clips(paired):
+    batch = pair_collate([paired[0], paired[1]])
+    assert len(batch['inputs']) == len(batch['data_samples']) == 4
+    assert [sample.exp_id for sample in batch['data_samples']] == ['0', '1', '1', '0']
