@@ -4,6 +4,6 @@ mmdet's registries are used as they are (``default_scope`` stays ``'mmdet'``), b
 ``mmdet::`` carries ``_scope_='mmdet'`` into every dict it merges with. No other file of the package names a scope.
 """
 
-from mmdet.registry import DATASETS, HOOKS, METRICS, MODELS, TASK_UTILS, TRANSFORMS, VISUALIZERS
+from mmdet.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TASK_UTILS, TRANSFORMS, VISUALIZERS
 
-__all__ = ['DATASETS', 'HOOKS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS', 'VISUALIZERS']
+__all__ = ['DATASETS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS', 'VISUALIZERS']

@@ -67,6 +67,8 @@ def read_coco_segmentations(results: dict) -> np.ndarray:
     height, width = results['ori_shape']
     union = np.zeros((height, width), dtype=np.uint8)
     for segmentation in results['segmentations']:
+        if not segmentation:
+            continue
         if isinstance(segmentation, list):  # polygons, whose size is that of the frame
             code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
         elif isinstance(segmentation['counts'], list):
