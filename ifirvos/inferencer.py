@@ -45,14 +45,14 @@ class SentenceResult:
         masks: bool (T, H, W).
         scores: float32 (T,), the probability that the object is seen in the frame.
         boxes: float32 (T, 4), xyxy.
-        query_index: which of the model's N query sequences was taken.
+        query_index: which of the model's N query sequences was taken; a list with ``test_cfg.window``, one a window.
     """
 
     text: str
     masks: np.ndarray
     scores: np.ndarray
     boxes: np.ndarray
-    query_index: int
+    query_index: int | list[int]
 
 
 class RVOSInferencer(BaseInferencer):
@@ -299,7 +299,7 @@ def _to_result(sample: TrackDataSample) -> SentenceResult:
         masks=np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False),
         scores=np.array([float(frame.scores[0]) for frame in instances], np.float32),
         boxes=np.stack([_numpy(frame.bboxes)[0] for frame in instances]).astype(np.float32, copy=False),
-        query_index=int(sample.query_index),
+        query_index=sample.query_index,
     )
 
 

@@ -1,5 +1,6 @@
 """Between mmdet's video samples and the model's clip tensors."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,11 +32,27 @@ def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
     return [frame for clip in clips for frame in clip.video_data_samples]
 
 
-def key_frames_of(clip: TrackDataSample) -> TrackDataSample:
-    """A clip of the same frame objects, the annotated ones (``key_frames_inds``) only."""
-    part = TrackDataSample()
-    part.video_data_samples = [clip[t] for t in clip.key_frames_inds]
+def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
+    """A clip of some frames of another: the same frame objects and metainfo, but none are marked as annotated."""
+    marks = ('key_frames_inds', 'ref_frames_inds')
+    part = TrackDataSample(metainfo={key: value for key, value in clip.metainfo.items() if key not in marks})
+    part.video_data_samples = [clip[t] for t in frames]
     return part
+
+
+def key_frames_of(clip: TrackDataSample) -> TrackDataSample:
+    """The annotated frames (``key_frames_inds``) of a clip."""
+    return part_of(clip, clip.key_frames_inds)
+
+
+def select_frames(
+    feats: list[Tensor], clips: list[TrackDataSample], chosen: Sequence[Sequence[int]]
+) -> tuple[list[Tensor], list[TrackDataSample]]:
+    """Maps (B*T,C,h,w) and B clips, cut to the frames that are chosen of every clip, as many of each."""
+    num_frames = len(clips[0])
+    index = [number * num_frames + t for number, frames in enumerate(chosen) for t in frames]
+    index = torch.tensor(index, device=feats[0].device)
+    return [feat[index] for feat in feats], [part_of(clip, frames) for clip, frames in zip(clips, chosen, strict=True)]
 
 
 def image_sizes(clips: list[TrackDataSample], like: Tensor) -> Tensor:

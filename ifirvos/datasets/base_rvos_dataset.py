@@ -54,6 +54,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         self.key_frame_interval = key_frame_interval
         self.lowercase = lowercase
         self.num_resampled = 0
+        self.num_left_out = 0  # expressions of the file that cannot be trained on
         self.videos: dict[str, Sequence[str]] = {}
         self.expressions: list[dict] = []
         super().__init__(*args, max_refetch=max_refetch, **kwargs)

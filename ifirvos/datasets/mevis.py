@@ -113,10 +113,11 @@ class MeViSDataset(BaseRVOSDataset):
         if self.test_mode:
             return videos, expressions
         trainable = [expression for expression in expressions if expression['anno_ids']]
-        if len(trainable) < len(expressions):
-            left_out = len(expressions) - len(trainable)
+        self.num_left_out = len(expressions) - len(trainable)
+        if self.num_left_out:
             print_log(
-                f'{left_out} of {len(expressions)} expressions in {self.ann_file} fit no object: not trained on.',
+                f'{self.num_left_out} of {len(expressions)} expressions in {self.ann_file} fit no object: '
+                'not trained on.',
                 'current',
             )
         return videos, trainable

@@ -10,6 +10,7 @@ from mmengine.logging import print_log
 from ifirvos.registry import DATASETS
 
 from .base_rvos_dataset import BaseRVOSDataset
+from .releases import REF_YOUTUBE_VOS, Releases
 
 # Some copies call the validation set 'val'; some keep the frames of the test set in the folder of the validation set.
 _EXPRESSION_FOLDERS = {'valid': ('valid', 'val'), 'val': ('val', 'valid')}
@@ -78,14 +79,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         ValueError: If the expression file has another structure, training lacks masks, or an object is no number.
     """
 
-    # Videos of a split -> what that is: Seo et al., table 1 (3471 and 507); the set of the server that is open, and
-    # the rest (202 and 305: ReferFormer, inference_ytvos.py).
-    RELEASES: ClassVar[dict[tuple[str, int], str]] = {
-        ('train', 3471): 'the official training set',
-        ('valid', 202): 'the official validation set',
-        ('valid', 507): 'the first release: the validation set together with the test set',
-        ('test', 305): 'the official test set',
-    }
+    RELEASES: ClassVar[Releases] = REF_YOUTUBE_VOS
 
     def __init__(
         self,
@@ -145,7 +139,8 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         if not self.RELEASES:
             return
         split = 'valid' if self.split == 'val' else self.split
-        self.release = self.RELEASES.get((split, num_videos), 'no release known by that number of videos')
+        known = {counts['videos']: name for name, counts in self.RELEASES.get(split, {}).items()}
+        self.release = known.get(num_videos, 'no release known by that number of videos')
         print_log(
             f'{type(self).__name__} {self.split}: {num_videos} videos, {num_expressions} expressions: {self.release}.',
             logger='current',

@@ -24,8 +24,8 @@ class SubmissionWriter(BaseMetric):
     Args:
         out_dir: gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``.
         zip_path: the zip. None: ``out_dir`` with ``.zip`` appended.
-        overwrite: False keeps complete expressions of an earlier run as they are; ``missing_expressions`` lists the
-            rest.
+        overwrite: False keeps complete expressions of an earlier run as they are. With `SubmissionLoop` the model does
+            not even see them.
         collect_device: where the processes' counts are collected, 'cpu' or 'gpu'.
         prefix: of the logged name.
     """

@@ -7,7 +7,7 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
-from ifirvos.structures import padding_masks
+from ifirvos.structures import padding_masks, select_frames
 
 from .deformable_attention import ClipDeformableEncoder
 from .ifi_decoder import IFIDeformableDetrTransformerDecoder
@@ -53,9 +53,12 @@ class IFIRVOS(DeformableDETR):
         frozen_trunk (bool): What makes the features that the queries read (``TRUNK``) stays as it was loaded: it gets
             no gradient and hands none on to the words. Our setting for small models, whose second stage only has to
             learn which query is meant; two thirds of a training step go.
+        cut_to_key_frames (bool): Of clips with annotated frames (A2D- and JHMDB-Sentences) these alone go on behind the
+            backbone, as in ReferFormer. False: all do, so that inter-frame interaction has something to look at; the
+            head then looks at the annotated ones.
         **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
-            through the stages in which frames are independent, and ``sentence_chunk``, the sentences that go together
-            in :meth:`predict_video`.
+            through the stages in which frames are independent, ``sentence_chunk``, the sentences that go together
+            in :meth:`predict_video`, and ``window``, see :meth:`predict`.
     """
 
     # With VEwL and the level embedding, what ``frozen_trunk`` holds still.
@@ -70,10 +73,12 @@ class IFIRVOS(DeformableDETR):
         text_dropout: float = 0.1,
         value_pos: bool = False,
         frozen_trunk: bool = False,
+        cut_to_key_frames: bool = False,
         **kwargs,
     ) -> None:
         self._vli_cfg = vli
         self.value_pos = value_pos
+        self.cut_to_key_frames = cut_to_key_frames
         super().__init__(*args, with_box_refine=True, **kwargs)
         pools_words = self.vli is not None and self.vli.lewv is not None
         self.text_encoder = MODELS.build({'with_pooler': not pools_words, **text_encoder})
@@ -118,13 +123,17 @@ class IFIRVOS(DeformableDETR):
     # ------------------------------------------------------------------ entry points
     def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses."""
-        feats = self.extract_feat(batch_inputs)
-        return self.bbox_head.loss(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
+        feats, clips = self._cut(self.extract_feat(batch_inputs), batch_data_samples)
+        return self.bbox_head.loss(**self.forward_transformer(feats, clips), clips=clips)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: ClipList, rescale: bool = True) -> ClipList:
-        """(B,T,3,H,W) and B clips -> the clips, every frame with ``pred_track_instances`` at its original size."""
-        feats = self.extract_feat(batch_inputs)
-        return self.bbox_head.predict(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
+        """(B,T,3,H,W) and B clips -> the clips, every frame with ``pred_track_instances`` at its original size.
+
+        With ``test_cfg.window`` a longer video is taken as one clip after another of so many frames, the last being
+        shorter: each on its own, its query sequence included (ReferFormer on Ref-DAVIS17: 36). The metainfo
+        ``query_index`` then is a list, of every window's. Clips with annotated frames are left whole.
+        """
+        return self._predict(self.extract_feat(batch_inputs), batch_data_samples)
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips -> the outputs of all layers, see :meth:`RVOSHead.forward`."""
@@ -147,8 +156,34 @@ class IFIRVOS(DeformableDETR):
         for first in range(0, len(data_samples), at_once):
             clips = data_samples[first : first + at_once]
             repeated = [feat.repeat(len(clips), 1, 1, 1) for feat in feats]
-            self.bbox_head.predict(**self.forward_transformer(repeated, clips), clips=clips)
+            self._predict(repeated, clips)
         return data_samples
+
+    def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
+        """What :meth:`extract_feat` gave, and B clips -> the clips with predictions, see :meth:`predict`."""
+        num_frames, marked = len(clips[0]), 'key_frames_inds' in clips[0]
+        window = (self.test_cfg or {}).get('window') or num_frames
+        if window >= num_frames or marked:
+            feats, parts = self._cut(feats, clips)
+            self.bbox_head.predict(**self.forward_transformer(feats, parts), clips=parts)
+            chosen = [part.query_index for part in parts]
+        else:
+            chosen = [[] for _ in clips]
+            for first in range(0, num_frames, window):
+                frames = range(first, min(first + window, num_frames))
+                part_feats, parts = select_frames(feats, clips, [frames] * len(clips))
+                self.bbox_head.predict(**self.forward_transformer(part_feats, parts), clips=parts)
+                for queries, part in zip(chosen, parts, strict=True):
+                    queries.append(part.query_index)
+        for clip, queries in zip(clips, chosen, strict=True):
+            clip.set_metainfo(dict(query_index=queries))
+        return clips
+
+    def _cut(self, feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor], ClipList]:
+        """With ``cut_to_key_frames``, features and clips of the annotated frames alone; else as they are."""
+        if not self.cut_to_key_frames or 'key_frames_inds' not in clips[0]:
+            return feats, clips
+        return select_frames(feats, clips, [clip.key_frames_inds for clip in clips])
 
     # ------------------------------------------------------------------ stages
     @property

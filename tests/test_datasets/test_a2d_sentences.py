@@ -172,6 +172,35 @@ def test_one_instance_is_stored_without_its_axis(tmp_path):
     assert results['gt_masks'].masks[0].tolist() == [[1, 0, 1], [0, 0, 1]]
 
 
+def test_one_frame_video_whose_id_is_no_number(tmp_path):
+    for folder in ('Release/clips320H', f'{TEXT}/a2d_annotation_with_instances/Ü b'):
+        (tmp_path / folder).mkdir(parents=True)
+    counting_video(tmp_path / 'Release/clips320H/Ü b.mp4', 1)
+    with h5py.File(tmp_path / TEXT / 'a2d_annotation_with_instances/Ü b/00001.h5', 'w') as file:
+        file['instance'] = np.array([[2]])
+        file['reMask'] = np.ones((48, 32), np.uint8)  # (W,H)
+    (tmp_path / 'Release/videoset.csv').write_text('Ü b,0,,,32,48,1,1,1\n', encoding='utf-8')
+    (tmp_path / TEXT / 'a2d_missed_videos.txt').touch()
+    sentences(tmp_path).write_text('video_id,instance_id,query\nÜ b,2,la boîte\n', encoding='utf-8')
+    dataset = config_dataset(tmp_path, 'test_dataloader')
+    sample = dataset[0]['data_samples']
+    assert (len(dataset), sample.exp_id, sample.text) == (1, 'v_Ü b_f_1_i_2', 'la boîte')
+    assert [frame.frame_id for frame in sample] == [0] * 5
+    assert sample.key_frames_inds == [0]
+    assert int(sample[0].gt_instances.masks.masks.sum()) == 32 * 48
+
+
+def test_an_object_that_the_key_frame_does_not_show(root):
+    info = A2DSentencesDataset(str(root)).get_data_info(0)
+    path = info['images'][info['key_frame_id']]['mask_path']
+    with h5py.File(path, 'r+') as file:
+        file['reMask'][:] = 0
+    frame = dict(info['images'][info['key_frame_id']], obj_id=info['obj_id'], ori_shape=(96, 144))
+    results = LoadRVOSMasks('a2d_h5').transform(frame)
+    assert results['gt_masks'].masks.shape == (0, 96, 144)
+    assert len(results['gt_bboxes']) == len(results['gt_instances_ids']) == 0
+
+
 # ---- clips out of video files ----
 
 

@@ -17,7 +17,7 @@ from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.synth.layouts.refcoco import polygons
 from ifirvos.datasets.transforms import LoadRVOSMasks, PseudoVideo
 from ifirvos.datasets.transforms.loading import mask_to_box
-from ifirvos.datasets.transforms.pseudo_video import affine_matrix
+from ifirvos.datasets.transforms.pseudo_video import affine_matrix, blur_kernel, perspective_matrix
 from ifirvos.registry import DATASETS, TRANSFORMS
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/refcoco.py'
@@ -81,6 +81,17 @@ def test_long_sentence_is_kept(tmp_path):
     image = dict(id=1, original_id=9, file_name='b.jpg', caption='very ' * 600 + 'long')
     dataset = RefCOCOClipDataset(str(write_tree(tmp_path, images=[image])))
     assert len(dataset.get_data_info(0)['text'].split()) == 601
+
+
+def test_object_without_a_mask_is_absent(tmp_path):
+    empty = [dict(id=1, image_id=1, segmentation=[], bbox=[1, 1, 2, 2]), dict(id=2, image_id='x3')]
+    empty[1].update(segmentation=dict(size=[HEIGHT, WIDTH], counts=[HEIGHT * WIDTH]), bbox=[0, 0, 0, 0])
+    images = [dict(id=key, original_id=9, file_name='b.jpg', caption='x') for key in (1, 'x3')]
+    dataset = RefCOCOClipDataset(str(write_tree(tmp_path, images=images, annotations=empty)))
+    for index in range(2):
+        results = load_mask(dataset.get_data_info(index))
+        assert results['gt_masks'].masks.shape == (0, HEIGHT, WIDTH)
+        assert results['gt_bboxes'].shape == (0, 4)
 
 
 def test_missing_or_wrong_files_are_named(tmp_path):
@@ -186,9 +197,42 @@ def test_affine_motion_by_hand():
     np.testing.assert_allclose(affine_matrix((11, 21), 0, (0, 0), 2) @ [12, 5, 1], [14, 5], atol=1e-9)
 
 
+def test_change_of_view_by_hand():
+    np.testing.assert_allclose(perspective_matrix((11, 21), np.zeros((4, 2))), np.eye(3), atol=1e-9)
+    # The left side is seen at half its height: a quarter of the picture's height is cut off above and below.
+    matrix = perspective_matrix((11, 21), np.array([[0, 0.25], [0, 0], [0, 0], [0, 0.25]]))
+    for old, new in {(0, 2.5): (0, 0), (20, 0): (20, 0), (20, 10): (20, 10), (0, 7.5): (0, 10), (0, 5): (0, 5)}.items():
+        x, y, w = matrix @ [*old, 1]
+        np.testing.assert_allclose([x / w, y / w], new, atol=1e-5)
+
+
+@pytest.mark.parametrize(('angle', 'pixels'), [(0, 9), (np.pi / 2, 9), (np.pi / 4, 7)])
+def test_blur_is_along_a_line_and_keeps_the_brightness(angle, pixels):
+    kernel = blur_kernel(9, angle)
+    assert np.count_nonzero(kernel) == pixels
+    assert kernel.sum() == pytest.approx(1)
+    assert kernel[4, 4] == kernel.max()
+    along = kernel[4] if angle == 0 else kernel[:, 4] if pixels == 9 else np.diag(kernel)
+    assert along.sum() == pytest.approx(1)
+
+
+def test_so_many_frames_are_blurred():
+    np.random.seed(0)
+
+    def sharpness(prob: float) -> list[int]:
+        clip = PseudoVideo(60, rotation=0, translation=0, perspective=0, blur_prob=prob).transform(
+            loaded_clip(square())
+        )
+        return [len(np.unique(image)) for image in clip['img']]  # 2 where black borders on white
+
+    assert set(sharpness(0)) == {2}
+    assert 5 <= sum(levels > 2 for levels in sharpness(0.25)) <= 30
+    assert sum(levels > 2 for levels in sharpness(1)) == 59  # all but the picture itself
+
+
 def test_picture_mask_and_box_move_together():
     np.random.seed(0)
-    clip = PseudoVideo(6).transform(loaded_clip(square()))
+    clip = PseudoVideo(6, blur_prob=0).transform(loaded_clip(square()))
     assert {len(values) for values in clip.values()} == {6}
     moved = 0
     for image, masks, boxes in zip(clip['img'], clip['gt_masks'], clip['gt_bboxes']):

@@ -4,6 +4,7 @@ model = dict(
     type='IFIRVOS',
     num_queries=5,  # N, paper 4.2
     num_feature_levels=4,  # N_l, paper 4.2
+    cut_to_key_frames=False,  # True: ReferFormer's on A2D-Sentences, behind the backbone annotated frames alone
     value_pos=False,  # True: our extension for small models, the decoder reads memory + position
     frozen_trunk=False,  # True: our extension for small models, only what the queries do is trained
     data_preprocessor=dict(
@@ -117,6 +118,7 @@ model = dict(
     test_cfg=dict(
         frame_chunk=16,  # with sentence_chunk: bound the memory of long videos
         sentence_chunk=1,
+        window=None,  # 36: Ref-DAVIS17, videos are cut into clips of so many frames
         mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
         candidates=False,  # True: all N queries, for A2D-Sentences' mAP
     ),

@@ -67,6 +67,8 @@ def read_coco_segmentations(results: dict) -> np.ndarray:
     height, width = results['ori_shape']
     union = np.zeros((height, width), dtype=np.uint8)
     for segmentation in results['segmentations']:
+        if not segmentation:
+            continue
         if isinstance(segmentation, list):  # polygons, whose size is that of the frame
             code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
         elif isinstance(segmentation['counts'], list):
@@ -104,6 +106,10 @@ def mask_to_box(mask: np.ndarray) -> np.ndarray:
     return np.array(boxes, dtype=np.float32).reshape(-1, 4)
 
 
+class MaskSizeError(ValueError):
+    """A mask and its frame differ in size."""
+
+
 @TRANSFORMS.register_module()
 class LoadRVOSMasks(BaseTransform):
     """Load one frame's mask of the referred object and derive its box.
@@ -126,7 +132,8 @@ class LoadRVOSMasks(BaseTransform):
 
     Raises:
         FileNotFoundError: If the mask file is missing.
-        ValueError: If the reader is unknown, a mask file cannot be read, or a mask and its frame differ in size.
+        ValueError: If the reader is unknown, a mask file cannot be read, or (MaskSizeError) a mask and its frame differ
+            in size.
     """
 
     def __init__(self, reader: str = 'palette_png') -> None:
@@ -141,7 +148,7 @@ class LoadRVOSMasks(BaseTransform):
             return results
         mask = np.zeros(results['ori_shape'], dtype=np.uint8) if path is None else self._read(results)
         if mask.shape != tuple(results['ori_shape']):
-            raise ValueError(
+            raise MaskSizeError(
                 f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}.'
             )
         boxes = mask_to_box(mask)
