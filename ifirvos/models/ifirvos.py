@@ -1,11 +1,14 @@
 """The detector: what flows from where to where."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import DeformableDETR
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
+from ifirvos.long_video import QueryLinker
 from ifirvos.registry import MODELS
 from ifirvos.structures import padding_masks
 
@@ -114,10 +117,27 @@ class IFIRVOS(DeformableDETR):
         feats = self.extract_feat(frames[None])
         at_once = (self.test_cfg or {}).get('sentence_chunk', 1)
         for first in range(0, len(data_samples), at_once):
-            clips = data_samples[first : first + at_once]
-            repeated = [feat.repeat(len(clips), 1, 1, 1) for feat in feats]
-            self.bbox_head.predict(**self.forward_transformer(repeated, clips), clips=clips)
+            self.predict_features(feats, data_samples[first : first + at_once])
         return data_samples
+
+    @torch.no_grad()
+    def predict_features(
+        self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
+    ) -> ClipList:
+        """What :meth:`extract_feat` gave for one video, and E sentences, all at once.
+
+        Args:
+            img_feats (list[Tensor]): Of the video's T frames, (T,C,h,w) a level.
+            data_samples (list[TrackDataSample]): One a sentence, all of the same T frames.
+            linkers (Sequence[QueryLinker], optional): One a sentence, see :meth:`RVOSHead.predict`.
+
+        Returns:
+            list[TrackDataSample]: As :meth:`predict`.
+        """
+        if len(data_samples) > 1:
+            img_feats = [feat.repeat(len(data_samples), 1, 1, 1) for feat in img_feats]
+        outputs = self.forward_transformer(img_feats, data_samples)
+        return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     # ------------------------------------------------------------------ stages
     @property
