@@ -41,7 +41,11 @@ class ThresholdRVOS(nn.Module):
         )
         self.calls = []
 
-    def predict_video(self, frames, data_samples):
+    def extract_feat(self, inputs):
+        return [inputs[0]]
+
+    def predict_features(self, feats, data_samples, linkers):
+        frames = feats[0]
         self.calls.append((frames, data_samples))
         for sample in data_samples:
             for image, frame in zip(frames * self.scale[:, None, None], sample, strict=True):
@@ -165,7 +169,7 @@ def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path)
         RVOSInferencer(tmp_path / 'nowhere.py')
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
         RVOSInferencer(config_path, tmp_path / 'nowhere.pth')
-    monkeypatch.setattr('ifirvos.inferencer.ROOT', tmp_path)
+    monkeypatch.setattr('ifirvos.model_index.ROOT', tmp_path)
     with pytest.raises(FileNotFoundError, match='full clone'):
         RVOSInferencer()
     with pytest.raises(InputError, match='not a device'):
