@@ -43,6 +43,8 @@ class VideoStream:
             raise InputError(f"channel_order must be 'rgb' or 'bgr', not {channel_order!r}.")
         if isinstance(video, str | os.PathLike | int) and not isinstance(video, bool):
             video = VideoReader(video)
+        if isinstance(video, np.ndarray) and video.ndim == 3 and video.shape[2] in (1, 3, 4):
+            raise InputError(f'{video.shape} is a single picture; give it as [frame].')
         self._video, self._channel_order = video, channel_order
         self.reader = video if isinstance(video, VideoReader) else None
         if self.reader is not None:

@@ -2,8 +2,8 @@
 
     python tools/infer.py clip.mp4 "the large red star" "the circle on the left" --out results
 
-For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object), masks.json (COCO
-RLE), frames.csv and result.json (score and box of every frame). Memory does not grow with the length of the video.
+For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object), masks.json
+(COCO RLE), frames.csv and result.json (score and box of every frame). Memory does not grow with the video's length.
 """
 
 from __future__ import annotations
