@@ -28,12 +28,13 @@ from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
 from .video import VideoReader
 from .video_inputs import InputError, VideoInput, VideoStream, is_batch
 
-__all__ = ['InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
+__all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
 
 SHIPPED_CONFIG = Path('configs/ifirvos/r18_synth.py')
 SHIPPED_WEIGHTS = Path('weights/r18_synth.pth')
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
+CONFIG_SUFFIXES = {'.py', '.json', '.yaml', '.yml'}  # mmengine's
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 # Bytes that a sentence takes at its peak for each byte of fp32 features of its window, at most: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
@@ -392,10 +393,10 @@ def _resolve(model: str | os.PathLike | Config | None, weights: str | os.PathLik
         return model, weights
     model = str(model)
     if Path(model).is_file():
-        if Path(model).suffix == '.py':
+        if Path(model).suffix in CONFIG_SUFFIXES:
             return model, weights
         if weights is not None:
-            raise InputError(f'{model} is not a config (.py), and weights are given too: {weights}.')
+            raise InputError(f'{model} is not a config, and weights are given too: {weights}.')
         return None, model
     if Path(model).suffix or len(Path(model).parts) > 1:
         raise FileNotFoundError(f'No such config file: {model}')
@@ -405,7 +406,7 @@ def _resolve(model: str | os.PathLike | Config | None, weights: str | os.PathLik
         raise InputError(f'{model} is neither a config file nor a model: {error.args[0]}.') from error
     if weights is None and named is None:
         raise InputError(
-            f'No weights of {model} come with the repository: train them ({config.relative_to(ROOT)}), or name a '
+            f'No weights of {model} come with the repository: train them with {config}, or name a '
             'checkpoint (--weights, weights=).'
         )
     return str(config), weights or str(named)

@@ -197,7 +197,8 @@ class ResultWriter:
     ) -> None:
         self.folders, self.texts, self.reader = list(folders), list(texts), reader
         self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
-        self.overlays = [folder / f'overlay{video_suffix()}' for folder in self.folders] if 'overlay' in save else []
+        overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
+        self.overlays = [folder / name for folder in self.folders for name in overlay]
         self.num_frames = 0
         self._size = (0, 0)
         self._staged: list[Path] = []
