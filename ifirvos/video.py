@@ -5,39 +5,56 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
+from mmengine.logging import MMLogger
 
-IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
-DEFAULT_FPS = Fraction(10)
+from .sound import SoundTrack
+from .video_sources import (
+    DEFAULT_FPS,
+    IMAGE_SUFFIXES,
+    FolderSource,
+    StreamSource,
+    TimedFrame,
+    VideoError,
+    WebcamSource,
+    is_url,
+)
 
-# FFmpeg draws plain text as ANSI art; nobody who hands us a text file means that.
-_TEXT_CODECS = {'ansi', 'bintext', 'xbin', 'idf'}
+__all__ = [
+    'DEFAULT_FPS',
+    'IMAGE_SUFFIXES',
+    'VideoError',
+    'VideoReader',
+    'VideoWriter',
+    'browser_encoder',
+    'video_suffix',
+]
 
-# What browsers play, best first: encoder -> container, options of the encoder, options of the container.
+# What browsers play, best first: encoder -> container, options of the encoder, options of the container. Without
+# B-frames the duration of a video of variable frame rate comes out right.
 _ENCODERS = {
-    'libx264': ('mp4', dict(crf='18', preset='veryfast'), dict(movflags='faststart')),
+    'libx264': ('mp4', dict(crf='18', preset='veryfast', bf='0'), dict(movflags='faststart')),
     'libvpx-vp9': ('webm', {'crf': '30', 'b:v': '0', 'deadline': 'good', 'cpu-used': '4'}, {}),
 }
-
-
-class VideoError(ValueError):
-    """A video that cannot be read or written; the message says which, and why."""
+ALPHA_ENCODER = 'libvpx-vp9'
+_TIME_BASE = Fraction(1, 90000)
 
 
 class VideoReader:
-    """The frames of a video file or of a folder of images, decoded one at a time.
+    """The frames of a video, decoded one at a time.
 
-    Every iteration starts again at the first frame and holds one decoded frame. Frames are turned upright by the
-    file's rotation metadata, and all have the size of the first one. A file that is damaged gives the frames that
-    decode; ``problem`` then says what was lost.
+    Every iteration starts again at the first frame (of a webcam or a live address: at the present one) and holds one
+    decoded frame. Frames are turned upright by the file's rotation metadata, and all have the size of the first one. A
+    file that is damaged gives the frames that decode; ``problem`` then says what was lost.
 
     Args:
-        source: a video file in any format that PyAV reads, or a folder of images (sorted by name, numbers as numbers).
-        fps: frames a second; None takes the file's own rate, and 10 for a folder.
+        source: a video file in any format that PyAV reads, a folder of images (sorted by name, numbers as numbers), an
+            address (http, https, rtsp, rtsps, rtmp), or the number of a webcam.
+        fps: frames a second; None takes the file's own rate and times, and 10 for a folder.
         max_frames: stop after so many frames; None reads all.
 
     Raises:
@@ -46,127 +63,52 @@ class VideoReader:
     """
 
     def __init__(
-        self, source: str | os.PathLike, fps: float | Fraction | None = None, max_frames: int | None = None
+        self, source: str | os.PathLike | int, fps: float | Fraction | None = None, max_frames: int | None = None
     ) -> None:
-        self.source = Path(source)
         self.max_frames = max_frames
-        self.problem: str | None = None  # known after an iteration
-        if self.source.is_dir():
-            self._images = _list_images(self.source)
-            file_fps, length = DEFAULT_FPS, len(self._images)
+        if isinstance(source, int):
+            self._frames, self.source = WebcamSource(source), f'webcam {source}'
+        elif is_url(source):
+            self._frames = StreamSource(source)
+            self.source = self._frames.name
         else:
-            self._images = None
-            file_fps, length = _probe(self.source)
-        self.fps = Fraction(fps).limit_denominator(1001) if fps else file_fps
+            self.source = Path(source)
+            self._frames = (FolderSource if self.source.is_dir() else StreamSource)(self.source)
+        self._fps = Fraction(fps).limit_denominator(1001) if fps else None
         if self.fps <= 0:
             raise VideoError(f'The frame rate must be above 0, not {fps}.')
         # Frames to expect, for progress bars: what the file's header says, None when it does not say.
+        length = self._frames.num_frames
         self.num_frames = min(length, max_frames) if length and max_frames else length or max_frames
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second; of a video of variable rate, the average."""
+        return self._fps or self._frames.fps
+
+    @property
+    def problem(self) -> str | None:
+        """What could not be read, known after an iteration."""
+        return self._frames.problem
+
+    @property
+    def sound_source(self) -> Path | None:
+        """The file whose sound goes with these frames, None where there is none or the rate was changed."""
+        return self.source if isinstance(self._frames, StreamSource) and self._is_file and not self._fps else None
+
+    @property
+    def _is_file(self) -> bool:
+        return isinstance(self.source, Path)
+
+    def timed(self) -> Iterator[TimedFrame]:
+        """Yield uint8 RGB frames (H, W, 3) with their time, in seconds from the first."""
+        for index, (frame, moment) in enumerate(islice(self._frames, self.max_frames)):
+            yield frame, index / self._fps if self._fps else moment
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Yield uint8 RGB frames (H, W, 3)."""
-        self.problem = None
-        frames = self._decode_images() if self._images is not None else self._decode_file()
-        for index, frame in enumerate(frames):
-            if index == self.max_frames:
-                return
+        for frame, _ in self.timed():
             yield frame
-
-    def _decode_images(self) -> Iterator[np.ndarray]:
-        size = None
-        for path in self._images:
-            # imdecode, because imread cannot open names outside the system's code page on Windows.
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
-            if image is None:
-                raise VideoError(f'{path} is not an image that can be read; remove it or repair it.')
-            size = size or image.shape
-            if image.shape != size:
-                raise VideoError(
-                    f'{path} is {image.shape[1]}x{image.shape[0]} but the first frame is {size[1]}x{size[0]}: '
-                    'all frames of a folder must have one size.'
-                )
-            yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def _decode_file(self) -> Iterator[np.ndarray]:
-        decoded, broken, size = 0, 0, None
-        with _open(self.source) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = 'AUTO'
-            expected = stream.frames
-            packets = container.demux(stream)
-            while True:
-                try:
-                    packet = next(packets)
-                except StopIteration:
-                    break
-                except av.FFmpegError as error:  # the container itself ends here
-                    self.problem = f'{self.source}: reading stopped after {decoded} frames ({error.strerror}).'
-                    break
-                try:
-                    frames = packet.decode()
-                except av.FFmpegError:  # one damaged packet; the next key frame may be fine
-                    broken += 1
-                    continue
-                for frame in frames:
-                    # A stream may change its size on the way: everything follows the first frame.
-                    size = size or (frame.width, frame.height)
-                    image = frame.to_ndarray(format='rgb24', width=size[0], height=size[1])
-                    yield np.ascontiguousarray(np.rot90(image, k=round(frame.rotation / 90) % 4))
-                    decoded += 1
-        if decoded == 0:
-            raise VideoError(f'{self.source}: not one frame could be decoded; the file is damaged or incomplete.')
-        if self.problem is None and (broken or decoded < expected):
-            total = max(expected, decoded + broken)
-            self.problem = f'{self.source}: {decoded} of {total} frames could be decoded; the rest is damaged.'
-
-
-def _open(path: Path) -> av.container.InputContainer:
-    if not path.exists():
-        raise FileNotFoundError(f'No such video file or folder of frames: {path}')
-    try:
-        # Only local files: a playlist must not make us fetch an address.
-        container = av.open(str(path), options=dict(protocol_whitelist='file'), metadata_errors='replace')
-    except (av.FFmpegError, OSError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise VideoError(f'{path} is not a video that can be read ({reason}).') from error
-    reason = None
-    if not container.streams.video:
-        reason = 'has no video stream'
-    elif container.streams.video[0].codec_context.name in _TEXT_CODECS:
-        reason = 'is a text file, not a video'
-    if reason:
-        container.close()
-        raise VideoError(f'{path} {reason}.')
-    return container
-
-
-def _probe(path: Path) -> tuple[Fraction, int | None]:
-    """Frame rate and the number of frames that the header promises (None: it does not say)."""
-    with _open(path) as container:
-        stream = container.streams.video[0]
-        rate = stream.average_rate or stream.guessed_rate or DEFAULT_FPS
-        return Fraction(rate), stream.frames or None
-
-
-def _list_images(folder: Path) -> list[Path]:
-    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
-    if not images:
-        raise VideoError(f'{folder} holds no images ({", ".join(sorted(IMAGE_SUFFIXES))}).')
-    return sorted(images, key=_natural_key)
-
-
-def _natural_key(path: Path) -> tuple:
-    """'frame9' before 'frame10': digits compare as numbers; the name itself breaks ties ('1' and '01')."""
-    parts, digits = [], ''
-    for char in path.name + '\0':
-        if char in '0123456789':
-            digits += char
-            continue
-        if digits:
-            parts.append((0, int(digits), ''))
-            digits = ''
-        parts.append((1, 0, char))
-    return parts, path.name
 
 
 def browser_encoder() -> str:
@@ -176,13 +118,20 @@ def browser_encoder() -> str:
         VideoError: it has neither.
     """
     for name in _ENCODERS:
-        if name in av.codecs_available:
-            try:
-                av.Codec(name, 'w')
-            except av.codec.codec.UnknownCodecError:
-                continue
+        if has_encoder(name):
             return name
     raise VideoError(f'This PyAV has none of the encoders {", ".join(_ENCODERS)}; install the "av" wheel from PyPI.')
+
+
+def has_encoder(name: str) -> bool:
+    """Whether this PyAV can write with an encoder."""
+    if name not in av.codecs_available:
+        return False
+    try:
+        av.Codec(name, 'w')
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
 
 
 def video_suffix(encoder: str | None = None) -> str:
@@ -199,31 +148,66 @@ class VideoWriter:
     Args:
         path: file to write; its ending must be that of the encoder (see :func:`video_suffix`).
         fps: frames a second.
-        encoder: 'libx264' or 'libvpx-vp9'; None takes the first of them that exists.
+        encoder: 'libx264' or 'libvpx-vp9'; None takes the first of them that exists, with ``alpha`` VP9.
+        sound_of: a video file whose sound is taken along, as far as there are frames; None: silent.
+        alpha: frames are RGBA and keep their transparency (VP9 only).
+
+    Raises:
+        VideoError: the ending does not go with the encoder, or the encoder knows no transparency.
     """
 
-    def __init__(self, path: str | os.PathLike, fps: float | Fraction, encoder: str | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        fps: float | Fraction,
+        encoder: str | None = None,
+        sound_of: str | os.PathLike | None = None,
+        alpha: bool = False,
+    ) -> None:
         self.path = Path(path)
-        self.encoder = encoder or browser_encoder()
+        self.encoder = encoder or (ALPHA_ENCODER if alpha else browser_encoder())
         self.fps = Fraction(fps).limit_denominator(1001)
         if self.path.suffix != video_suffix(self.encoder):
             raise VideoError(f'{self.encoder} writes {video_suffix(self.encoder)} files, not {self.path.name}.')
+        if alpha and self.encoder != ALPHA_ENCODER:
+            raise VideoError(f'{self.encoder} knows no transparency; use {ALPHA_ENCODER}.')
+        self._sound_of, self._alpha = sound_of, alpha
         self._part = self.path.with_name(f'.{self.path.name}.part')
-        self._container = self._stream = None
+        self._container = self._stream = self._sound = None
+        self._end = Fraction(0)  # when the last frame so far ends
 
-    def write(self, frame: np.ndarray) -> None:
-        """Append one uint8 RGB frame (H, W, 3); all frames have the size of the first."""
+    def write(self, frame: np.ndarray, time: Fraction | None = None) -> None:
+        """Append one frame.
+
+        Args:
+            frame: uint8 RGB (H, W, 3), with ``alpha`` RGBA (H, W, 4); all have the size of the first.
+            time: seconds from the first frame, growing; None: one frame after the last.
+        """
         frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode='edge')
-        if self._stream is None:
+        if self._container is None:
             self._start(*frame.shape[:2])
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgb24')
+        time = self._end if time is None else Fraction(time)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgba' if self._alpha else 'rgb24')
+        picture.time_base, picture.pts = _TIME_BASE, round(time / _TIME_BASE)
         self._container.mux(self._stream.encode(picture))
+        self._end = time + 1 / self.fps
+        if self._sound is not None:
+            self._sound.write_until(time)
 
     def _start(self, height: int, width: int) -> None:
         container_format, codec_options, container_options = _ENCODERS[self.encoder]
         self._container = av.open(str(self._part), 'w', format=container_format, options=container_options)
         self._stream = self._container.add_stream(self.encoder, rate=self.fps, options=codec_options)
-        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, 'yuv420p'
+        self._stream.codec_context.time_base = _TIME_BASE
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = 'yuva420p' if self._alpha else 'yuv420p'
+        if self._alpha:
+            self._stream.metadata['alpha_mode'] = '1'
+        if self._sound_of is not None:
+            try:
+                self._sound = SoundTrack(self._sound_of, self._container, container_format)
+            except (av.FFmpegError, OSError, ValueError) as error:
+                MMLogger.get_current_instance().warning(f'{self._sound_of}: its sound is left out ({error}).')
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -233,9 +217,13 @@ class VideoWriter:
             return  # no frame came, no file
         try:
             if error_type is None:
+                if self._sound is not None:
+                    self._sound.finish(self._end)
                 self._container.mux(self._stream.encode())  # what the encoder still holds
             self._container.close()
             if error_type is None:
                 os.replace(self._part, self.path)
         finally:
+            if self._sound is not None:
+                self._sound.close()
             self._part.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 """RVOSInferencer around a model whose answer is known: 'red' is where the frame is red, 'dark' where it is dark."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +12,18 @@ from mmengine.structures import InstanceData
 from torch import nn
 
 from ifirvos.checkpoint import CheckpointError
-from ifirvos.inferencer import ROOT, SHIPPED_CONFIG, InputError, RVOSInferencer
+from ifirvos.inferencer import (
+    BYTES_A_FEATURE_BYTE,
+    ROOT,
+    SHIPPED_CONFIG,
+    InputError,
+    RVOSInferencer,
+    _clip_sample,
+)
+from ifirvos.outputs import OutputExistsError
+from ifirvos.results import MaskSequence
 from ifirvos.video import VideoWriter
+from ifirvos.visualization import read_palette_png
 
 CONFIG = """
 model = dict(type='ThresholdRVOS', channels=3)
@@ -41,7 +53,11 @@ class ThresholdRVOS(nn.Module):
         )
         self.calls = []
 
-    def predict_video(self, frames, data_samples):
+    def extract_feat(self, inputs):
+        return [inputs[0]]
+
+    def predict_features(self, feats, data_samples, linkers):
+        frames = feats[0]
         self.calls.append((frames, data_samples))
         for sample in data_samples:
             for image, frame in zip(frames * self.scale[:, None, None], sample, strict=True):
@@ -68,6 +84,20 @@ def config_path(tmp_path):
 @pytest.fixture
 def inferencer(config_path):
     return RVOSInferencer(config_path, device='cpu', show_progress=False)
+
+
+@pytest.fixture(scope='module')
+def built_once():
+    torch.manual_seed(0)
+    return RVOSInferencer(ROOT / SHIPPED_CONFIG, device='cpu', show_progress=False)
+
+
+@pytest.fixture
+def random_model(built_once):
+    """The shipped config with random weights; a copy, so that a test may turn its knobs."""
+    inferencer = copy(built_once)
+    yield inferencer
+    built_once.model.bbox_head.test_cfg = None
 
 
 @pytest.fixture
@@ -165,7 +195,7 @@ def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path)
         RVOSInferencer(tmp_path / 'nowhere.py')
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
         RVOSInferencer(config_path, tmp_path / 'nowhere.pth')
-    monkeypatch.setattr('ifirvos.inferencer.ROOT', tmp_path)
+    monkeypatch.setattr('ifirvos.model_index.ROOT', tmp_path)
     with pytest.raises(FileNotFoundError, match='full clone'):
         RVOSInferencer()
     with pytest.raises(InputError, match='not a device'):
@@ -191,6 +221,250 @@ def test_a_model_that_cannot_be_built_says_why(config_path):
     config.model.channels = -1
     with pytest.raises(InputError, match=r'cannot be built: .*-1'):
         RVOSInferencer(config, device='cpu')
+
+
+# ---------------------------------------------------------------------- what comes out, and how
+def test_absent_frames_have_no_mask_where_a_threshold_is_given(inferencer, frames):
+    frames[3:] = (0, 0, 255)  # nothing red: the stand-in's score is the share of red
+    (off,) = inferencer(frames, 'red')
+    assert off.present.all()
+    (result,) = inferencer(frames, 'red', score_threshold=0.05)
+    assert result.present.tolist() == [True, True, True, False, False]
+    assert not result.masks[3:].any()
+    assert (result.boxes[3:] == 0).all()
+    (nothing,) = inferencer(frames, 'red', score_threshold=1.01)
+    assert not nothing.masks.any()
+    assert (nothing.scores == off.scores).all()
+
+
+def test_coded_masks_and_painted_frames(inferencer, frames):
+    (expected,) = inferencer(frames, 'red')
+    (result,) = inferencer(frames, 'red', mask_format='rle', return_vis=True)
+    assert isinstance(result.masks, MaskSequence)
+    assert (np.asarray(result.masks) == expected.masks).all()
+    assert result.vis.shape == frames.shape
+    changed = (result.vis[0] != frames[0]).any(-1)
+    assert changed[8:24, :16].all(), 'painted'
+    assert expected.vis is None
+    with pytest.raises(InputError, match='mask_format'):
+        inferencer(frames, 'red', mask_format='png')
+
+
+def test_results_are_written_as_they_come(inferencer, frames, tmp_path):
+    (result,) = inferencer(frames, 'red', out_dir=tmp_path / 'out')
+    masks = [read_palette_png(path) for path in sorted((tmp_path / 'out' / 'red' / 'masks').iterdir())]
+    assert (np.stack(masks) == result.masks).all()
+    with pytest.raises(OutputExistsError):
+        inferencer(frames, 'red', out_dir=tmp_path / 'out')
+    inferencer(frames, 'red', out_dir=tmp_path / 'out', overwrite=True, save=['csv'])
+    assert sorted(path.name for path in (tmp_path / 'out' / 'red').iterdir()) == ['frames.csv', 'result.json']
+
+
+def test_several_videos(inferencer, frames, tmp_path):
+    for name in ('a', 'b'):
+        with VideoWriter(tmp_path / f'{name}.mp4', 10) as writer:
+            for frame in frames[: 2 if name == 'a' else 5]:
+                writer.write(frame)
+    videos = [tmp_path / 'a.mp4', tmp_path / 'b.mp4']
+    results = inferencer(videos, ['red', 'dark'], out_dir=tmp_path / 'out', save=['csv'])
+    assert [[len(result.masks) for result in of_video] for of_video in results] == [[2, 2], [5, 5]]
+    assert sorted(str(path.parent.relative_to(tmp_path)) for path in tmp_path.glob('out/*/*/frames.csv')) == [
+        'out/a/dark',
+        'out/a/red',
+        'out/b/dark',
+        'out/b/red',
+    ]
+    own = inferencer([frames, frames[:3]], [['red'], ['dark', 'red']])
+    assert [[result.text for result in of_video] for of_video in own] == [['red'], ['dark', 'red']]
+    with pytest.raises(InputError, match='2 videos need 2 lists'):
+        inferencer(videos, [['red']])
+
+
+def test_progress_is_told_and_may_stop(inferencer, frames):
+    inferencer.clip_len, inferencer.overlap = 2, 1
+    told = []
+    inferencer(frames, 'red', progress=lambda *done: told.append(done))
+    assert told == [(2, 5), (3, 5), (4, 5), (5, 5)]
+    told.clear()
+    inferencer(iter(frames), 'red', progress=lambda *done: told.append(done))
+    assert told[-1] == (5, None)
+
+    def stop(done, expected):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inferencer(frames, 'red', progress=stop)
+
+
+# ---------------------------------------------------------------------- windows
+def test_windows_give_every_frame_once_and_the_backbone_sees_it_once(inferencer, frames):
+    (whole,) = inferencer(frames, 'red')
+    inferencer.clip_len, inferencer.overlap = 3, 2
+    seen = []
+    extract = inferencer.model.extract_feat
+    inferencer.model.extract_feat = lambda inputs: seen.append(inputs.shape[1]) or extract(inputs)
+    inferencer.model.calls.clear()
+    windows = list(inferencer.stream(iter(frames), ['red', 'dark']))
+    assert seen == [3, 1, 1]
+    assert [len(given[0]) for given in inferencer.model.calls] == [3, 3, 3]
+    assert [(window.start, len(window.frames)) for window in windows] == [(0, 2), (2, 1), (3, 2)]
+    assert (np.concatenate([window.frames for window in windows]) == frames).all()
+    assert [time for window in windows for time in window.times] == [t / 10 for t in range(5)]
+    assert (np.concatenate([window.results[0].masks for window in windows]) == whole.masks).all()
+
+
+def test_a_stream_without_end(inferencer, frames):
+    def forever():
+        while True:
+            yield from frames
+
+    inferencer.clip_len, inferencer.overlap = 4, 2
+    windows = inferencer.stream(forever(), 'red')
+    assert [next(windows).start for _ in range(5)] == [0, 3, 5, 7, 9]
+
+
+class TwoObjects(ThresholdRVOS):
+    """A model with a query for the left half and one for the right; their numbers change with every window, and so does
+    which of them scores a little better."""
+
+    windows = 0
+
+    def predict_features(self, feats, data_samples, linkers):
+        swap = self.windows % 2
+        self.windows += 1
+        frames, (height, width) = len(feats[0]), data_samples[0][0].ori_shape
+        halves = -torch.ones(2, height, width)
+        halves[0, :, : width // 2] = halves[1, :, width // 2 :] = 1
+        queries = halves.flip(0) if swap else halves
+        scores = torch.tensor([0.6, 0.5]).expand(frames, 2)  # query 0: the left half first, then the right one
+        for sample, linker in zip(data_samples, linkers, strict=True):
+            query = linker.choose(scores, lambda n: queries.expand(n, -1, -1, -1))
+            linker.remember(queries[query].expand(frames, -1, -1))
+            for frame in sample:
+                frame.pred_track_instances = InstanceData(
+                    masks=queries[query][None] > 0, bboxes=torch.zeros(1, 4), scores=scores[0, query][None]
+                )
+            sample.set_metainfo(dict(query_index=query))
+        return data_samples
+
+
+@pytest.mark.parametrize(
+    ('link', 'left'), [('agreement', [True] * 5), ('independent', [True, True, False, False, True])]
+)
+def test_the_query_follows_its_object_over_windows(config_path, frames, link, left, queries):
+    MODELS.register_module(name='TwoObjects', module=TwoObjects, force=True)
+    config = Config.fromfile(config_path)
+    config.model.type = 'TwoObjects'
+    inferencer = RVOSInferencer(config, device='cpu', show_progress=False, clip_len=2, overlap=1, link=link)
+    (result,) = inferencer(frames, 'red')
+    assert result.masks[:, 0, 0].tolist() == left
+    assert set(result.query_indices.tolist()) == queries
+
+
+def test_sentences_go_through_in_batches_that_memory_allows(inferencer, frames, monkeypatch):
+    texts = ['red', 'dark', 'red again', 'dark again', 'red']
+    inferencer(frames, texts)
+    assert [len(samples) for _, samples in inferencer.model.calls] == [5]
+    a_sentence = BYTES_A_FEATURE_BYTE * 5 * 3 * 32 * 64 * 4 + 5 * 40 * 80
+    inferencer.memory = 2.5 * a_sentence / 2**30
+    inferencer.model.calls.clear()
+    results = inferencer(frames, texts)
+    assert [len(samples) for _, samples in inferencer.model.calls] == [2, 2, 1]
+    assert [result.text for result in results] == texts
+    inferencer.memory = 1e-9
+    inferencer.model.calls.clear()
+    inferencer(frames, texts)
+    assert [len(samples) for _, samples in inferencer.model.calls] == [1] * 5
+
+
+# ---------------------------------------------------------------------- how it is built
+@pytest.mark.parametrize(
+    ('option', 'says'),
+    [
+        (dict(dtype='int8'), 'dtype must be one of fp32, bf16, fp16'),
+        (dict(link='hope'), 'link must be one of agreement, independent'),
+        (dict(clip_len=0), 'clip_len must be at least 1'),
+        (dict(clip_len=4, overlap=4), 'can share 0 to 3'),
+        (dict(memory=0), 'memory must be above 0'),
+    ],
+)
+def test_options_are_checked(config_path, option, says):
+    with pytest.raises(InputError, match=says):
+        RVOSInferencer(config_path, device='cpu', **option)
+
+
+def test_a_checkpoint_or_a_name_in_place_of_a_config(config_path, frames, tmp_path, monkeypatch):
+    torch.save(dict(meta=dict(config_text=CONFIG), state_dict=dict(scale=torch.ones(3))), tmp_path / 'w.pth')
+    inferencer = RVOSInferencer(tmp_path / 'w.pth', device='cpu', show_progress=False)
+    assert inferencer(frames, 'red')[0].masks.any()
+    with pytest.raises(InputError, match='weights are given too'):
+        RVOSInferencer(tmp_path / 'w.pth', tmp_path / 'w.pth')
+    index = dict(named=(config_path, tmp_path / 'w.pth'), bare=(config_path, None))
+    monkeypatch.setattr('ifirvos.inferencer.find_model', index.__getitem__)
+    assert RVOSInferencer('named', device='cpu').weights_name == str(tmp_path / 'w.pth')
+    with pytest.raises(InputError, match='No weights of bare come with'):
+        RVOSInferencer('bare')
+    assert RVOSInferencer('bare', tmp_path / 'w.pth', 'cpu').config_name == str(config_path)
+    with pytest.raises(InputError, match='neither a config file nor a model'):
+        RVOSInferencer('yolo')
+    with pytest.raises(FileNotFoundError, match=r'none\.pth'):
+        RVOSInferencer('none.pth')
+
+
+@pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
+@pytest.mark.parametrize('dtype', ['bf16', 'fp16'])
+def test_half_precision_gives_nearly_the_same(random_model, frames, dtype):
+    texts = ['the red square', 'the small blue circle that is moving to the left']
+    expected = random_model(frames, texts)
+    random_model.dtype = dtype
+    for result, exact in zip(random_model(frames, texts), expected, strict=True):
+        assert result.scores.dtype == np.float32
+        assert np.abs(result.scores - exact.scores).max() < 0.02
+        assert not (result.scores == exact.scores).all(), 'it was half precision'
+        assert (result.masks != exact.masks).mean() < 0.05
+
+
+@pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
+@pytest.mark.parametrize('clip_len', [36, 4])
+def test_sentences_together_equal_sentences_alone(random_model, frames, clip_len):
+    """Of several lengths, so that the short ones are padded; masks are compared before they are made binary."""
+    random_model.clip_len, random_model.overlap = clip_len, clip_len // 4
+    random_model.model.bbox_head.test_cfg = dict(mask_probs=True)
+    soft = []
+    postprocess = random_model.postprocess
+
+    def keep(samples, *args):
+        soft.extend([torch.stack([frame.pred_track_instances.mask_probs for frame in sample]) for sample in samples])
+        return postprocess(samples, *args)
+
+    random_model.postprocess = keep
+    texts = ['red', 'the small blue circle that is moving to the left of the large green star', 'a square']
+    together = random_model(frames, texts)
+    windows = len(soft) // len(texts)
+    soft_together = [torch.cat(soft[index :: len(texts)]) for index in range(len(texts))]
+    assert windows == (1 if clip_len == 36 else 2)
+    for text, result, masks in zip(texts, together, soft_together, strict=True):
+        soft.clear()
+        (alone,) = random_model(frames, text)
+        assert len(soft) == windows
+        assert np.abs(result.scores - alone.scores).max() < 1e-5
+        assert np.abs(result.boxes - alone.boxes).max() < 1e-5 * frames.shape[2]
+        assert (masks - torch.cat(soft)).abs().max() < 1e-5
+        assert (result.query_indices == alone.query_indices).all()
+    assert np.abs(together[0].scores - together[1].scores).max() > 1e-3, 'the sentence matters'
+
+
+@pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
+def test_a_short_video_in_one_window_is_what_the_model_predicts(random_model, frames):
+    """The way through features, windows and linkers changes nothing for a video that fits into a window."""
+    (result,) = random_model(frames, 'the red square')
+    clip = random_model.preprocess(list(frames))
+    samples = [_clip_sample([dict(clip['meta'], frame_id=t) for t in range(5)], 'the red square')]
+    data = random_model.model.data_preprocessor(dict(inputs=[clip['inputs']], data_samples=samples), False)
+    (sample,) = random_model.model.predict(**{'batch_inputs': data['inputs'], 'batch_data_samples': samples})
+    for t, frame in enumerate(sample):
+        assert (frame.pred_track_instances.masks[0].numpy() == result.masks[t]).all()
+        assert float(frame.pred_track_instances.scores[0]) == pytest.approx(result.scores[t], abs=1e-6)
 
 
 @pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')

@@ -1,5 +1,7 @@
 """The weights in the repository: they load, they are small, and they have learnt what their card says."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,34 @@ def test_without_temporal_position_a_reversed_clip_gets_the_same_masks(inference
     for one, other in zip(forwards, backwards, strict=True):
         assert one.query_index == other.query_index
         assert np.mean(one.masks != other.masks[::-1]) < 1e-4
+
+
+def test_no_identity_switch_at_the_borders_of_windows(inferencers):
+    """Clips played forwards and backwards, in windows that agree on the object: the masks stay on it at every seam."""
+    inferencer = copy(inferencers['r18_synth'])
+    inferencer.clip_len, inferencer.overlap = 24, 8
+    seams = 0
+    for clip in clips_with('attr', 4):
+        order = np.r_[:24, 22:0:-1, :24]
+        frames, labels = frames_of(clip)[order], clip.facts.labels[order]
+        text = next(expression.text for expression in clip.expressions if expression.kind == 'attr')
+        (result,) = inferencer(frames, text)
+        assert len(result.masks) == len(order)
+        borders = [0]
+        for window in inferencer.stream(frames, text):
+            borders.append(borders[-1] + len(window.frames))
+        for border in borders[1:-1]:
+            before, after = (owner(result.masks[t], labels[t]) for t in (border - 1, border))
+            if before and after:  # the windows on both sides see an object there
+                assert before == after, f'{clip.video_id}, frame {border}: object {before} became {after}'
+                seams += 1
+    assert seams >= 8
+
+
+def owner(mask: np.ndarray, labels: np.ndarray) -> int:
+    """The object that a mask fits best; 0 where it fits none (IoU below a half)."""
+    ious = {
+        label: (mask & (labels == label)).sum() / (mask | (labels == label)).sum() for label in np.unique(labels)[1:]
+    }
+    best = max(ious, key=ious.get, default=0)
+    return int(best) if best and ious[best] > 0.5 else 0

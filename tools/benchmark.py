@@ -16,6 +16,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmark_video import add_long_video, add_synth_video
+
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
 
 
@@ -96,6 +98,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     subcommands = parser.add_subparsers(required=True, metavar='WHAT')
     add_jf(subcommands)
+    add_long_video(subcommands)
+    add_synth_video(subcommands)
     args = parser.parse_args()
     args.run(args)
 

@@ -2,8 +2,8 @@
 
     python tools/infer.py clip.mp4 "the large red star" "the circle on the left" --out results
 
-For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object) and
-result.json (score and box of every frame).
+For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object), masks.json
+(COCO RLE), frames.csv and result.json (score and box of every frame). Memory does not grow with the video's length.
 """
 
 from __future__ import annotations
@@ -16,56 +16,106 @@ from collections.abc import Sequence
 from pathlib import Path
 
 USER_ERROR = 2
+SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout')  # ifirvos.outputs has them too, and takes seconds to import
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('video', help='a video file, or a folder of images')
+    parser.add_argument(
+        'video', help='a video file, a folder of images, an address (http, https, rtsp), or the number of a webcam'
+    )
     parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to segment, in quotes')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
-    parser.add_argument('--config', help='config file; default: the one inside --weights, or the shipped model')
-    parser.add_argument('--weights', help='checkpoint; default: the shipped model')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
-    parser.add_argument('--fps', type=float, help="frame rate of the overlay; default: the video's, 10 for a folder")
-    parser.add_argument('--max-frames', type=int, help='use only so many frames from the start')
-    parser.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
+    model = parser.add_argument_group('model')
+    model.add_argument('--model', metavar='NAME', help='a model of model-index.yml; default: the shipped one')
+    model.add_argument('--config', help='config file; default: the one inside --weights')
+    model.add_argument('--weights', help='checkpoint; default: that of the model')
+    model.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
+    frames = parser.add_argument_group('frames')
+    frames.add_argument('--fps', type=float, help="frame rate of the overlay; default: the video's, 10 for a folder")
+    frames.add_argument('--max-frames', type=int, help='use only so many frames from the start')
+    frames.add_argument('--clip-len', type=int, default=36, help='frames of a window; default: 36; 0: all at once')
+    frames.add_argument('--overlap', type=int, help='frames that windows share; default: 8, less in short windows')
+    frames.add_argument(
+        '--link',
+        choices=('agreement', 'independent'),
+        default='agreement',
+        help="follow the object over windows, or DAVIS's independent windows; default: agreement",
+    )
+    frames.add_argument('--memory', type=float, default=2.0, metavar='GIB', help='for the sentences of a window')
+    output = parser.add_argument_group('output')
+    output.add_argument('--score-threshold', type=float, help='frames with a lower score get no mask; default: off')
+    output.add_argument(
+        '--save',
+        type=lambda text: tuple(part.strip() for part in text.split(',')),
+        default=SAVES[:4],
+        metavar='KIND,…',
+        help=f'what to write beside result.json, of {",".join(SAVES)}; default: {",".join(SAVES[:4])}',
+    )
+    output.add_argument('--cutout', action='store_true', help='write cutout.webm too: the object on transparency')
+    output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
     args = parser.parse_args(argv)
     if args.config and not args.weights:
         parser.error('--config needs --weights: the model would be random')
+    if args.model and args.config:
+        parser.error('--model and --config name the same thing twice')
     for name in ('fps', 'max_frames'):
         if getattr(args, name) is not None and getattr(args, name) <= 0:
             parser.error(f'--{name.replace("_", "-")} must be above 0')
+    unknown = set(args.save) - set(SAVES)
+    if unknown:
+        parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
+    if args.cutout and 'cutout' not in args.save:
+        args.save = (*args.save, 'cutout')
+    if _is_webcam(args.video) and args.max_frames is None:
+        parser.error('a webcam has no end: say with --max-frames how many frames to take')
     return args
 
 
+def _is_webcam(video: str) -> bool:
+    return video.isdecimal() and not Path(video).exists()
+
+
 def run(args: argparse.Namespace) -> list[Path]:
-    """Segment and write; cheap checks come before the model is loaded. Returns the overlay videos."""
-    from rich.progress import track
+    """Segment and write, window by window; cheap checks come before the model is loaded. Returns what to look at."""
+    from rich.console import Console
+    from rich.progress import Progress
 
     from ifirvos.inferencer import RVOSInferencer, check_sentences
-    from ifirvos.outputs import check_free, unique_slugs, write_results
+    from ifirvos.outputs import ResultWriter, check_free, unique_slugs
     from ifirvos.video import VideoReader
 
     texts = check_sentences(args.sentences)
-    reader = VideoReader(args.video, fps=args.fps, max_frames=args.max_frames)
+    source = int(args.video) if _is_webcam(args.video) else args.video
+    reader = VideoReader(source, fps=args.fps, max_frames=args.max_frames)
     folders = [args.out / name for name in unique_slugs(texts)]
     check_free(folders, args.overwrite)
 
-    inferencer = RVOSInferencer(args.config, args.weights, args.device)
-    results = inferencer(reader, texts)
+    inferencer = RVOSInferencer(
+        args.model or args.config,
+        args.weights,
+        args.device,
+        dtype=args.dtype,
+        memory=args.memory,
+        clip_len=args.clip_len or None,
+        overlap=args.overlap,
+        link=args.link,
+    )
+    info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
+    writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite)
+    with Progress(console=Console(stderr=True)) as bar, writer:
+        task = bar.add_task(f'{len(texts)} sentence(s)', total=reader.num_frames)
+        for window in inferencer.stream(reader, texts, score_threshold=args.score_threshold):
+            writer.write(window)
+            bar.update(task, completed=writer.num_frames)
+        bar.update(task, total=writer.num_frames)
     if reader.problem:
         print(f'note: {reader.problem}', file=sys.stderr)
-    height, width = results[0].masks.shape[1:]
-    if height % 2 or width % 2:
+    height, width = window.frames[0].shape[:2]
+    if writer.overlays and (height % 2 or width % 2):
         print(f'note: {width}x{height} is odd, so the overlay repeats the last row or column.', file=sys.stderr)
-    return write_results(
-        reader,
-        results,
-        folders,
-        info=dict(config=inferencer.config_name, weights=inferencer.weights_name),
-        overwrite=args.overwrite,
-        progress=lambda frames: track(frames, 'Writing results', total=len(results[0].scores)),
-    )
+    return writer.overlays or folders
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,12 +128,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
     try:
-        overlays = run(args)
+        written = run(args)
     except (CheckpointError, InputError, VideoError, OSError) as error:
         print(f'error: {error}', file=sys.stderr)
         return USER_ERROR
-    for overlay in overlays:
-        print(overlay)
+    for path in written:
+        print(path)
     return 0
 
 

@@ -1,11 +1,14 @@
 """The detector: what flows from where to where."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import DeformableDETR
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
+from ifirvos.long_video import QueryLinker
 from ifirvos.registry import MODELS
 from ifirvos.structures import padding_masks, select_frames
 
@@ -158,6 +161,25 @@ class IFIRVOS(DeformableDETR):
             repeated = [feat.repeat(len(clips), 1, 1, 1) for feat in feats]
             self._predict(repeated, clips)
         return data_samples
+
+    @torch.no_grad()
+    def predict_features(
+        self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
+    ) -> ClipList:
+        """What :meth:`extract_feat` gave for one video, and E sentences, all at once.
+
+        Args:
+            img_feats (list[Tensor]): Of the video's T frames, (T,C,h,w) a level.
+            data_samples (list[TrackDataSample]): One a sentence, all of the same T frames.
+            linkers (Sequence[QueryLinker], optional): One a sentence, see :meth:`RVOSHead.predict`.
+
+        Returns:
+            list[TrackDataSample]: As :meth:`predict`.
+        """
+        if len(data_samples) > 1:
+            img_feats = [feat.repeat(len(data_samples), 1, 1, 1) for feat in img_feats]
+        outputs = self.forward_transformer(img_feats, data_samples)
+        return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
         """What :meth:`extract_feat` gave, and B clips -> the clips with predictions, see :meth:`predict`."""

@@ -1,5 +1,7 @@
 """Branches on the decoder's queries, clip-level matching, losses, prediction (paper 3.5)."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.dense_heads import DeformableDETRHead
@@ -10,6 +12,7 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ifirvos.long_video import QueryLinker
 from ifirvos.registry import MODELS
 from ifirvos.structures import (
     MASK_TARGETS,
@@ -217,7 +220,12 @@ class RVOSHead(DeformableDETRHead):
 
     # ------------------------------------------------------------------ inference
     def predict(
-        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        mask_features: Tensor,
+        clips: list[TrackDataSample],
+        linkers: Sequence[QueryLinker] | None = None,
     ) -> list[TrackDataSample]:
         """Picks a query sequence for every clip and draws that one's masks of the last layer, nothing else.
 
@@ -226,8 +234,23 @@ class RVOSHead(DeformableDETRHead):
         (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,); the clip gets the metainfo
         ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float (1,H,W) too (Ref-DAVIS17
         merges objects by them); with ``test_cfg.candidates`` they get ``pred_candidates``, see
-        :meth:`_add_candidates`.
+        :meth:`_add_candidates`. Where the clips are windows of long videos, their ``linkers`` pick the query.
         """
+        with torch.autocast(
+            mask_features.device.type, enabled=False
+        ):  # as the loss: half precision cannot place pixels
+            dtype = self.controller.layers[0].weight.dtype
+            references = [reference.to(dtype) for reference in references]
+            return self._predict(hidden_states.to(dtype), references, mask_features.to(dtype), clips, linkers)
+
+    def _predict(
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        mask_features: Tensor,
+        clips: list[TrackDataSample],
+        linkers: Sequence[QueryLinker] | None,
+    ) -> list[TrackDataSample]:
         whole_clips, test_cfg = clips, self.test_cfg or {}
         hidden_states, references, mask_features, clips = key_frames_only(
             hidden_states, references, mask_features, clips
@@ -235,13 +258,19 @@ class RVOSHead(DeformableDETRHead):
         num_frames = len(clips[0])
         logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
         scores = logits.float().sigmoid()
-        queries = scores.mean(1).argmax(-1)  # B
+        if linkers is None:
+            queries = scores.mean(1).argmax(-1)  # B
+        else:
+            outputs = (hidden_states[-1], references[-1], mask_features)
+            queries = self._linked_queries(scores, *outputs, clips, linkers)
         frame_index = torch.arange(len(hidden_states[-1]), device=queries.device)
         query_index = queries.repeat_interleave(num_frames)
         boxes = references[-1][frame_index, query_index]  # B*T 4
         params = self.controller(hidden_states[-1][frame_index, query_index][:, None])
         sizes = image_sizes(clips, mask_features).repeat_interleave(num_frames, 0)
         masks = self.mask_head(mask_features, params, boxes[:, None, :2], sizes)[:, 0]  # B*T h w
+        for linker, masks_of_clip in zip(linkers or (), masks.split(num_frames)):
+            linker.remember(masks_of_clip)
         scores = scores.flatten(0, 1)[frame_index, query_index]
         boxes = bbox_cxcywh_to_xyxy(boxes.float())
 
@@ -262,6 +291,28 @@ class RVOSHead(DeformableDETRHead):
         if test_cfg.get('candidates'):
             self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
         return whole_clips
+
+    def _linked_queries(
+        self,
+        scores: Tensor,
+        hidden_states: Tensor,
+        boxes: Tensor,
+        mask_features: Tensor,
+        clips: list[TrackDataSample],
+        linkers: Sequence[QueryLinker],
+    ) -> Tensor:
+        """scores (B,T,N), the last layer's hidden_states (B*T,N,C) and boxes (B*T,N,4), F_seg -> queries (B,)."""
+        num_frames, sizes = len(clips[0]), image_sizes(clips, mask_features)
+        queries = []
+        for number, linker in enumerate(linkers):
+
+            def draw(frames: int, start: int = number * num_frames, size: Tensor = sizes[number]) -> Tensor:
+                first = slice(start, start + frames)
+                params = self.controller(hidden_states[first])
+                return self.mask_head(mask_features[first], params, boxes[first, :, :2], size.expand(frames, 2))
+
+            queries.append(linker.choose(scores[number], draw))
+        return torch.tensor(queries, device=scores.device)
 
     def _add_candidates(
         self, hidden_states: Tensor, boxes: Tensor, mask_features: Tensor, clips: list[TrackDataSample]

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from ifirvos.inferencer import SentenceResult
+from ifirvos.results import SentenceResult, WindowResult
 from ifirvos.video import VideoReader, VideoWriter
 
 TOOLS = Path(__file__).parents[2] / 'tools'
@@ -31,16 +31,18 @@ def shifted_truth(demo, monkeypatch):
     class ShiftedTruth:
         config_name = weights_name = 'known'
 
-        def __init__(self, *given):
+        def __init__(self, *given, **options):
             pass
 
-        def __call__(self, reader, texts):
-            frames = np.stack(list(reader))
+        def stream(self, reader, texts, score_threshold=None):
+            frames, times = zip(*reader.timed(), strict=True)
+            shape = (len(frames), *frames[0].shape[:2])
             known = {text: truth for _, text, truth in demo.questions(demo.held_out_clip(0))}
-            masks = [known.get(text, np.zeros(frames.shape[:3], bool)) for text in texts]
+            masks = [known.get(text, np.zeros(shape, bool)) for text in texts]
             masks[-1] = np.zeros_like(masks[-1])
             scores, boxes = np.ones(len(frames), np.float32), np.zeros((len(frames), 4), np.float32)
-            return [SentenceResult(text, mask, scores, boxes, 0) for text, mask in zip(texts, masks)]
+            results = [SentenceResult(text, mask, scores, boxes, 0) for text, mask in zip(texts, masks)]
+            yield WindowResult(0, list(frames), list(times), results)
 
     monkeypatch.setattr('ifirvos.inferencer.RVOSInferencer', ShiftedTruth)
 

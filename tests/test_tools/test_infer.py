@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifirvos.inferencer import SentenceResult
+from ifirvos.results import SentenceResult, WindowResult
 from ifirvos.video import VideoReader, VideoWriter
 from ifirvos.visualization import read_palette_png
 
@@ -24,14 +24,17 @@ class LeftHalf:
 
     built = 0
 
-    def __init__(self, config, weights, device):
+    def __init__(self, model, weights, device, **options):
         LeftHalf.built += 1
+        LeftHalf.given = dict(options, model=model)
 
-    def __call__(self, reader, texts):
-        masks = np.stack([np.zeros(frame.shape[:2], bool) for frame in reader])
-        masks[:, :, : masks.shape[2] // 2] = True
-        scores = np.full(len(masks), 0.75, np.float32)
-        return [SentenceResult(text, masks, scores, np.zeros((len(masks), 4), np.float32), 0) for text in texts]
+    def stream(self, reader, texts, score_threshold=None):
+        for t, (frame, time) in enumerate(reader.timed()):
+            mask = np.zeros((1, *frame.shape[:2]), bool)
+            mask[:, :, : mask.shape[2] // 2] = True
+            scores, boxes = np.full(1, 0.75, np.float32), np.zeros((1, 4), np.float32)
+            results = [SentenceResult(text, mask, scores, boxes, 0) for text in texts]
+            yield WindowResult(t, [frame], [time], results)
 
 
 @pytest.fixture
@@ -100,7 +103,7 @@ def test_user_errors_are_one_line_and_leave_nothing(clip, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'notes.txt').write_text('not a video\n' * 99)
     if '--weights' not in arguments:  # the shipped ones are not what is tested here
-        monkeypatch.setattr('ifirvos.inferencer._shipped', lambda path: str(clip))
+        monkeypatch.setattr('ifirvos.inferencer.shipped', lambda path: str(clip))
     assert infer.main([*arguments, '--out', 'out']) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith('error: ')

@@ -1,0 +1,184 @@
+"""What the inferencer gives: of every sentence its masks, scores and boxes, for a whole video or for a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from pycocotools import mask as rle_tools
+
+MASK_FORMATS = ('bool', 'rle')
+
+
+class MaskSequence(Sequence):
+    """T masks of one size kept as COCO RLEs; indexing decodes. A few hundred bytes a mask, whatever the frame's size.
+
+    It reads like a bool array (T, H, W): ``masks[t]``, ``masks[a:b]``, ``len``, iteration, ``shape``, ``np.asarray``.
+
+    Args:
+        masks: bool (H, W) each.
+    """
+
+    dtype = np.dtype(bool)
+
+    def __init__(self, masks: Iterable[np.ndarray] = ()) -> None:
+        self._codes: list[bytes] = []
+        self._size: tuple[int, int] | None = None
+        for mask in masks:
+            self.append(mask)
+
+    def append(self, mask: np.ndarray) -> None:
+        """Add a mask, bool (H, W).
+
+        Raises:
+            ValueError: it has another size than those before.
+        """
+        self._size = self._size or mask.shape
+        if mask.shape != self._size:
+            raise ValueError(f'a mask of {mask.shape} cannot follow masks of {self._size}')
+        self._codes.append(rle_tools.encode(np.asfortranarray(mask, np.uint8))['counts'])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(T, H, W)."""
+        return len(self), *(self._size or (0, 0))
+
+    @property
+    def rles(self) -> list[dict]:
+        """COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
+        return [dict(size=list(self._size), counts=code.decode()) for code in self._codes]
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __getitem__(self, index: int | slice) -> np.ndarray:
+        """bool (H, W), or (n, H, W) of a slice."""
+        if not isinstance(index, slice):
+            return self._decode([self._codes[index]])[0]
+        return self._decode(self._codes[index])
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self._decode([code])[0] for code in self._codes)
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        masks = self[:]
+        return masks if dtype is None else masks.astype(dtype)
+
+    def _decode(self, codes: Sequence[bytes]) -> np.ndarray:
+        if not codes:
+            return np.zeros((0, *self.shape[1:]), bool)
+        decoded = rle_tools.decode([dict(size=list(self._size), counts=code) for code in codes])  # H W n
+        return np.ascontiguousarray(decoded.transpose(2, 0, 1)).view(bool)
+
+
+@dataclass(frozen=True, eq=False)
+class SentenceResult:
+    """What one sentence refers to, in pixels of the original video.
+
+    Attributes:
+        text: the sentence.
+        masks: bool (T, H, W), or a :class:`MaskSequence` that reads like it.
+        scores: float32 (T,), the probability that the object is seen in the frame.
+        boxes: float32 (T, 4), xyxy.
+        query_index: which of the model's N query sequences was taken, in the first window.
+        present: bool (T,), whether the object is there; where it is not, mask and box are empty. All True without a
+            score threshold.
+        query_indices: int (T,), the query of every frame: constant within a window.
+        vis: uint8 RGB (T, H, W, 3), the frames with the mask painted, where asked for.
+    """
+
+    text: str
+    masks: np.ndarray | MaskSequence
+    scores: np.ndarray
+    boxes: np.ndarray
+    query_index: int
+    present: np.ndarray = None
+    query_indices: np.ndarray = None
+    vis: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.present is None:
+            object.__setattr__(self, 'present', np.ones(len(self.scores), bool))
+        if self.query_indices is None:
+            object.__setattr__(self, 'query_indices', np.full(len(self.scores), self.query_index, np.int64))
+
+    @property
+    def rles(self) -> list[dict]:
+        """The masks as COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
+        masks = self.masks if isinstance(self.masks, MaskSequence) else MaskSequence(self.masks)
+        return masks.rles
+
+    def part(self, first: int, stop: int) -> SentenceResult:
+        """The frames from ``first`` to before ``stop``."""
+        cut = slice(first, stop)
+        queries = self.query_indices[cut]
+        return SentenceResult(
+            self.text,
+            self.masks[cut],
+            self.scores[cut],
+            self.boxes[cut],
+            int(queries[0]) if len(queries) else self.query_index,
+            self.present[cut],
+            queries,
+            None if self.vis is None else self.vis[cut],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class WindowResult:
+    """The results of some frames in a row; the windows of a video give every frame once, in order.
+
+    Attributes:
+        start: number of the first frame in the video.
+        frames: the n originals, uint8 RGB (H, W, 3).
+        times: their times, in seconds from the first frame of the video.
+        results: one a sentence, of these n frames, masks bool (n, H, W).
+    """
+
+    start: int
+    frames: list[np.ndarray]
+    times: list[Fraction]
+    results: list[SentenceResult]
+
+
+class ResultCollector:
+    """Puts one sentence's parts together.
+
+    Args:
+        text: the sentence.
+        mask_format: 'bool' keeps arrays, 'rle' codes every mask at once.
+    """
+
+    def __init__(self, text: str, mask_format: str = 'bool') -> None:
+        if mask_format not in MASK_FORMATS:
+            raise ValueError(f'mask_format must be one of {MASK_FORMATS}, not {mask_format!r}')
+        self._text = text
+        self._coded = MaskSequence() if mask_format == 'rle' else None
+        self._masks, self._vis, self._rest = [], [], []
+
+    def add(self, part: SentenceResult, vis: np.ndarray | None = None) -> None:
+        """Append a part, and its painted frames where they are wanted."""
+        if self._coded is None:
+            self._masks.append(part.masks)
+        else:
+            for mask in part.masks:
+                self._coded.append(mask)
+        if vis is not None:
+            self._vis.append(vis)
+        self._rest.append((part.scores, part.boxes, part.present, part.query_indices))
+
+    def result(self) -> SentenceResult:
+        """The whole."""
+        scores, boxes, present, queries = (np.concatenate(arrays) for arrays in zip(*self._rest, strict=True))
+        return SentenceResult(
+            self._text,
+            np.concatenate(self._masks) if self._coded is None else self._coded,
+            scores,
+            boxes,
+            int(queries[0]),
+            present,
+            queries,
+            np.concatenate(self._vis) if self._vis else None,
+        )

@@ -1,0 +1,97 @@
+"""The sound of a video, taken along into a file that is written from its pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from mmengine.logging import MMLogger
+
+# What browsers play in each container: copied as it is; everything else is encoded again.
+_COPIED = {'mp4': ('aac', 'mp3'), 'webm': ('opus', 'vorbis')}
+_ENCODERS = {'mp4': 'aac', 'webm': 'libopus'}
+_RATE = 48000  # samples a second of what is encoded again; Opus knows no 44100
+
+
+class SoundTrack:
+    """Moves a file's first sound stream into an open output, up to a moment at a time.
+
+    Both streams start where the file's pictures start. Sound that cannot be read ends there; a warning says so, because
+    a video without sound is worth more than none.
+
+    Args:
+        source: the video file.
+        output: the container that is being written; nothing may have been written into it yet.
+        container_format: 'mp4' or 'webm'.
+
+    Raises:
+        av.FFmpegError, OSError: the file cannot be opened.
+    """
+
+    def __init__(self, source: str | Path, output: av.container.OutputContainer, container_format: str) -> None:
+        self._source, self._output = source, output
+        self._input = av.open(str(source), options=dict(protocol_whitelist='file'), metadata_errors='replace')
+        self._packets = self._waiting = None
+        if not self._input.streams.audio:
+            return
+        sound = self._input.streams.audio[0]
+        pictures = self._input.streams.video[0]
+        offset = (pictures.start_time or 0) * pictures.time_base
+        if sound.codec_context.name in _COPIED[container_format]:
+            self._stream = output.add_stream_from_template(sound)
+            self._packets = self._copied(sound, offset)
+        else:
+            self._stream = output.add_stream(_ENCODERS[container_format], rate=_RATE)
+            self._stream.layout = 'mono' if sound.channels == 1 else 'stereo'
+            self._packets = self._encoded(sound, offset)
+
+    def write_until(self, seconds: Fraction | None) -> None:
+        """Write what sounds before a moment, in seconds from the first picture; None: all that is left to write."""
+        while self._packets is not None:
+            try:
+                packet = self._waiting or next(self._packets)
+            except StopIteration:
+                self._packets = None
+                return
+            except (av.FFmpegError, OSError) as error:
+                MMLogger.get_current_instance().warning(f'{self._source}: the sound ends early ({error}).')
+                self._packets = None
+                return
+            if seconds is not None and packet.pts * packet.time_base >= seconds:
+                self._waiting = packet
+                return
+            self._waiting = None
+            self._output.mux(packet)
+
+    def finish(self, seconds: Fraction) -> None:
+        """Write the rest, which is what sounds before the pictures end."""
+        self.write_until(seconds)
+        if self._packets is not None:
+            self._packets.close()
+            self._packets = None
+
+    def close(self) -> None:
+        """Close the source."""
+        self._input.close()
+
+    def _copied(self, sound: av.AudioStream, offset: Fraction) -> Iterator[av.Packet]:
+        for packet in self._input.demux(sound):
+            if packet.pts is None:
+                continue
+            shift = round(offset / packet.time_base)
+            if packet.pts < shift:  # before the first picture
+                continue
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = self._stream
+            yield packet
+
+    def _encoded(self, sound: av.AudioStream, offset: Fraction) -> Iterator[av.Packet]:
+        for frame in self._input.decode(sound):
+            if frame.pts is None:
+                continue
+            frame.pts -= round(offset / frame.time_base)
+            if frame.pts >= 0:
+                yield from self._stream.encode(frame)
+        yield from self._stream.encode(None)
