@@ -1,6 +1,6 @@
 """Pictures of results: functions that draw, and mmengine's visualizer and hook made of them."""
 
-from .attention import WordAttention, word_attention
+from .attention import WordAttention, attention_of, word_attention
 from .drawing import COLORS, draw_caption, draw_contour, draw_mask, draw_result, font, object_color, shorten
 from .explain import explain
 from .hook import RVOSVisualizationHook
@@ -14,6 +14,7 @@ __all__ = [
     'RVOSVisualizationHook',
     'RVOSVisualizer',
     'WordAttention',
+    'attention_of',
     'contact_sheet',
     'davis_palette',
     'draw_caption',

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from mmdet.structures import TrackDataSample
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.infer import BaseInferencer
 from torch import Tensor, nn
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
@@ -89,6 +91,26 @@ def word_attention(
     maps = weights[0].float().t().unflatten(1, (height, width))  # L h w
     maps = _without_padding(maps, clip[0].img_shape[:2], clip[0].batch_input_shape)
     return _by_word(clip.text, model.text_encoder.token_spans(clip.text), maps.cpu().numpy())
+
+
+def attention_of(
+    inferencer: BaseInferencer, frames: Sequence[np.ndarray], text: str, frame_id: int, level: int = 0
+) -> WordAttention:
+    """:func:`word_attention` of frames and a sentence as an :class:`RVOSInferencer` takes them.
+
+    Args:
+        inferencer: The model, and how it resizes frames.
+        frames: T times uint8 RGB (H, W, 3).
+        text: The sentence; lower-cased, as the inferencer does.
+        frame_id: Which frame.
+        level: 0 to 3, of strides 8 to 64.
+    """
+    images, metas = zip(*(inferencer.pipeline(np.ascontiguousarray(frame[..., ::-1])) for frame in frames))
+    clip = TrackDataSample(metainfo=dict(text=' '.join(text.lower().split())))
+    clip.video_data_samples = [DetDataSample(metainfo=dict(meta)) for meta in metas]
+    inputs = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
+    data = inferencer.model.data_preprocessor(dict(inputs=[inputs], data_samples=[clip]), False)
+    return word_attention(inferencer.model, data['inputs'][0], data['data_samples'][0], frame_id, level)
 
 
 def _without_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:

@@ -135,7 +135,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         if draw_pred and 'pred_track_instances' in sample:
             panels.append(self._draw_prediction(image, sample, text, pred_score_thr))
         if draw_pred and 'attention' in self.parts and 'word_attention' in sample:
-            panels += self._draw_attention(image, sample.word_attention)
+            panels += self.draw_attention(image, sample.word_attention)
         return np.concatenate(panels or [image], axis=1)
 
     def _draw_truth(self, image: np.ndarray, instances: InstanceData, text: str) -> np.ndarray:
@@ -191,7 +191,8 @@ class RVOSVisualizer(DetLocalVisualizer):
         boxes = _numpy(boxes).clip(0, [self.width - 1, self.height - 1] * 2)  # mmengine warns of others
         self.draw_bboxes(boxes, colors, style, self.line_width / 2)
 
-    def _draw_attention(self, image: np.ndarray, attention: WordAttention) -> list[np.ndarray]:
+    def draw_attention(self, image: np.ndarray, attention: WordAttention) -> list[np.ndarray]:
+        """A heat map a word over the picture, uint8 RGB (H, W, 3) each."""
         panels = []
         for word, weights in list(zip(attention.words, attention.maps, strict=True))[: self.max_words]:
             size = image.shape[1::-1]

@@ -161,8 +161,10 @@ def test_analyze_lists_and_draws(analyze, root, tmp_path, capsys):
     assert bad[0] == 100, 'this one was not moved'
     np.testing.assert_allclose(difference, np.subtract(bad, good))
     order = np.argsort(difference, kind='stable')
-    section = text.split('## good better than bad by most')[1].split('##')[0]
-    assert section.index(rows[order[0]]['text']) < section.index(rows[order[1]]['text'])
+    for title in ('good better than bad by most', 'Worst of bad'):
+        section = text.split(f'## {title}')[1].split('##')[0]
+        assert section.index(rows[order[0]]['text']) < section.index(rows[order[1]]['text'])
+    assert rows[0]['text'] in text.split('## Best of bad')[1].split('##')[0]
     assert 'None.' in text.split('## bad better than good by most')[1].split('##')[0]
     mean = f'| all | 100.0 | {np.mean(bad):.1f} | {np.mean(difference):.1f} | {len(rows)} |'
     assert mean in text

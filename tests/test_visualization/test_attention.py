@@ -3,14 +3,16 @@
 import math
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from mmengine.registry import init_default_scope
 
+from ifirvos import RVOSInferencer
 from ifirvos.registry import MODELS
 from ifirvos.testing import demo_rvos_inputs, shrink
-from ifirvos.visualization import WordAttention, word_attention
+from ifirvos.visualization import WordAttention, attention_of, word_attention
 
 CONFIGS = Path(__file__).parents[2] / 'configs/ifirvos'
 TEXT = 'the red-ish circle, left of the square'
@@ -123,3 +125,18 @@ def test_map_of_a_word():
 def test_a_sentence_without_words_has_no_map(model):
     frames, clip = batch_for(model, text='?!')
     assert word_attention(model, frames, clip, 0).words == ()
+
+
+def test_of_frames_and_a_sentence_as_the_inferencer_takes_them():
+    inferencer = RVOSInferencer(shrink(CONFIGS / 'r18_synth.py'), device='cpu', show_progress=False)
+    frames = np.random.default_rng(0).integers(0, 255, (2, 128, 192, 3), dtype=np.uint8)
+    found = attention_of(inferencer, frames, 'The  Red star', 1)
+    assert found.words == ('the', 'red', 'star')
+    assert found.maps.shape == (3, 8, 12), 'of the 64x96 that the network sees'
+    model = inferencer.model
+    small = [cv2.resize(frame[..., ::-1], (96, 64), interpolation=cv2.INTER_AREA) for frame in frames]
+    data = demo_rvos_inputs(1, 2, (64, 96), sentences=['the red star'])
+    data['inputs'] = [torch.from_numpy(np.stack(small)).permute(0, 3, 1, 2)]
+    data = model.data_preprocessor(data, False)
+    expected = word_attention(model, data['inputs'][0], data['data_samples'][0], 1)
+    np.testing.assert_allclose(found.maps, expected.maps, atol=1e-6)
