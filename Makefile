@@ -2,12 +2,13 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 UPSTREAM := .venv-openmmlab
+WEB := .venv-web
 export PYTHON TORCH
 # Tests are many small computations: more threads only get into each other's way.
 PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow test-openmmlab lint format check-env clean
+.PHONY: help env demo test test-slow test-web test-openmmlab lint format check-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,6 +27,10 @@ test: env  ## the fast tests
 test-slow: env  ## the tests that take minutes
 	@$(PYTEST) -m slow
 
+test-web: env  ## the web page in a headless Chromium, and the notebook
+	@tools/setup_web_env.sh $(VENV) $(WEB)
+	@OMP_NUM_THREADS=1 $(WEB)/bin/python -m pytest -q -rs tests/test_webdemo tests/test_notebook.py
+
 test-openmmlab:  ## the fast tests on upstream mmengine, mmcv and mmdet, in an environment of their own
 	@tools/setup_env.sh openmmlab $(UPSTREAM)
 	@OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python -m pytest -q
@@ -41,6 +46,6 @@ format: env  ## put the files into ruff's format
 check-env: env  ## say what is installed and what is amiss
 	@$(PY) -m ifirvos.env
 
-clean:  ## remove both environments and everything generated; downloaded data and work_dirs stay
-	rm -rf $(VENV) $(UPSTREAM) .cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo_output
+clean:  ## remove the environments and everything generated; downloaded data and work_dirs stay
+	rm -rf $(VENV) $(UPSTREAM) $(WEB) .cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -70,6 +70,16 @@ def test_pins_satisfy_the_metadata(line):
         assert pins[requirement.name.lower()] in requirement.specifier, requirement
 
 
+def test_pins_of_the_web_page_satisfy_the_metadata_and_touch_nothing_else():
+    base, web = (
+        {name.lower(): version.split(';')[0] for name, version in read_pins(path).items()}
+        for path in (PINS['onedl'], 'requirements/constraints-web.txt')
+    )
+    for requirement in read_requirements('demo'):
+        assert {**base, **web}[requirement.name.lower()] in requirement.specifier, requirement
+    assert base.keys() & web.keys() == {'pillow'}, 'Gradio takes no Pillow 13; all else is as in .venv'
+
+
 @pytest.mark.parametrize('line', PINS)
 def test_pins_hold_one_line_and_one_opencv(line):
     pins = read_pins(PINS[line])

@@ -8,7 +8,7 @@ from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
 NO_GROUP = '(none)'
-_PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
 
 
 def meta(sample: dict, key: str) -> object:
@@ -30,7 +30,7 @@ def group_name(sample: dict, group_by: str | None) -> str | None:
 def frame_name(frame: DetDataSample) -> str:
     """The frame's name in every data set's mask folders: the picture's, or the frame's number if it is from a video."""
     path = Path(frame.get('img_path') or '')
-    return path.stem if path.suffix.lower() in _PICTURES else f'{frame.get("frame_id", 0):05d}'
+    return path.stem if path.suffix.lower() in PICTURES else f'{frame.get("frame_id", 0):05d}'
 
 
 def prediction(frame: DetDataSample, key: str, field: str = 'pred_track_instances', remedy: str = '') -> torch.Tensor:

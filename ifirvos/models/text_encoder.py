@@ -73,8 +73,9 @@ class RobertaTextEncoder(BaseModule):
         """Width of the hidden states."""
         return self.model.config.hidden_size
 
-    def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
-        """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""
+    @property
+    def tokenizer(self):
+        """transformers' tokenizer, loaded when it is first asked for."""
         if self._tokenizer is None:
             from transformers import AutoTokenizer
 
@@ -85,10 +86,19 @@ class RobertaTextEncoder(BaseModule):
                     f'The tokenizer {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
                     'holds its files, or give the samples `text_tokens` in place of `text`.'
                 ) from error
-        tokens = self._tokenizer(
+        return self._tokenizer
+
+    def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
+        """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""
+        tokens = self.tokenizer(
             list(sentences), padding='longest', truncation=True, max_length=self.max_length, return_tensors='pt'
         )
         return {key: tokens[key] for key in ('input_ids', 'attention_mask')}
+
+    def token_spans(self, sentence: str) -> list[tuple[int, int]]:
+        """Where each of the sentence's L tokens stands in it, (start, end); (0, 0) for special tokens."""
+        tokens = self.tokenizer(sentence, truncation=True, max_length=self.max_length, return_offsets_mapping=True)
+        return [tuple(span) for span in tokens['offset_mapping']]
 
     def collate_tokens(self, token_lists: Sequence[dict]) -> dict[str, Tensor]:
         """B dicts of unpadded ``input_ids`` and ``attention_mask`` lists -> the same two, padded to (B,L)."""

@@ -5,11 +5,11 @@ import pytest
 from PIL import Image
 
 from ifirvos.visualization import (
-    _font,
     contact_sheet,
     davis_palette,
     draw_mask,
     draw_result,
+    font,
     read_palette_png,
     shorten,
     write_palette_png,
@@ -56,12 +56,12 @@ def test_sentence_and_score_show():
 
 
 def test_shorten_fits_the_room():
-    font = _font(12)
-    assert shorten('two  words\n', font, 500) == 'two words'
-    cut = shorten('word ' * 300, font, 100)
+    letters = font(12)
+    assert shorten('two  words\n', letters, 500) == 'two words'
+    cut = shorten('word ' * 300, letters, 100)
     assert cut.endswith('…')
-    assert 70 < font.getlength(cut) <= 100
-    assert shorten('word', font, 1) == ''
+    assert 70 < letters.getlength(cut) <= 100
+    assert shorten('word', letters, 1) == ''
 
 
 def test_contact_sheet_has_a_cell_a_frame_and_sentence():

@@ -1,0 +1,100 @@
+"""The truth and several models' masks of one sentence: the paper's Figure 5, and the same side by side as a video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .drawing import COLORS, draw_caption, draw_contour, draw_mask, object_color
+from .sheet import contact_sheet
+
+TRUTH = 'ground truth'
+_TRUTH_COLOR, _WHITE = COLORS[2], (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the figure.
+
+    Attributes:
+        title: The model's name.
+        masks: bool (T, H, W).
+        region: J of every frame in [0, 1], (T,); None for the truth itself, or where nobody knows it.
+    """
+
+    title: str
+    masks: np.ndarray
+    region: np.ndarray | None = None
+
+    def color(self, index: int) -> tuple[int, int, int]:
+        """Of the row at this place: the truth has one of its own."""
+        return _TRUTH_COLOR if self.title == TRUTH else object_color(0 if index < 2 else 1 + index)
+
+
+def comparison_sheet(
+    frames: np.ndarray, rows: Sequence[Row], frame_ids: Sequence[int], text: str, cell_width: int = 240
+) -> np.ndarray:
+    """Rows are the truth and the models, columns are frames; J of every frame stands in the picture.
+
+    Args:
+        frames: uint8 (T, H, W, 3) RGB.
+        rows: The truth, if it is known, has the title ``TRUTH``; its outline is drawn white in the other rows.
+        frame_ids: The columns, indices of frames.
+        text: The sentence.
+        cell_width: Of a picture, in pixels.
+
+    Returns:
+        uint8 RGB.
+    """
+    truth = _truth(rows)
+    lines = []
+    for index, row in enumerate(rows):
+        color = row.color(index)
+        images = [
+            _cell(frames[t], row.masks[t], None if truth is None or row.masks is truth else truth[t], color, cell_width)
+            for t in frame_ids
+        ]
+        line = dict(title=row.title, images=images, color=color)
+        if row.region is not None:
+            line['labels'] = [f'J {100 * row.region[t]:.1f}' for t in frame_ids]
+            line['note'] = f'J over all {len(frames)} frames: {100 * row.region.mean():.1f}'
+        lines.append(line)
+    return contact_sheet(lines, frame_ids, cell_width=cell_width, title=f'“{text}”')
+
+
+def comparison_frame(frame: np.ndarray, rows: Sequence[Row], t: int) -> np.ndarray:
+    """Frame ``t`` of the video: a panel a row, side by side, uint8 RGB (H, rows * W, 3).
+
+    Args:
+        frame: uint8 (H, W, 3) RGB.
+        rows: As for :func:`comparison_sheet`.
+        t: Its index.
+    """
+    panels = []
+    for index, row in enumerate(rows):
+        note = '' if row.region is None else f'J {100 * row.region[t]:.1f}'
+        panels.append(draw_caption(draw_mask(frame, row.masks[t], row.color(index)), row.title, note))
+    return np.concatenate(panels, axis=1)
+
+
+def _truth(rows: Sequence[Row]) -> np.ndarray | None:
+    return next((row.masks for row in rows if row.title == TRUTH), None)
+
+
+def _cell(
+    frame: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, color: tuple[int, int, int], width: int
+) -> np.ndarray:
+    """Scaled before it is painted, so that lines have the same width whatever the size of the video."""
+    size = width, max(1, round(width * frame.shape[0] / frame.shape[1]))
+    mode = cv2.INTER_AREA if frame.shape[1] > width else cv2.INTER_CUBIC
+    picture = draw_mask(cv2.resize(frame, size, interpolation=mode), _resize(mask, size), color, 0.4, 2, dim=0.25)
+    if truth is not None:
+        draw_contour(picture, _resize(truth, size), _WHITE)
+    return picture
+
+
+def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5

@@ -1,0 +1,48 @@
+"""Which frames of a clip are drawn, where their pictures come from, and how what is drawn is called."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmdet.structures import DetDataSample
+from mmengine.fileio import get
+
+from ifirvos.evaluation.samples import PICTURES
+
+_UNSAFE = re.compile(r'[^A-Za-z0-9._-]+')
+_MAX_PART = 80
+
+
+def spread(total: int, number: int | None) -> list[int]:
+    """``number`` indices out of ``total``, evenly, first and last among them; all where there are no more."""
+    if number is None or number >= total:
+        return list(range(total))
+    return np.linspace(0, total - 1, number).round().astype(int).tolist() if number > 1 else [total // 2]
+
+
+def safe_part(name: str) -> str:
+    """One part of a path out of an id that comes from a data set: letters, digits, '.', '_', '-', no leading dot.
+
+    What has to be changed gets a few digits of its hash, so that different ids stay different.
+    """
+    name = str(name)
+    clean = _UNSAFE.sub('_', name).lstrip('.')[:_MAX_PART]
+    if clean == name and clean:
+        return clean
+    return f'{clean or "_"}-{hashlib.sha1(name.encode()).hexdigest()[:6]}'
+
+
+def read_images(frames: Sequence[DetDataSample], backend_args: dict | None = None) -> list[np.ndarray]:
+    """The original pictures of some frames of one clip, uint8 RGB (H, W, 3), from files or from one video file."""
+    paths = [frame.img_path for frame in frames]
+    if all(Path(path).suffix.lower() in PICTURES for path in paths):
+        return [mmcv.imfrombytes(get(path, backend_args=backend_args), channel_order='rgb') for path in paths]
+    from ifirvos.datasets.transforms.video_frames import read_video_frames
+
+    images = read_video_frames(paths[0], {frame.frame_id for frame in frames})
+    return [images[min(frame.frame_id, max(images))][..., ::-1] for frame in frames]

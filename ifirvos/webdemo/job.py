@@ -1,0 +1,197 @@
+"""What the web page does with one request, from an uploaded file and a few lines of text to results on disk. No Gradio.
+
+Whoever uploads is a stranger: every limit is checked here, and no message names a path of this machine.
+"""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+
+from ifirvos.inferencer import InputError, RVOSInferencer
+from ifirvos.outputs import ResultWriter, unique_slugs
+from ifirvos.video import VideoError, VideoReader
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for."""
+
+    megabytes: int = 100
+    seconds: int = 60
+    frames: int = 1800
+    pixels: int = 1920 * 1080  # of a frame
+    sentences: int = 8
+    characters: int = 300  # of a sentence
+
+
+@dataclass(frozen=True)
+class Job:
+    """A finished request.
+
+    Attributes:
+        folder: Holds all its files; nobody else uses it.
+        texts: The sentences.
+        overlays: One video a sentence.
+        archive: A zip of the masks: a folder a sentence with PNGs and frames.csv.
+        times: Of the T frames, in seconds.
+        scores: Of every sentence (T,).
+        note: What could not be read of the video, or ''.
+    """
+
+    folder: Path
+    texts: tuple[str, ...]
+    overlays: tuple[Path, ...]
+    archive: Path
+    times: np.ndarray
+    scores: tuple[np.ndarray, ...]
+    note: str
+
+    def remove(self) -> None:
+        """Delete its files."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_sentences(text: str | None, limits: Limits) -> list[str]:
+    """The sentences of the text, one a line; empty lines do not count.
+
+    Raises:
+        InputError: None, too many, or too long ones.
+    """
+    texts = [line for line in (' '.join(line.split()) for line in (text or '').splitlines()) if line]
+    if not texts:
+        raise InputError('Write at least one sentence, for example: the red star')
+    if len(texts) > limits.sentences:
+        raise InputError(f'These are {len(texts)} sentences; this page takes up to {limits.sentences}, one a line.')
+    for number, line in enumerate(texts, 1):
+        if len(line) > limits.characters:
+            raise InputError(
+                f'Sentence {number} has {len(line)} characters; this page takes up to {limits.characters}.'
+            )
+    return texts
+
+
+def open_video(path: Path, limits: Limits) -> VideoReader:
+    """The video, if it is one and within the limits as far as its header tells.
+
+    Raises:
+        InputError: It is too large or too long.
+        VideoError: It cannot be read.
+    """
+    if not path.is_file():
+        raise InputError('Choose a video first.')
+    if path.stat().st_size > limits.megabytes * 1e6:
+        raise InputError(f'The file has {path.stat().st_size / 1e6:.0f} MB; this page takes up to {limits.megabytes}.')
+    reader = VideoReader(path, max_frames=limits.frames + 1)  # one more, to see that there are more
+    length = VideoReader(path).num_frames
+    if length and length > limits.frames:
+        raise InputError(f'The video has {length} frames; this page takes up to {limits.frames}.')
+    if length and length / reader.fps > limits.seconds:
+        seconds = float(length / reader.fps)
+        raise InputError(f'The video is {seconds:.0f} seconds long; this page takes up to {limits.seconds}.')
+    height, width = next(iter(reader)).shape[:2]
+    if height * width > limits.pixels:
+        raise InputError(f'The video is {width}x{height}; this page takes up to {limits.pixels} pixels a frame.')
+    return reader
+
+
+def run_job(
+    inferencer: RVOSInferencer,
+    path: Path,
+    texts: Sequence[str],
+    folder: Path,
+    limits: Limits,
+    progress: Callable[[int, int | None], None],
+) -> Job:
+    """Segment and write everything, window by window, so that memory does not grow with the video.
+
+    Args:
+        inferencer: The model.
+        path: The uploaded file.
+        texts: From :func:`read_sentences`.
+        folder: To fill; removed again where that fails.
+        limits: Of the page.
+        progress: Told the frames that are done, and how many there will be if the file says so.
+
+    Raises:
+        InputError, VideoError: With a message for the user, without a path.
+    """
+    try:
+        return _run(inferencer, path, texts, folder, limits, progress)
+    except (InputError, VideoError, OSError) as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise InputError(_without_path(str(error), path)) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _run(inferencer, path, texts, folder, limits, progress) -> Job:
+    reader = open_video(path, limits)
+    folders = [folder / name for name in unique_slugs(texts)]
+    times: list[float] = []
+    scores: list[list[float]] = [[] for _ in texts]
+    total = reader.num_frames if reader.num_frames and reader.num_frames <= limits.frames else None
+    progress(0, total)
+    with ResultWriter(folders, texts, reader, save=('overlay', 'masks', 'csv')) as writer:
+        for window in inferencer.stream(reader, texts):
+            times += map(float, window.times)
+            if len(times) > limits.frames or times[-1] > limits.seconds:
+                raise InputError(
+                    f'The video is longer than {limits.seconds} seconds or {limits.frames} frames; cut it.'
+                )
+            for values, result in zip(scores, window.results, strict=True):
+                values += result.scores.tolist()
+            writer.write(window)
+            progress(len(times), total)
+    archive = folder / 'masks.zip'
+    pack_masks(archive, folders, texts)
+    return Job(
+        folder,
+        tuple(texts),
+        tuple(writer.overlays),
+        archive,
+        np.array(times),
+        tuple(map(np.array, scores)),
+        _without_path(reader.problem or '', path),
+    )
+
+
+def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> None:
+    """A folder a sentence with masks and table. Not result.json, which names paths of this machine."""
+    with zipfile.ZipFile(archive, 'w', zipfile.ZIP_STORED) as file:  # PNGs are compressed already
+        file.writestr('sentences.txt', ''.join(f'{folder.name}: {text}\n' for folder, text in zip(folders, texts)))
+        for folder in folders:
+            for path in sorted([*folder.glob('masks/*.png'), folder / 'frames.csv']):
+                file.write(path, f'{folder.name}/{path.relative_to(folder).as_posix()}')
+
+
+def frame_at(video: Path, time: float) -> np.ndarray:
+    """The frame of one of our own videos that is shown at a time, uint8 RGB (H, W, 3).
+
+    Raises:
+        VideoError: There is none.
+    """
+    with av.open(str(video)) as container:
+        stream = container.streams.video[0]
+        container.seek(max(0, int(time / stream.time_base)), stream=stream)  # to the key frame before it
+        found = None
+        for frame in container.decode(stream):
+            if found is not None and frame.time > time + 1e-3:  # times are rounded to the file's clock
+                break
+            found = frame
+        if found is None:
+            raise VideoError(f'{video} has no frame at {time} seconds.')
+        return found.to_ndarray(format='rgb24')
+
+
+def _without_path(message: str, path: Path) -> str:
+    for name in {str(path), str(path.resolve())}:
+        message = message.replace(name, 'The file')
+    return message

@@ -1,0 +1,169 @@
+"""The page itself: what stands where, and which event calls what."""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # before it is imported
+
+import gradio as gr
+import numpy as np
+
+from ifirvos.datasets.synth import draw_frames, make_clip
+from ifirvos.inferencer import InputError, RVOSInferencer
+from ifirvos.video import VideoWriter, video_suffix
+
+from .job import Job, Limits, frame_at, read_sentences, run_job
+
+TITLE = 'Referring video object segmentation'
+ABOUT = """# Say what to segment in a video
+Upload or record a video, write one sentence a line, and see where each of them is. The shipped model knows the coloured
+shapes of the examples below; photographs need weights of your own (`--weights`)."""
+EXAMPLES = (100_000, 100_003, 100_006)  # clips of SynthRVOS's split 'valid' that no data set holds
+EXAMPLE_FPS = 8
+# Nothing is loaded from elsewhere: Gradio's own themes fetch fonts from Google, and cutting a video fetches ffmpeg.
+THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
+CSS = 'button[aria-label="Trim video to selection"] { display: none }'
+
+
+def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[list[str]]:
+    """Clips as video files, each with two sentences of different objects."""
+    examples = []
+    for index in indices:
+        clip = make_clip(0, 'valid', index)
+        path = folder / f'example_{index}{video_suffix()}'
+        with VideoWriter(path, EXAMPLE_FPS) as writer:
+            for frame in draw_frames(clip.facts.scene):
+                writer.write(frame[..., ::-1])
+        by_object = {expression.object_id: expression.text for expression in reversed(clip.expressions)}
+        examples.append([str(path), '\n'.join(list(by_object.values())[:2])])
+    return examples
+
+
+def describe(limits: Limits) -> str:
+    """The limits in one line."""
+    return (
+        f'Up to {limits.seconds} seconds, {limits.frames} frames, {limits.megabytes} MB, and {limits.sentences} '
+        f'sentences of {limits.characters} characters. What you upload stays on this machine and is deleted about an '
+        'hour later, or when the server stops.'
+    )
+
+
+def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None = None) -> gr.Blocks:
+    """The page; ``launch`` it with :func:`launch`.
+
+    Args:
+        inferencer: The model.
+        work_dir: An empty folder for uploads, examples and results.
+        limits: Of a request.
+    """
+    limits = limits or Limits()
+    uploads, jobs = work_dir / 'gradio', work_dir / 'jobs'
+    examples_dir = work_dir / 'examples'
+    for folder in (uploads, jobs, examples_dir):
+        folder.mkdir(parents=True)
+    os.environ['GRADIO_TEMP_DIR'] = str(uploads)  # read by every component when it is made
+
+    def segment(video: str | None, text: str, old: Job | None, progress=gr.Progress()):  # noqa: B008
+        try:
+            texts = read_sentences(text, limits)
+            path = Path(video or '')
+            if video is not None and not path.resolve().is_relative_to(uploads.resolve()):
+                raise InputError('Choose a video first.')  # a request by hand: only uploads are read
+            folder = Path(tempfile.mkdtemp(dir=jobs))
+            job = run_job(inferencer, path, texts, folder, limits, lambda done, total: report(progress, done, total))
+        except InputError as error:
+            # The page shows messages as HTML.
+            raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from error
+        if old is not None:
+            old.remove()
+        choices = [(f'{number}. {text}', number - 1) for number, text in enumerate(job.texts, 1)]
+        slider = gr.Slider(0, max(len(job.times) - 1, 1), value=0, step=1, interactive=len(job.times) > 1)
+        download = gr.DownloadButton(value=str(job.archive), interactive=True)
+        return job, gr.Radio(choices=choices, value=0), slider, show(job, 0), *step(job, 0, 0), download
+
+    def show(job: Job | None, index: int | None):
+        return None if job is None or index is None else str(job.overlays[index])
+
+    def step(job: Job | None, index: int | None, t: float):
+        if job is None or index is None:
+            return None, ''
+        t = int(np.clip(t, 0, len(job.times) - 1))
+        text = f'frame {t} of 0 to {len(job.times) - 1}, {job.times[t]:.2f} s, score {100 * job.scores[index][t]:.0f} %'
+        return frame_at(job.overlays[index], job.times[t]), '. '.join(filter(None, [text, job.note]))
+
+    private = dict(api_visibility='private')
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
+        job = gr.State(time_to_live=3600, delete_callback=lambda job: job and job.remove())
+        gr.Markdown(ABOUT)
+        with gr.Row():
+            with gr.Column():
+                video = gr.Video(
+                    label='Video',
+                    sources=['upload', 'webcam'],
+                    include_audio=True,  # else ffmpeg would have to take it out
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                )
+                text = gr.Textbox(label='One sentence a line', lines=3, max_lines=10, placeholder='the red star')
+                run = gr.Button('Segment', variant='primary')
+                gr.Markdown(describe(limits))
+                gr.Examples(render_examples(examples_dir), [video, text], label='Examples', cache_examples=False)
+            with gr.Column():
+                choice = gr.Radio([], label='Sentence')
+                overlay = gr.Video(label='Overlay', show_label=False, interactive=False, autoplay=True, loop=True)
+                slider = gr.Slider(0, 1, value=0, step=1, label='Frame', interactive=False)
+                frame = gr.Image(
+                    label='One frame',
+                    show_label=False,
+                    interactive=False,
+                    format='png',
+                    buttons=['download', 'fullscreen'],
+                )
+                about = gr.Textbox(label='About this frame', interactive=False, max_lines=3)
+                download = gr.DownloadButton('Download the masks (zip)', interactive=False)
+        run.click(
+            segment,
+            [video, text, job],
+            [job, choice, slider, overlay, frame, about, download],
+            concurrency_limit=1,
+            show_progress_on=overlay,
+            **private,
+        )
+        choice.input(show, [job, choice], [overlay], show_progress='minimal', **private)
+        choice.input(step, [job, choice, slider], [frame, about], show_progress='hidden', **private)
+        slider.change(
+            step, [job, choice, slider], [frame, about], show_progress='hidden', trigger_mode='always_last', **private
+        )
+    return page.queue(max_size=16, default_concurrency_limit=1)
+
+
+def report(progress: gr.Progress, done: int, total: int | None) -> None:
+    """Frames that are done, on the page."""
+    progress((done, total), desc=f'{done} of {total or "?"} frames', unit='frames')
+
+
+def launch(page: gr.Blocks, host: str, port: int | None, limits: Limits, block: bool = True) -> str:
+    """Serve the page; returns its address, when the server has stopped or at once without ``block``.
+
+    Nothing outside the folder of uploads is served; there is no tunnel to the outside and no listed API.
+    """
+    _, url, _ = page.launch(
+        server_name=host,
+        server_port=port,
+        share=False,
+        prevent_thread_lock=not block,
+        max_file_size=limits.megabytes * 10**6,
+        allowed_paths=[],
+        footer_links=[],
+        ssr_mode=False,
+        mcp_server=False,
+        enable_monitoring=False,
+        quiet=not block,
+        theme=THEME,
+        css=CSS,
+    )
+    return url
