@@ -116,6 +116,6 @@ model = dict(
         frame_chunk=16,  # with sentence_chunk: bound the memory of long videos
         sentence_chunk=1,
         mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
-        candidates=False,  # True: all N queries, for A2D-Sentences' mAP
+        candidates=False,  # True: all N queries, for A2D-Sentences' mAP; 'smooth': drawn like the chosen one
     ),
 )
