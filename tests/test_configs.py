@@ -165,7 +165,10 @@ DIFFERENCES = {
     ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/wo_vli.py'): {VLI: None},
     ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/attn_ffn.py'): {f'{VLI}.fusion': 'ffn'},
     ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/dynamic_text.py'): {f'{VLI}.text': 'dynamic'},
-    ('ifirvos/r18_synth.py', 'ifirvos/r18_synth_temporal.py'): {f'{IFI}.temporal_pos': 'learned'},
+    ('ifirvos/r18_synth.py', 'ifirvos/r18_synth_temporal.py'): {
+        f'{IFI}.temporal_pos': 'learned',
+        'default_hooks.hand_over.allow_missing': [r'decoder[.]layers[.]\d+[.]ifi[.](box|time)_projection[.]'],
+    },
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/baseline.py'): {VLI: None, IFI: None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/wo_ifi.py'): {IFI: None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/wo_vli.py'): {VLI: None},

@@ -6,6 +6,8 @@ _base_ = [
     '../_base_/iter_runtime.py',
 ]
 load_from = 'work_dirs/r18_synth_pretrain/iter_4500.pth'
+# What only this stage may have, and starts at its initialisation.
+default_hooks = dict(hand_over=dict(allow_missing=[r'decoder[.]layers[.]\d+[.]ifi[.]box_projection[.]']))
 
 model = dict(backbone=dict(frozen_stages=4, norm_eval=True))
 

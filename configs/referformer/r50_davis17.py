@@ -6,5 +6,10 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(test_cfg=dict(mask_probs=True))  # the objects of a video are merged by their probabilities
+model = dict(
+    test_cfg=dict(
+        mask_probs=True,  # the objects of a video are merged by their probabilities
+        window=36,  # frames, as inference_davis.py there
+    )
+)
 test_cfg = dict(type='TestLoop')

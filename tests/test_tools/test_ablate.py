@@ -49,6 +49,14 @@ def configs(tmp_path_factory) -> Path:
     return folder
 
 
+def roots(node) -> list[str]:
+    """All ``data_root`` of data sets inside nested dicts and lists."""
+    if isinstance(node, dict):
+        own = [node['data_root']] if 'data_root' in node else []
+        return own + [root for child in node.values() for root in roots(child)]
+    return [root for child in node for root in roots(child)] if isinstance(node, list) else []
+
+
 def arguments(configs: Path, *more: str, variants=('second', 'wo_ifi')) -> list[str]:
     paths = [str(configs / f'{name}.py') for name in variants]
     return [*paths, '--stages', str(configs / 'first.py'), str(configs / 'second.py'), *more]
@@ -65,7 +73,7 @@ def test_the_plan(configs, tmp_path):
         for stage in run.stages:
             assert (stage.model.decoder.layer_cfg.ifi_cfg is None) == (run.variant == 'wo_ifi')
             assert (stage.randomness.seed, stage.log_level) == (run.seed, 'X')
-            assert stage.train_dataloader.dataset.data_root == 'd'
+            assert set(roots(stage.to_dict())) == {'d'}
     first, second = runs[1].stages
     assert first.train_dataloader.dataset.kinds == ['attr', 'spatial', 'relation'], "the rest is the stage's own"
     assert first.model.backbone.frozen_stages == -1

@@ -19,10 +19,20 @@ def tiny_config(data_root: Path, config: str = 'ifirvos/r50_ytvos.py') -> Config
     sample, frames, *rest = cfg.train_pipeline
     frames.transforms[2].scale = (48, 32)
     sample.num_frames = 2
-    cfg.train_dataloader.dataset.update(data_root=str(data_root), indices=6, pipeline=[sample, frames, *rest])
-    cfg.train_dataloader.update(batch_size=2, num_workers=0, persistent_workers=False)
-    cfg.val_dataloader.dataset.update(data_root=str(data_root), indices=2)
-    cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
+    dataset = dict(type='SynthRVOSDataset', data_root=str(data_root))
+    loader = dict(num_workers=0, collate_fn=dict(type='pseudo_collate'))
+    cfg.train_dataloader = dict(
+        batch_size=2,
+        sampler=dict(type='DefaultSampler', shuffle=True),
+        dataset=dict(dataset, split='train', records='expression', indices=6, pipeline=[sample, frames, *rest]),
+        **loader,
+    )
+    cfg.val_dataloader = dict(
+        batch_size=1,
+        sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
+        dataset=dict(dataset, split='valid', test_mode=True, indices=2, pipeline=cfg.test_pipeline),
+        **loader,
+    )
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     cfg.load_from = None
     cfg.train_cfg.update(max_iters=6, val_interval=6)
