@@ -4,7 +4,32 @@ mmdet's registries are used as they are (``default_scope`` stays ``'mmdet'``), b
 ``mmdet::`` carries ``_scope_='mmdet'`` into every dict it merges with. No other file of the package names a scope.
 """
 
-from mmdet.registry import DATASETS, HOOKS, LOOPS, METRICS, MODELS, TASK_UTILS, TRANSFORMS, VISUALIZERS
+from mmdet.registry import (
+    DATA_SAMPLERS,
+    DATASETS,
+    HOOKS,
+    LOOPS,
+    METRICS,
+    MODELS,
+    OPTIM_WRAPPERS,
+    TASK_UTILS,
+    TRANSFORMS,
+    VISBACKENDS,
+    VISUALIZERS,
+)
 from mmengine.registry import FUNCTIONS  # mmdet has none of its own
 
-__all__ = ['DATASETS', 'FUNCTIONS', 'HOOKS', 'LOOPS', 'METRICS', 'MODELS', 'TASK_UTILS', 'TRANSFORMS', 'VISUALIZERS']
+__all__ = [
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'FUNCTIONS',
+    'HOOKS',
+    'LOOPS',
+    'METRICS',
+    'MODELS',
+    'OPTIM_WRAPPERS',
+    'TASK_UTILS',
+    'TRANSFORMS',
+    'VISBACKENDS',
+    'VISUALIZERS',
+]

@@ -145,3 +145,21 @@ def write_demo_dataset(root: Path, num_clips: int = 5, size: tuple[int, int] = (
         clips = [make_clip(0, split, index, size, 12) for index in range(num_clips)]
         write_meta(root, split, [(clip.video_id, *write_clip(clip, root / split)) for clip in clips])
     return root
+
+
+def write_tiny_roberta(root: Path | str) -> Path:
+    """A folder as ``roberta-base`` has it, with random weights of 24 channels, to try out what needs one.
+
+    Args:
+        root: The folder to make; ``model.text_encoder.name`` takes it.
+
+    Returns:
+        Path: ``root``.
+    """
+    from transformers import AutoTokenizer, RobertaConfig, RobertaModel
+
+    root = Path(root)
+    tokenizer = AutoTokenizer.from_pretrained(str(Path(__file__).parent / 'assets/synth_tokenizer'))
+    tokenizer.save_pretrained(str(root))
+    RobertaModel(RobertaConfig(**TEXT)).save_pretrained(str(root))
+    return root

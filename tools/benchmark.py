@@ -1,6 +1,7 @@
 """Times parts of ifirvos against the straightforward way of doing the same, in one run.
 
     python tools/benchmark.py jf
+    python tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
 
 A subcommand is a function ``add_NAME(subcommands)`` that declares its arguments and sets ``run``, added to ``main``.
 """
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 from benchmark_video import add_long_video, add_synth_video
 
@@ -83,6 +86,123 @@ def dilation_jf(gt: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
     return (gt & pred).sum() / (gt | pred).sum(), 2 * precision * recall / max(precision + recall, 1e-300)
 
 
+def add_step(subcommands) -> None:
+    parser = subcommands.add_parser(
+        'step', help='seconds and memory of a training step, with the compiled deformable attention and without'
+    )
+    parser.add_argument('--config', type=Path, default=ROOT / 'configs/ifirvos/r50_ytvos.py')
+    parser.add_argument('--frames', type=int, default=6, help='T')
+    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--clips', type=int, default=1, help='of a GPU')
+    parser.add_argument('--iterations', type=int, default=10, help='the median of so many, after 3 for nothing')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--with-cp', action='store_true', help='gradient checkpointing of backbone and encoder')
+    parser.add_argument('--shrink', action='store_true', help='a tiny model, to try the command itself')
+    parser.set_defaults(run=run_step)
+
+
+def run_step(args: argparse.Namespace) -> None:
+    device = torch.device(args.device)
+    # compat switches mmcv's flag off where there is no kernel.
+    from mmcv.ops import multi_scale_deform_attn as msda
+
+    paths = ['kernel', 'PyTorch'] if device.type == 'cuda' and msda.IS_CUDA_AVAILABLE else ['PyTorch']
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} CPU threads'
+    size = f'{args.size[0]}x{args.size[1]}'
+    print(
+        f'{args.config.name}, {args.clips} clips of {args.frames} frames {size}, on {name}, torch {torch.__version__}'
+    )
+    print(f'{"attention":>10}{"dtype":>7}{"s/step":>9}{"peak GiB":>10}{"loss":>10}')
+    model, data = _step_model(args, device)
+    available, outputs = msda.IS_CUDA_AVAILABLE, {}
+    try:
+        for path in paths:
+            msda.IS_CUDA_AVAILABLE = available and path == 'kernel'
+            for dtype in (torch.float32, torch.bfloat16):
+                seconds, gib, loss = _time_step(model, data, device, dtype, args.iterations)
+                peak = f'{gib:.2f}' if gib is not None else '-'
+                print(
+                    f'{path:>10}{"fp32" if dtype == torch.float32 else "bf16":>7}{seconds:9.3f}{peak:>10}{loss:10.4f}'
+                )
+            outputs[path] = _outputs_and_gradients(model, data)
+    finally:
+        msda.IS_CUDA_AVAILABLE = available
+    if len(paths) == 1:
+        print(f'No compiled deformable attention for {device.type} here: tools/install_mmcv_ops.sh adds it.')
+        return
+    for what, allowed in (('outputs', 1e-4), ('gradients', 1e-3)):
+        worst = max(
+            float((a - b).abs().max() / b.abs().max().clamp(min=1e-6))
+            for a, b in zip(outputs['kernel'][what], outputs['PyTorch'][what], strict=True)
+        )
+        print(f'{what}: kernel and PyTorch differ by {worst:.1e} of the largest value, allowed {allowed:.0e}')
+        if worst > allowed:
+            raise SystemExit(1)
+
+
+def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.nn.Module, dict]:
+    """The model in training mode with weights from no file, without dropout; a batch of noise."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    from ifirvos.registry import MODELS
+    from ifirvos.testing import demo_rvos_inputs, shrink
+
+    cfg = shrink(args.config) if args.shrink else Config.fromfile(args.config)
+    init_default_scope('mmdet')
+    cfg.model.backbone.init_cfg = None
+    if not args.shrink:  # roberta-base's size, without its files
+        text = dict(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1)
+        cfg.model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=text)
+    if args.with_cp:
+        cfg.merge_from_dict(dict(model=dict(backbone=dict(with_cp=True), encoder=dict(with_cp=True))))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    model.init_weights()
+    model.to(device).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, torch.nn.MultiheadAttention):
+            module.dropout = 0.0
+    raw = demo_rvos_inputs(num_clips=args.clips, num_frames=args.frames, sizes=tuple(args.size))
+    return model, model.data_preprocessor(raw, True)
+
+
+def _time_step(
+    model, data: dict, device: torch.device, dtype: torch.dtype, iterations: int
+) -> tuple[float, float, float]:
+    """Median seconds of forward, backward and AdamW; peak memory in GiB, None without a GPU; the last loss."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=0.0)  # the same loss in every row
+    seconds = []
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(iterations + 3):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = sum(model(**data, mode='loss').values())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 0.1)
+        optimizer.step()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == 'cuda' else None
+    return float(np.median(seconds[3:])), peak, float(loss.detach())
+
+
+def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
+    """In fp32: all outputs, and the gradient of the loss by every parameter."""
+    model.zero_grad()
+    with torch.no_grad():
+        outputs = model(**data, mode='tensor')
+    sum(model(**data, mode='loss').values()).backward()
+    gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    return dict(outputs=list(outputs.values()), gradients=gradients)
+
+
 def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
     """The shortest time of each function; they take turns, so that other load on the machine meets them alike."""
     times = [[] for _ in functions]
@@ -100,6 +220,7 @@ def main() -> None:
     add_jf(subcommands)
     add_long_video(subcommands)
     add_synth_video(subcommands)
+    add_step(subcommands)
     args = parser.parse_args()
     args.run(args)
 

@@ -16,6 +16,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly, make_runners_load_safely
+from ifirvos.training.launch import default_work_dir, run_without_gpu
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -23,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/NAME_OF_THE_CONFIG')
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -37,7 +38,8 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
-    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
+    run_without_gpu(cfg)
     cfg.load_from, cfg.resume = None, False
     return cfg
 

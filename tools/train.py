@@ -1,8 +1,10 @@
 """Trains a config.
 
-    python tools/train.py CONFIG [--work-dir DIR] [--amp] [--resume [CHECKPOINT]] [--seed N] [--cfg-options KEY=VALUE …]
+    python tools/train.py CONFIG [--work-dir DIR] [--amp [bf16|fp16]] [--resume [CHECKPOINT]] [--seed N]
+                          [--auto-scale-lr] [--cfg-options KEY=VALUE …]
 
-The work directory gets the log, the full config, the environment and the checkpoints.
+The work directory gets the log, the full config, the environment, the checkpoints and the curves. On several GPUs:
+tools/dist_train.sh, tools/slurm_train.sh.
 """
 
 import argparse
@@ -12,17 +14,25 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from mmengine.config import Config, DictAction
-from mmengine.runner import Runner, find_latest_checkpoint
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
 
-from ifirvos.checkpoint import make_runners_load_safely
+from ifirvos.checkpoint import CheckpointError, make_runners_load_safely
+from ifirvos.training.checkpointing import latest_checkpoint
+from ifirvos.training.launch import AMP, default_work_dir, run_without_gpu, set_amp
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """mmdet's options, and the seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/NAME_OF_THE_CONFIG')
-    parser.add_argument('--amp', action='store_true', help='automatic mixed precision')
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument(
+        '--amp', nargs='?', const='bf16', choices=AMP, help='automatic mixed precision, in bf16 or fp16'
+    )
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help="scale the rate to the batch size, from the config's auto_scale_lr"
+    )
     parser.add_argument(
         '--resume',
         nargs='?',
@@ -43,12 +53,19 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
-    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or Path('work_dirs') / args.config.stem)
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     if args.seed is not None:
         cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
     if args.amp:
-        cfg.optim_wrapper.type = 'AmpOptimWrapper'
-        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+        try:
+            set_amp(cfg, args.amp)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
+        cfg.auto_scale_lr.enable = True
+    run_without_gpu(cfg)
     if args.resume:
         _set_resume(cfg, args.resume)
     weights = cfg.get('load_from')
@@ -66,7 +83,7 @@ def _set_resume(cfg: Config, checkpoint: str) -> None:
     With none to resume, mmengine would start from nothing: here the config's own ``load_from`` stays.
     """
     if checkpoint == 'auto':
-        checkpoint = find_latest_checkpoint(cfg.work_dir)
+        checkpoint = latest_checkpoint(cfg.work_dir)
     cfg.resume = checkpoint is not None
     if cfg.resume:
         cfg.load_from = checkpoint
@@ -75,7 +92,12 @@ def _set_resume(cfg: Config, checkpoint: str) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     make_runners_load_safely()
-    Runner.from_cfg(load_config(parse_args(argv))).train()
+    cfg = load_config(parse_args(argv))
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        runner.train()
+    except CheckpointError as error:  # what it should start from does not fit
+        raise SystemExit(str(error)) from error
 
 
 if __name__ == '__main__':

@@ -2,10 +2,16 @@ _base_ = 'mmdet::_base_/default_runtime.py'
 custom_imports = dict(imports=['ifirvos'], allow_failed_imports=False)
 
 default_hooks = dict(
-    checkpoint=dict(interval=1, max_keep_ckpts=2),
+    checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
+    # Regular expressions for keys in which the weights of load_from may differ from the model; any other is an error.
+    hand_over=dict(type='HandOverHook', allow_missing=[], allow_unexpected=[]),
+    non_finite=dict(type='NonFiniteLossHook'),
+    preemption=dict(type='PreemptionHook'),
+    curves=dict(type='CurvesHook'),
     visualization=dict(type='RVOSVisualizationHook', draw=False),  # draw=True: pictures in validation and testing
 )
-visualizer = dict(type='RVOSVisualizer')
 # A list is replaced whole: a config that adds a hook repeats these.
 custom_hooks = [dict(type='RunInfoHook'), dict(type='LEwVStatsHook')]
+vis_backends = [dict(type='LocalVisBackend'), dict(type='OptionalTensorboardVisBackend')]
+visualizer = dict(type='RVOSVisualizer', vis_backends=vis_backends)
 randomness = dict(seed=42)  # ReferFormer's

@@ -6,6 +6,8 @@ _base_ = [
     '../_base_/iter_runtime.py',
 ]
 load_from = 'work_dirs/r18_synth_pretrain/iter_4500.pth'
+# What only this stage may have, and starts at its initialisation.
+default_hooks = dict(hand_over=dict(allow_missing=[r'decoder[.]layers[.]\d+[.]ifi[.]box_projection[.]']))
 
 # The features stay as stage 1 left them: what is left to learn is which of the queries is meant.
 model = dict(

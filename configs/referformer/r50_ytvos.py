@@ -1,26 +1,18 @@
-# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the
-# queries start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's.
-_base_ = '../ifirvos/r50_ytvos.py'
-model = dict(
-    vli=dict(lewv=None),
-    decoder=dict(layer_cfg=dict(ifi_cfg=None)),
-    bbox_head=dict(
-        loss_mask=dict(loss_weight=2.0),
-        loss_dice=dict(loss_weight=5.0),
-    ),
-    train_cfg=dict(
-        assigner=dict(
-            match_costs=[
-                dict(type='ClipFocalLossCost', weight=2.0),
-                dict(type='ClipBBoxL1Cost', weight=5.0),
-                dict(type='ClipIoUCost', weight=2.0),
-                dict(type='ClipMaskFocalLossCost', weight=2.0),
-                dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
-            ]
-        )
-    ),
-)
-optim_wrapper = dict(
-    optimizer=dict(lr=1e-4),  # its code: 1e-4, backbone 5e-5, text encoder 1e-5
-    paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.5), 'text_encoder': dict(lr_mult=0.1)}),
-)
+# ReferFormer on Ref-YouTube-VOS (scripts/dist_train_test_ytvos.sh there, 55.6 J&F): from its own pre-trained weights,
+# T=5, 1 clip a GPU, 6 epochs, text encoder frozen.
+_base_ = [
+    '../_base_/models/referformer_r50.py',
+    '../_base_/datasets/ref_youtube_vos.py',
+    '../_base_/schedules/referformer_6e.py',
+    '../_base_/default_runtime.py',
+]
+load_from = 'work_dirs/referformer/r50_refcoco_pretrain/epoch_12.pth'
+
+num_frames = 5  # T
+train_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),
+    *_base_.train_pipeline[1:],
+]
+train_dataloader = dict(dataset=dict(key_frame_interval=num_frames, pipeline=train_pipeline))
+val_evaluator = [dict(type='RVOSMetric', unannotated='skip'), dict(type='SubmissionWriter')]
+test_evaluator = val_evaluator

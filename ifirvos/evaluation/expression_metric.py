@@ -95,8 +95,8 @@ class ExpressionMetric(BaseMetric):
         keys, whatever the order in which the sampler hands them out.
         """
         metrics = super().evaluate(sys.maxsize)
-        counted = metrics[f'{self.prefix}/{self.COUNT}']
-        if counted < size:
+        counted = metrics.get(f'{self.prefix}/{self.COUNT}')
+        if counted is not None and counted < size:
             print_log(
                 f'The data set has {size} samples, but only {counted} different ones were evaluated: two samples share '
                 'their ids, or some were left out.',

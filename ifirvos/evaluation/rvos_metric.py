@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from mmdet.structures import DetDataSample
+from mmengine.logging import MMLogger
 
 from ifirvos.registry import METRICS
 
 from .expression_metric import ExpressionMetric
 from .functional import contour_accuracy, region_similarity, sequence_statistics
-from .samples import frame_name, group_name, mask_pair, meta
+from .samples import frame_name, group_name, is_annotated, mask_pair, meta
 
 _CHUNK_FRAMES = 32  # compared at once: bounds the memory for long videos
 
@@ -52,6 +53,8 @@ class RVOSMetric(ExpressionMetric):
 
     Args:
         bound_th: tolerance of F, see `contour_accuracy`.
+        unannotated: what to do with an expression that has a frame without annotation: 'error', or 'skip' it. A split
+            whose masks are secret then has no measures, which is logged.
         **kwargs: for :class:`ExpressionMetric`.
     """
 
@@ -60,12 +63,17 @@ class RVOSMetric(ExpressionMetric):
     COLUMNS = ('J&F', 'J', 'F', 'S', 'n')
     INTERVAL_OF = 'J&F'
 
-    def __init__(self, *, bound_th: float = 0.008, **kwargs) -> None:
+    def __init__(self, *, bound_th: float = 0.008, unannotated: str = 'error', **kwargs) -> None:
         super().__init__(**kwargs)
+        if unannotated not in ('error', 'skip'):
+            raise ValueError(f"unannotated must be 'error' or 'skip', not {unannotated!r}")
         self.bound_th = bound_th
+        self.unannotated = unannotated
 
     def records_of(self, sample: dict) -> Iterable[ExpressionScore]:
-        """One record: the expression."""
+        """One record: the expression; none if it is skipped."""
+        if self.unannotated == 'skip' and not all(map(is_annotated, sample['video_data_samples'])):
+            return
         video_id, exp_id, text = (str(meta(sample, key)) for key in ('video_id', 'exp_id', 'text'))
         frames = sample['video_data_samples']
         scores = [
@@ -83,6 +91,13 @@ class RVOSMetric(ExpressionMetric):
             region,
             contour,
         )
+
+    def report(self, records: Sequence[ExpressionScore]) -> dict[str, float]:
+        """As the parent; nothing where every expression was skipped."""
+        if not records and self.unannotated == 'skip':
+            MMLogger.get_current_instance().info('No expression has annotated masks: J and F are not measured.')
+            return {}
+        return super().report(records)
 
     def measure(self, records: Sequence[ExpressionScore]) -> dict[str, float]:
         """Means over expressions."""

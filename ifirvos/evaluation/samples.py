@@ -45,16 +45,21 @@ def prediction(frame: DetDataSample, key: str, field: str = 'pred_track_instance
     return instances[key]
 
 
+def is_annotated(frame: DetDataSample) -> bool:
+    """Whether the frame's masks are known (there may be none in it)."""
+    instances = frame.get('gt_instances')
+    return instances is not None and 'masks' in instances
+
+
 def annotation(frame: DetDataSample) -> InstanceData:
     """The annotated instances of a frame, none if the object is absent.
 
     Raises:
         KeyError: if the frame is not annotated.
     """
-    instances = frame.get('gt_instances')
-    if instances is None or 'masks' not in instances:
+    if not is_annotated(frame):
         raise KeyError(f'{_path(frame)} has no annotation: gt_instances.masks is missing')
-    return instances
+    return frame.gt_instances
 
 
 def mask_pair(frame: DetDataSample) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ class SubmissionWriter(BaseMetric):
     ``submission/``: ``expressions``, how many were written or found.
 
     Args:
-        out_dir: gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``.
+        out_dir: gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the log file of the run.
         zip_path: the zip. None: ``out_dir`` with ``.zip`` appended.
         overwrite: False keeps complete expressions of an earlier run as they are. With `SubmissionLoop` the model does
             not even see them.
@@ -35,16 +35,30 @@ class SubmissionWriter(BaseMetric):
     def __init__(
         self,
         *,
-        out_dir: str,
+        out_dir: str | None = None,
         zip_path: str | None = None,
         overwrite: bool = True,
         collect_device: str = 'cpu',
         prefix: str | None = None,
     ) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix)
-        self.out_dir = Path(out_dir)
-        self.zip_path = Path(zip_path or f'{self.out_dir}.zip')
+        self._out_dir, self._zip_path = out_dir, zip_path
         self.overwrite = overwrite
+
+    @property
+    def out_dir(self) -> Path:
+        """The folder: the same for all processes of a run."""
+        if self._out_dir is None:
+            log_file = MMLogger.get_current_instance().log_file
+            if not log_file:
+                raise ValueError('SubmissionWriter needs an out_dir: this run has no log file to put it beside.')
+            return Path(log_file).parent / 'submission'
+        return Path(self._out_dir)
+
+    @property
+    def zip_path(self) -> Path:
+        """The zip."""
+        return Path(self._zip_path or f'{self.out_dir}.zip')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Writes a batch's masks; ``data_samples`` are what ``TrackDataSample.to_dict`` returns."""

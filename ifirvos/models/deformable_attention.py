@@ -8,6 +8,7 @@ from mmdet.models.layers.transformer.deformable_detr_layers import (
 )
 from mmengine.model import ModuleList
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 
 class ClipDeformableAttention(MultiScaleDeformableAttention):
@@ -35,13 +36,31 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
 class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
     """mmdet's layer with the attention above."""
 
+    with_cp = False
+
     def _init_layers(self) -> None:
         super()._init_layers()
         self.self_attn = ClipDeformableAttention(**self.self_attn_cfg)
 
+    def forward(self, *args, **kwargs) -> Tensor:
+        """mmdet's; with ``with_cp`` its activations are computed again for the gradient, not kept."""
+        if self.with_cp and torch.is_grad_enabled():
+            return checkpoint(super().forward, *args, use_reentrant=False, **kwargs)
+        return super().forward(*args, **kwargs)
+
 
 class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
-    """mmdet's encoder with the layer above; frames are its batch, so it is independent of T."""
+    """mmdet's encoder with the layer above; frames are its batch, so it is independent of T.
+
+    Args:
+        with_cp (bool): Gradient checkpointing of every layer. mmdet's ``num_cp`` needs the package fairscale.
+        **kwargs: Of mmdet's.
+    """
+
+    def __init__(self, *args, with_cp: bool = False, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        for layer in self.layers:
+            layer.with_cp = with_cp
 
     def _init_layers(self) -> None:
         self.layers = ModuleList(ClipDeformableEncoderLayer(**self.layer_cfg) for _ in range(self.num_layers))

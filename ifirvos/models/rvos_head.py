@@ -320,7 +320,8 @@ class RVOSHead(DeformableDETRHead):
         """All N queries of every frame, for A2D-Sentences' mAP.
 
         ``pred_candidates`` holds ``masks`` bool (N,H,W) at the original size, drawn as the reference draws them for A2D
-        (enlarged to the input, made binary, cut, then nearest), ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
+        (enlarged to the input, made binary, cut, then nearest) or, with ``test_cfg.candidates='smooth'``, as the chosen
+        one is drawn, ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
 
         Args:
             hidden_states (Tensor): The last layer's (B*T,N,C).
@@ -334,9 +335,13 @@ class RVOSHead(DeformableDETRHead):
         corners = bbox_cxcywh_to_xyxy(boxes.float())
         for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
             height, width = frame.ori_shape[:2]
-            binary = self._cut_padding(logit, frame).gt(0)[None].float()
+            if self.test_cfg.candidates == 'smooth':
+                masks = self._to_original_size(logit, frame) > 0
+            else:
+                binary = self._cut_padding(logit, frame).gt(0)[None].float()
+                masks = F.interpolate(binary, (height, width))[0] > 0.5
             frame.pred_candidates = InstanceData(
-                masks=F.interpolate(binary, (height, width))[0] > 0.5,
+                masks=masks,
                 bboxes=box * box.new_tensor([width, height, width, height]),
                 scores=score,
             )

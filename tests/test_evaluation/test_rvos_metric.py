@@ -230,3 +230,14 @@ def test_two_processes_count_every_sample_once(tmp_path):
     assert first == second
     assert first['rvos/n'] == 3
     assert first['rvos/J'] == pytest.approx(200 / 3)
+
+
+def test_expressions_without_annotation_can_be_skipped():
+    known, secret = make_sample('a', [(LEFT, LEFT)]), make_sample('b', [(LEFT, LEFT)])
+    del secret.video_data_samples[0].gt_instances
+    with pytest.raises(KeyError, match='no annotation'):
+        evaluate([secret])
+    assert evaluate([secret], unannotated='skip') == {}
+    assert evaluate([known, secret], unannotated='skip')['rvos/n'] == 1
+    with pytest.raises(ValueError, match='unannotated'):
+        evaluate([known], unannotated='ignore')

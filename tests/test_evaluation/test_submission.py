@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from PIL import Image
 
@@ -124,3 +125,12 @@ class TestWriter:
         first, second = (np.asarray(Image.open(tmp_path / f'sub/Annotations/v/{exp}/00000.png')) > 0 for exp in '01')
         np.testing.assert_array_equal(first, MASK)
         np.testing.assert_array_equal(second, ~MASK)
+
+    def test_goes_beside_the_log(self, tmp_path, monkeypatch):
+        logger = MMLogger('beside_the_log', log_file=str(tmp_path / 'run.log'))
+        monkeypatch.setattr(MMLogger, 'get_current_instance', lambda: logger)
+        self.run([self.make_sample('0', MASK)])
+        assert (tmp_path / 'submission.zip').is_file()
+        monkeypatch.setattr(MMLogger, 'get_current_instance', lambda: MMLogger('no_log'))
+        with pytest.raises(ValueError, match='out_dir'):
+            self.run([self.make_sample('0', MASK)])

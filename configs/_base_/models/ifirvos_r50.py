@@ -120,6 +120,6 @@ model = dict(
         sentence_chunk=1,
         window=None,  # 36: Ref-DAVIS17, videos are cut into clips of so many frames
         mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
-        candidates=False,  # True: all N queries, for A2D-Sentences' mAP
+        candidates=False,  # True: all N queries, for A2D-Sentences' mAP; 'smooth': drawn like the chosen one
     ),
 )

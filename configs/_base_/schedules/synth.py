@@ -1,6 +1,6 @@
 # For the small model of SynthRVOS: iterations, not epochs; a constant rate, then cosine.
 max_iters = 4500
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=max_iters)
+train_cfg = dict(type='ResumableIterLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(

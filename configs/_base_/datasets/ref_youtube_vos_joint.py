@@ -1,0 +1,35 @@
+# Ref-YouTube-VOS and RefCOCO/+/g together, as ReferFormer's datasets/concat_dataset.py there: a picture becomes a clip
+# of T frames by random affine motion, then goes the way of a video, at the same sizes.
+_base_ = './ref_youtube_vos.py'
+
+refcoco_root = 'data/coco/'
+pseudo_video_pipeline = [
+    dict(type='RVOSClipSample', mode='all'),
+    dict(
+        type='TransformBroadcaster',
+        transforms=[dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')],
+    ),
+    dict(type='PseudoVideo', num_frames=_base_.num_frames),
+    dict(type='TransformBroadcaster', share_random_params=True, transforms=[dict(type='RandomFlip', prob=0.5)]),
+    *_base_.train_pipeline[2:],
+]
+
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[
+            *(
+                dict(
+                    type='RefCOCOClipDataset',
+                    data_root=refcoco_root,
+                    name=name,
+                    split='train',
+                    pipeline=pseudo_video_pipeline,
+                )
+                for name in ('refcoco', 'refcoco+', 'refcocog')
+            ),
+            _base_.train_dataloader.dataset,
+        ],
+    )
+)

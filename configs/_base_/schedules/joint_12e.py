@@ -1,0 +1,5 @@
+# ReferFormer's joint training (scripts/dist_joint_train_ytvos.sh there): 12 epochs, x0.1 at 8 and 10. The paper has no
+# joint row; the rates are its own.
+_base_ = './ytvos_6e.py'
+train_cfg = dict(max_epochs=12, val_interval=12)
+param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[8, 10], gamma=0.1)]

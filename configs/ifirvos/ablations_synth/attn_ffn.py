@@ -1,0 +1,2 @@
+_base_ = '../r18_synth.py'  # Table 5: "Attention+FFN"
+model = dict(vli=dict(fusion='ffn'))

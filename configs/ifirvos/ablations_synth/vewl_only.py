@@ -1,0 +1,2 @@
+_base_ = '../r18_synth.py'  # not in the paper: LEwV off, the queries start at the pooled text
+model = dict(vli=dict(lewv=None))

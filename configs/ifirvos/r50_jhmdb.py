@@ -1,0 +1,16 @@
+# JHMDB-Sentences with the weights of r50_a2d.py, as they are (ReferFormer's protocol; the paper has no such row):
+# python tools/test.py configs/ifirvos/r50_jhmdb.py CHECKPOINT
+_base_ = [
+    '../_base_/models/ifirvos_r50.py',
+    '../_base_/datasets/jhmdb_sentences.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(test_cfg=dict(candidates=True))
+num_frames = 6  # T, as r50_a2d.py was trained
+test_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='window'), *_base_.test_pipeline[1:]]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_evaluator = dict(type='A2DMetric', prefix='jhmdb')
+test_cfg = dict(type='TestLoop')
+val_dataloader = None
+val_evaluator = None

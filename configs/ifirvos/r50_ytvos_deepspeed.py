@@ -1,0 +1,22 @@
+# r50_ytvos.py with gradients and optimiser state spread over the GPUs by DeepSpeed's ZeRO, stage 2 (pip install
+# deepspeed). In fp32: DeepSpeed's bf16 would turn every weight into bf16, those of LEwV and of deformable attention
+# too.
+_base_ = './r50_ytvos.py'
+
+runner_type = 'FlexibleRunner'
+strategy = dict(
+    type='DeepSpeedStrategy',
+    gradient_clipping=0.1,  # r50_ytvos.py's clip_grad
+    zero_optimization=dict(
+        stage=2,
+        overlap_comm=True,
+        contiguous_gradients=True,
+        reduce_bucket_size=50_000_000,
+    ),
+)
+optim_wrapper = dict(
+    _delete_=True,
+    type='DeepSpeedOptimWrapper',
+    optimizer=_base_.optim_wrapper.optimizer,
+    paramwise_cfg=_base_.optim_wrapper.paramwise_cfg,
+)

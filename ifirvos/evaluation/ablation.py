@@ -1,0 +1,172 @@
+"""A table and a chart of several variants of a model, from what ``tools/probe.py`` wrote for each of their seeds."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .functional import bootstrap_interval
+
+Rows = Sequence[Mapping[str, str | float]]  # of one seed, an expression each
+MEASURES = ('J&F', 'J', 'F', 'S', 'oracle_J', 'reversal_IoU', 'shuffled_J&F', 'chance_J')
+ALL = 'all'  # the group of all kinds
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A measure of a group of expressions, in percent.
+
+    Attributes:
+        mean: over expressions, then over seeds.
+        low, high: bootstrap interval over videos, of the mean over seeds: what other clips would change. Or None.
+        seeds: the mean of every seed: what another training would change.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    seeds: tuple[float, ...]
+
+
+def measures_of(row: Mapping[str, str | float]) -> dict[str, float]:
+    """The measures of an expression, in percent; one without ``chance_J`` lacks that."""
+    number = {name: float(row[name]) for name in row if name not in ('video_id', 'exp_id', 'kind', 'text')}
+    values = dict(
+        J=number['J'],
+        F=number['F'],
+        S=100.0 * (number['J'] > 50),
+        oracle_J=number['oracle_J'],
+        reversal_IoU=number['reversal_IoU'],
+    )
+    values['J&F'] = (number['J'] + number['F']) / 2
+    values['shuffled_J&F'] = (number['shuffled_J'] + number['shuffled_F']) / 2
+    return values | ({'chance_J': number['chance_J']} if 'chance_J' in number else {})
+
+
+def summarize_variant(seeds: Sequence[Rows], bootstrap: int = 1000) -> dict[str, dict[str, Cell]]:
+    """The measures of one variant, by kind of sentence and over all.
+
+    Args:
+        seeds: the rows of every seed, the same expressions in each.
+        bootstrap: draws for the intervals.
+
+    Raises:
+        ValueError: if the seeds were probed on different expressions.
+    """
+    by_key = [{(row['video_id'], row['exp_id'], row['kind']): measures_of(row) for row in rows} for rows in seeds]
+    keys = list(by_key[0])
+    if any(set(other) != set(keys) for other in by_key):
+        raise ValueError('the seeds were probed on different expressions: probe them again with one --per-kind')
+    groups = defaultdict(list)
+    for key in keys:
+        groups[key[2]].append(key)
+        groups[ALL].append(key)
+    return {kind: _cells(by_key, members, bootstrap) for kind, members in groups.items()}
+
+
+def _cells(by_key: list[dict], members: list[tuple], bootstrap: int) -> dict[str, Cell]:
+    cells, videos = {}, [key[0] for key in members]
+    for name in MEASURES:
+        if name not in by_key[0][members[0]]:
+            continue
+        values = np.array([[seed[key][name] for key in members] for seed in by_key])  # seeds, expressions
+        per_expression = values.mean(0)
+        low, high = bootstrap_interval(per_expression, videos, bootstrap) if bootstrap else (None, None)
+        cells[name] = Cell(float(per_expression.mean()), low, high, tuple(values.mean(1).tolist()))
+    return cells
+
+
+def table_rows(variants: Mapping[str, dict[str, dict[str, Cell]]]) -> list[dict]:
+    """A row for every variant, kind and measure, for a csv file."""
+    return [
+        dict(
+            variant=variant,
+            kind=kind,
+            measure=measure,
+            mean=round(cell.mean, 3),
+            low='' if cell.low is None else round(cell.low, 3),
+            high='' if cell.high is None else round(cell.high, 3),
+            seeds=' '.join(f'{value:.3f}' for value in cell.seeds),
+        )
+        for variant, kinds in variants.items()
+        for kind, cells in kinds.items()
+        for measure, cell in cells.items()
+    ]
+
+
+def markdown(variants: Mapping[str, dict[str, dict[str, Cell]]], notes: Mapping[str, Mapping[str, str]]) -> str:
+    """Two tables: all measures over all sentences, and J&F by kind.
+
+    Args:
+        variants: what :func:`summarize_variant` gave, by name.
+        notes: further columns of the first table, by name of the variant.
+    """
+    columns = [name for name in MEASURES if any(name in kinds[ALL] for kinds in variants.values())]
+    extra = list(dict.fromkeys(column for note in notes.values() for column in note))
+    lines = _table(
+        ['variant', *columns, *extra],
+        [
+            [
+                name,
+                *(_cell(kinds[ALL].get(column)) for column in columns),
+                *(notes.get(name, {}).get(c, '') for c in extra),
+            ]
+            for name, kinds in variants.items()
+        ],
+    )
+    kinds_seen = sorted({kind for kinds in variants.values() for kind in kinds} - {ALL})
+    chance = {
+        kind: cells['chance_J'] for kinds in variants.values() for kind, cells in kinds.items() if 'chance_J' in cells
+    }
+    by_kind = [
+        [name, *(_cell(kinds[k].get('J&F')) if k in kinds else '' for k in kinds_seen)]
+        for name, kinds in variants.items()
+    ]
+    if chance:
+        by_kind.append(
+            ['a random object: J', *(f'{chance[kind].mean:.1f}' if kind in chance else '' for kind in kinds_seen)]
+        )
+    return '\n'.join([*lines, '', 'J&F by kind of sentence:', '', *_table(['variant', *kinds_seen], by_kind)]) + '\n'
+
+
+def _cell(cell: Cell | None) -> str:
+    if cell is None:
+        return ''
+    interval = '' if cell.low is None else f' [{cell.low:.1f}, {cell.high:.1f}]'
+    seeds = f' ({min(cell.seeds):.1f}–{max(cell.seeds):.1f})' if len(cell.seeds) > 1 else ''
+    return f'{cell.mean:.1f}{interval}{seeds}'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f'| {" | ".join(row)} |' for row in (header, ['---'] * len(header), *rows)]
+
+
+def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, measure: str = 'J&F') -> None:
+    """A group of bars for every kind of sentence, one a variant, with the bootstrap interval; chance as a line."""
+    from matplotlib.figure import Figure
+
+    kinds = [ALL, *sorted({kind for groups in variants.values() for kind in groups} - {ALL})]
+    width = 0.8 / len(variants)
+    figure = Figure(figsize=(max(7, 1.3 * len(kinds) + 2), 4.5), layout='constrained')
+    axes = figure.subplots()
+    for number, (name, groups) in enumerate(variants.items()):
+        for position, kind in enumerate(kinds):
+            cell = groups.get(kind, {}).get(measure)
+            if cell is None:
+                continue
+            error = None if cell.low is None else [[max(cell.mean - cell.low, 0)], [max(cell.high - cell.mean, 0)]]
+            label = name if position == 0 else None
+            x = position - 0.4 + (number + 0.5) * width
+            axes.bar(x, cell.mean, width, color=f'C{number % 10}', yerr=error, error_kw=dict(lw=0.8), label=label)
+    first = next(iter(variants.values()))
+    for position, kind in enumerate(kinds):
+        if 'chance_J' in first.get(kind, {}):
+            chance = first[kind]['chance_J'].mean
+            label = 'a random object: J' if position == 0 else None
+            axes.plot([position - 0.4, position + 0.4], [chance, chance], color='black', ls=':', label=label)
+    axes.set(xticks=range(len(kinds)), ylabel=f'{measure} [%]', ylim=(0, 100))
+    axes.set_xticklabels(kinds, rotation=20, ha='right')
+    axes.legend(fontsize='small', ncols=2)
+    figure.savefig(path, format='png', dpi=110)

@@ -1,0 +1,30 @@
+"""What happens around a training step: loops that resume exactly, checkpoints, hand-over, stopping, curves."""
+
+from .bf16 import BF16OptimWrapper
+from .checkpointing import AtomicLocalBackend, SafeCheckpointHook
+from .curves import CurvesHook
+from .hand_over import HandOverError, HandOverHook
+from .loops import ResumableEpochLoop, ResumableIterLoop
+from .non_finite import NonFiniteLoss, NonFiniteLossHook
+from .preemption import PreemptionHook
+from .seeding import DrawSampler, SeededDraws
+from .sharded import ShardedOptimWrapper
+from .tensorboard import OptionalTensorboardVisBackend
+
+__all__ = [
+    'AtomicLocalBackend',
+    'BF16OptimWrapper',
+    'CurvesHook',
+    'DrawSampler',
+    'HandOverError',
+    'HandOverHook',
+    'NonFiniteLoss',
+    'NonFiniteLossHook',
+    'OptionalTensorboardVisBackend',
+    'PreemptionHook',
+    'ResumableEpochLoop',
+    'ResumableIterLoop',
+    'SafeCheckpointHook',
+    'SeededDraws',
+    'ShardedOptimWrapper',
+]

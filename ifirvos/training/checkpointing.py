@@ -1,0 +1,78 @@
+"""Checkpoints that survive a crash: written beside, then renamed, and the old one removed last."""
+
+import os
+from pathlib import Path
+
+from mmengine.dist import is_main_process
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook
+from mmengine.runner import Runner
+
+from ifirvos.registry import HOOKS
+
+ATOMIC = 'ifirvos_atomic'  # name of the backend
+_PART = '.part'
+
+
+@register_backend(ATOMIC)
+class AtomicLocalBackend(LocalBackend):
+    """mmengine's LocalBackend whose ``put`` leaves the whole file or, if it fails, the one that was there before."""
+
+    def put(self, obj: bytes, filepath: str | Path) -> None:
+        """Writes ``.NAME.part``, flushes it to the disk, renames it."""
+        path = Path(filepath)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f'.{path.name}{_PART}')
+        try:
+            with open(part, 'wb') as file:
+                file.write(obj)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's CheckpointHook, through the backend above; an outdated checkpoint goes when the new one is there.
+
+    Args:
+        **kwargs: Of mmengine's. ``backend_args`` may name another backend, for a storage that is not a folder.
+    """
+
+    def __init__(self, *args, **kwargs) -> None:
+        if kwargs.get('backend_args') is None and kwargs.get('file_client_args') is None:
+            kwargs['backend_args'] = dict(backend=ATOMIC)
+        super().__init__(*args, **kwargs)
+
+    def before_train(self, runner: Runner) -> None:
+        """Also removes what a killed process has left half-written."""
+        super().before_train(runner)
+        if is_main_process() and self.backend_args == dict(backend=ATOMIC):
+            for part in Path(self.out_dir).glob(f'.*.pth{_PART}'):
+                part.unlink()
+
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
+        """mmengine's removes the oldest one first, which may be the only one."""
+        outdated = None
+        full = self.max_keep_ckpts > 0 and len(self.keep_ckpt_ids) == self.max_keep_ckpts
+        if full and self.keep_ckpt_ids[-1] != step:
+            outdated = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
+        super()._save_checkpoint_with_step(runner, step, meta)
+        if outdated is not None and is_main_process():
+            path = self.file_backend.join_path(self.out_dir, outdated)
+            if self.file_backend.isfile(path):
+                self.file_backend.remove(path)
+            elif self.file_backend.isdir(path):  # of a sharded model
+                self.file_backend.rmtree(path)
+
+
+def latest_checkpoint(work_dir: str | Path) -> str | None:
+    """The checkpoint to resume from: what ``last_checkpoint`` names, or the newest if a crash has left that empty."""
+    pointer = Path(work_dir) / 'last_checkpoint'
+    if pointer.is_file() and (named := pointer.read_text().strip()):
+        return named
+    found = [*Path(work_dir).glob('iter_*.pth'), *Path(work_dir).glob('epoch_*.pth')]
+    return str(max(found, key=os.path.getmtime)) if found else None

@@ -1,0 +1,87 @@
+"""Figures of a run: the losses and the validation scores over the iterations."""
+
+import io
+import json
+from collections import defaultdict
+from pathlib import Path
+
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from ifirvos.registry import HOOKS
+
+from .checkpointing import AtomicLocalBackend
+
+Series = dict[str, list[tuple[int, float]]]  # name -> (step, value)
+
+
+@HOOKS.register_module()
+class CurvesHook(Hook):
+    """Draws ``curves.png`` of the work directory after every validation and at the end.
+
+    The numbers are those that mmengine's LocalVisBackend has written as ``vis_data/scalars.json``, in this run and in
+    those that it resumes.
+
+    Args:
+        scores: What to draw of the validation: names that end so.
+    """
+
+    priority = 'LOWEST'  # behind LoggerHook
+
+    def __init__(self, scores: tuple[str, ...] = ('J&F', 'mAP', 'oIoU')) -> None:
+        self.scores = tuple(scores)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
+        """Draws."""
+        self._draw(runner)
+
+    def after_train(self, runner: Runner) -> None:
+        """Draws."""
+        self._draw(runner)
+
+    @master_only
+    def _draw(self, runner: Runner) -> None:
+        draw_curves(Path(runner.work_dir), self.scores)
+
+
+def read_scalars(work_dir: Path) -> tuple[Series, Series]:
+    """Training and validation scalars of all runs in a work directory; of a step that was repeated, the last."""
+    train, val = defaultdict(dict), defaultdict(dict)
+    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        for line in path.read_text().splitlines():
+            row = json.loads(line)
+            step, series = row.pop('step'), train if 'loss' in row else val
+            for name, value in row.items():
+                if isinstance(value, (int, float)):
+                    series[name][step] = value
+    return tuple({name: sorted(points.items()) for name, points in series.items()} for series in (train, val))
+
+
+def draw_curves(work_dir: Path, scores: tuple[str, ...]) -> Path | None:
+    """Writes ``curves.png`` of a work directory; None if there is nothing to draw yet."""
+    from matplotlib.figure import Figure
+
+    train, val = read_scalars(work_dir)
+    # d0.loss_cls … of the earlier layers would hide the rest.
+    losses = {name: points for name, points in train.items() if 'loss' in name and '.' not in name}
+    measured = {name: points for name, points in val.items() if name.endswith(scores)}
+    panels = [('loss', losses, 'log'), ('score [%]', measured, 'linear')]
+    panels = [panel for panel in panels if panel[1]]
+    if not panels:
+        return None
+    figure = Figure(figsize=(7 * len(panels), 4.5), layout='constrained')
+    for axes, (title, curves, scale) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        for name, points in curves.items():
+            steps, values = zip(*points, strict=True)
+            axes.plot(steps, values, marker='.' if len(points) < 30 else None, label=name)
+        if scale == 'log' and all(value > 0 for points in curves.values() for _, value in points):
+            axes.set_yscale(scale)
+        axes.set(xlabel='iteration (validation: as logged)', ylabel=title)
+        axes.legend(fontsize='small')
+        axes.grid(alpha=0.3)
+    picture = io.BytesIO()
+    figure.savefig(picture, format='png', dpi=110)
+    path = work_dir / 'curves.png'
+    AtomicLocalBackend().put(picture.getvalue(), path)
+    return path

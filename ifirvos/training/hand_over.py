@@ -1,0 +1,77 @@
+"""From one training stage to the next: the weights must fit, but for what a config says."""
+
+import re
+from collections.abc import Sequence
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from ifirvos.checkpoint import CheckpointError
+from ifirvos.registry import HOOKS
+
+
+class HandOverError(CheckpointError):
+    """Weights that do not fit the model they are to start."""
+
+
+@HOOKS.register_module()
+class HandOverHook(Hook):
+    """Compares every checkpoint that a Runner loads with its model, key by key; mmengine only warns.
+
+    Reported are all keys that are missing, unexpected or of another shape; any that is not on a list is an error. A
+    checkpoint to resume from has to fit entirely.
+
+    Args:
+        allow_missing: Regular expressions for keys of the model that the weights need not have: new modules, which
+            start at their initialisation. They match from the first letter on, such as ``vli[.]`` or
+            ``decoder[.]layers[.]\\d+[.]ifi[.]``.
+        allow_unexpected: The same for keys of the weights that the model has no use for.
+    """
+
+    priority = 'VERY_LOW'  # behind EMAHook, which swaps averaged and trained weights
+
+    def __init__(self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()) -> None:
+        self.allowed = dict(missing=tuple(allow_missing), unexpected=tuple(allow_unexpected))
+
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Called before the weights go into the model.
+
+        Raises:
+            HandOverError: Names what does not fit.
+        """
+        given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
+        wanted = shapes_of(runner.model)
+        differences = dict(missing=wanted.keys() - given.keys(), unexpected=given.keys() - wanted.keys())
+        problems = [
+            f'{key}: {tuple(given[key].shape)}, not {wanted[key]}'
+            for key in sorted(wanted.keys() & given.keys())
+            if wanted[key] is not None and given[key].shape != wanted[key]
+        ]
+        for kind, keys in differences.items():
+            allowed = () if runner._resume else self.allowed[kind]
+            on_list = sorted(key for key in keys if any(re.match(pattern, key) for pattern in allowed))
+            if on_list:
+                runner.logger.info(f'Hand-over: {len(on_list)} {kind} keys, as the config allows: {", ".join(on_list)}')
+            problems += [f'{kind} {key}' for key in sorted(keys - set(on_list))]
+        if problems:
+            raise HandOverError(
+                'The weights do not fit the model:\n  ' + '\n  '.join(problems) + '\nTrain this variant from weights '
+                'of its own (tools/ablate.py does), or list what may differ in default_hooks.hand_over.allow_missing '
+                'and allow_unexpected.'
+            )
+        runner.logger.info(f'Hand-over: {len(wanted.keys() & given.keys())} of {len(wanted)} keys of the model loaded')
+
+
+def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
+    """The keys of a model's weights and their shapes; None for those that FSDP has spread over processes."""
+    if isinstance(model, FullyShardedDataParallel):  # its state_dict() gathers all weights in one process
+        keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
+        for prefix, module in model.named_modules():
+            prefix = f'{prefix}.'.replace('_fsdp_wrapped_module.', '').removeprefix('.')
+            keys |= {prefix + name for name in module._buffers if name not in module._non_persistent_buffers_set}
+        return dict.fromkeys(keys)
+    model = model.module if is_model_wrapper(model) else model
+    return {name: tuple(value.shape) for name, value in model.state_dict().items()}

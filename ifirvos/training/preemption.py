@@ -1,0 +1,96 @@
+"""Machines that are taken away: on SIGTERM training saves where it is and ends with exit code 0."""
+
+import os.path as osp
+import signal
+import threading
+from typing import Any
+
+import torch
+from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.hooks import EMAHook, Hook
+from mmengine.runner import Runner
+
+from ifirvos.registry import HOOKS
+
+from .checkpointing import ATOMIC, AtomicLocalBackend
+
+CHECKPOINT = 'interrupted.pth'
+
+
+@HOOKS.register_module()
+class PreemptionHook(Hook):
+    """On a signal, finishes the iteration, saves ``interrupted.pth``, has ``last_checkpoint`` name it, exits with 0.
+
+    ``--resume`` then goes on as if nothing had been. With gradient accumulation it waits for the next update: what has
+    been accumulated is in no checkpoint. A validation is left at once, and run again when training is resumed.
+
+    torchrun hands a signal on to its processes and kills them after 30 seconds; its own exit code is not 0.
+
+    Args:
+        signals: Names of the signals.
+    """
+
+    priority = 'LOWEST'  # behind everything that changes the state
+
+    def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
+        self.signals = [signal.Signals[name] for name in signals]
+        self.asked = False
+        self._before: dict = {}
+
+    def before_train(self, runner: Runner) -> None:
+        """Listens to the signals."""
+        self.asked = False
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+
+    def after_train(self, runner: Runner) -> None:
+        """Puts things back as they were."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.asked = True
+        # The data workers may have been sent the same signal: their death must not break into the step that is running.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+    def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Stops if any process was asked to."""
+        if get_world_size() > 1:
+            asked = torch.tensor(float(self.asked))
+            all_reduce(asked, 'max')
+            self.asked = bool(asked)
+        if self.asked and (runner.iter + 1) % getattr(runner.optim_wrapper, '_accumulative_counts', 1) == 0:
+            self.save_and_exit(runner, runner.iter + 1)
+
+    def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Leaves a validation during training, in which nothing is trained: no agreement among processes is needed."""
+        if not self.asked or not self._before or type(runner) is not Runner:
+            return
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):  # the model wears the averaged weights while it is validated
+                hook.after_val_epoch(runner)
+        self.save_and_exit(runner, runner.iter)
+
+    def save_and_exit(self, runner: Runner, iterations: int) -> None:
+        """Saves the state after so many iterations and raises ``SystemExit(0)``."""
+        path = osp.join(runner.work_dir, CHECKPOINT)
+        runner.save_checkpoint(
+            runner.work_dir,
+            CHECKPOINT,
+            meta=dict(epoch=runner.epoch, iter=iterations),
+            by_epoch=False,
+            backend_args=dict(backend=ATOMIC),
+        )
+        if is_main_process():
+            AtomicLocalBackend().put(path.encode(), osp.join(runner.work_dir, 'last_checkpoint'))
+        runner.logger.info(f'Asked to stop: saved {path} after {iterations} iterations. Go on with --resume.')
+        self.after_train(runner)
+        raise SystemExit(0)
+
+
+def stop_if_asked(runner: Runner, iterations: int) -> None:
+    """Saves and exits if a :class:`PreemptionHook` of the runner was asked to; for use between two iterations."""
+    for hook in runner.hooks:
+        if isinstance(hook, PreemptionHook) and hook.asked:
+            hook.save_and_exit(runner, iterations)

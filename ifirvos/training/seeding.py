@@ -1,0 +1,111 @@
+"""Randomness as a function of where training is: nothing has to be stored to repeat it.
+
+Every sample is drawn under a seed made of (seed, epoch, position in the epoch), every training step under one of (seed,
+process, iteration). So augmentation does not depend on the number of worker processes, nor on how the samples of a step
+are shared out among GPUs, and a run that is resumed draws what it would have drawn.
+"""
+
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.dist import get_dist_info, sync_random_seed
+from torch.utils.data import Dataset, Sampler
+
+from ifirvos.registry import DATA_SAMPLERS, DATASETS
+
+Draw = tuple[int, int]  # index of a sample, seed to draw it under
+
+
+def seed_from(*numbers: int) -> int:
+    """One seed of 64 bits for some numbers from 0; other numbers, or another order, give an unrelated one."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
+
+
+def seed_generators(seed: int) -> None:
+    """Seeds Python's, numpy's and torch's global generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+class SeededDraws(Dataset):
+    """A data set whose items are asked for by :class:`DrawSampler`: index and seed.
+
+    Args:
+        dataset: The data set.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    @property
+    def metainfo(self) -> dict:
+        """The data set's."""
+        return self.dataset.metainfo
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, draw: Draw) -> Any:
+        index, seed = draw
+        seed_generators(seed)
+        return self.dataset[index]
+
+    def __deepcopy__(self, memo: dict) -> 'SeededDraws':
+        return self  # mmengine copies the config of a dataloader, which holds this
+
+
+@DATA_SAMPLERS.register_module()
+class DrawSampler(Sampler):
+    """Another sampler's indices, each with the seed to draw it under.
+
+    Args:
+        dataset: What is sampled.
+        sampler: Config of the sampler that orders it.
+        seed: Of the order and of the draws. None: a random one, the same in all processes.
+    """
+
+    def __init__(self, dataset: Any, sampler: dict, seed: int | None = None) -> None:
+        self.sampler = DATA_SAMPLERS.build(sampler, default_args=dict(dataset=dataset, seed=seed))
+        self.seed = sync_random_seed() if seed is None else seed
+        self.rank, self.world_size = get_dist_info()
+        self.epoch, self.skipped = 0, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """As mmengine's samplers."""
+        self.epoch = epoch
+        if hasattr(self.sampler, 'set_epoch'):
+            self.sampler.set_epoch(epoch)
+
+    def skip(self, samples: int) -> None:
+        """Leaves out the first so many samples of the next pass."""
+        self.skipped = samples
+
+    def __iter__(self) -> Iterator[Draw]:
+        epoch, first, self.skipped = self.epoch, self.skipped, 0
+        for position, index in islice(enumerate(self.sampler), first, None):
+            yield int(index), seed_from(self.seed, epoch, position * self.world_size + self.rank)
+
+    def __len__(self) -> int:
+        return len(self.sampler)
+
+
+def seeded_dataloader(cfg: dict) -> dict:
+    """A dataloader's config with the two classes above around its data set and its sampler.
+
+    Raises:
+        ValueError: If it has a batch sampler, whose position could not be found again.
+    """
+    if cfg.get('batch_sampler') is not None:
+        raise ValueError(
+            "A train_dataloader with a batch_sampler cannot be resumed exactly: leave it out, or use mmengine's "
+            'EpochBasedTrainLoop or IterBasedTrainLoop.'
+        )
+    dataset = DATASETS.build(cfg['dataset'])
+    if hasattr(dataset, 'full_init'):
+        dataset.full_init()
+    return {**cfg, 'dataset': SeededDraws(dataset), 'sampler': dict(type='DrawSampler', sampler=cfg['sampler'])}

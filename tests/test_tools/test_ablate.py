@@ -1,0 +1,163 @@
+"""tools/ablate.py and tools/probe.py on two variants, two stages and two seeds of a tiny model."""
+
+import csv
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from ifirvos.testing import shrink, write_demo_dataset
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def load_tool(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+ablate = load_tool('ablate')
+
+
+@pytest.fixture(scope='module')
+def configs(tmp_path_factory) -> Path:
+    """first.py, second.py, and variants of the second: wo_ifi.py, other_rate.py."""
+    folder = tmp_path_factory.mktemp('ablate')
+    root = str(write_demo_dataset(folder / 'data', num_clips=2))
+    for name, stage in dict(first='r18_synth_pretrain', second='r18_synth').items():
+        cfg = shrink(ROOT / f'configs/ifirvos/{stage}.py')
+        ablate.move_data(cfg._cfg_dict, root)
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            loader.update(num_workers=0, persistent_workers=False)
+        cfg.train_dataloader.batch_size = 2
+        cfg.train_cfg.update(max_iters=2, val_interval=10)
+        cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+        cfg.default_hooks.checkpoint.interval = 1
+        cfg.dump(str(folder / f'{name}.py'))
+    changes = dict(
+        wo_ifi='model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=None)))',
+        other_rate='optim_wrapper = dict(optimizer=dict(lr=1.0))',
+    )
+    for name, change in changes.items():
+        (folder / f'{name}.py').write_text(f"_base_ = './second.py'\n{change}\n")
+    return folder
+
+
+def roots(node) -> list[str]:
+    """All ``data_root`` of data sets inside nested dicts and lists."""
+    if isinstance(node, dict):
+        own = [node['data_root']] if 'data_root' in node else []
+        return own + [root for child in node.values() for root in roots(child)]
+    return [root for child in node for root in roots(child)] if isinstance(node, list) else []
+
+
+def arguments(configs: Path, *more: str, variants=('second', 'wo_ifi')) -> list[str]:
+    paths = [str(configs / f'{name}.py') for name in variants]
+    return [*paths, '--stages', str(configs / 'first.py'), str(configs / 'second.py'), *more]
+
+
+def test_the_plan(configs, tmp_path):
+    """Both stages of a variant have its model; seeds and data are set in every stage."""
+    args = ablate.parse_args(
+        arguments(configs, '--out', str(tmp_path), '--seeds', '1', '2', '--data-root', 'd', '--set', 'log_level=X')
+    )
+    runs = ablate.plan(args)
+    assert [(run.variant, run.seed) for run in runs] == [('full', 1), ('wo_ifi', 1), ('full', 2), ('wo_ifi', 2)]
+    for run in runs:
+        for stage in run.stages:
+            assert (stage.model.decoder.layer_cfg.ifi_cfg is None) == (run.variant == 'wo_ifi')
+            assert (stage.randomness.seed, stage.log_level) == (run.seed, 'X')
+            assert set(roots(stage.to_dict())) == {'d'}
+    first, second = runs[1].stages
+    assert first.train_dataloader.dataset.kinds == ['attr', 'spatial', 'relation'], "the rest is the stage's own"
+    assert first.model.backbone.frozen_stages == -1
+    assert second.model.backbone.frozen_stages == Config.fromfile(configs / 'second.py').model.backbone.frozen_stages
+
+
+def test_variants_that_cannot_be_compared(configs, tmp_path):
+    with pytest.raises(SystemExit, match='more than its model: optim_wrapper'):
+        ablate.plan(ablate.parse_args(arguments(configs, '--out', str(tmp_path), variants=['other_rate'])))
+    with pytest.raises(SystemExit, match='both be called'):
+        ablate.plan(ablate.parse_args(arguments(configs, '--out', str(tmp_path), variants=['wo_ifi', 'wo_ifi'])))
+    with pytest.raises(SystemExit, match='does not exist'):
+        ablate.plan(ablate.parse_args(arguments(configs, '--out', str(tmp_path), variants=['none'])))
+
+
+@pytest.mark.parametrize(
+    ('old', 'new'),
+    [
+        (dict(a=1, b=dict(c=2, d=dict(e=3))), dict(a=1, b=dict(c=5, d=dict(e=3)))),
+        (dict(a=dict(b=1)), dict(a=None)),
+        (dict(a=None), dict(a=dict(b=1))),
+        (dict(a=[1, 2], b=1), dict(a=[1], c=2)),
+    ],
+)
+def test_a_difference_is_applied(old, new):
+    ablate.apply(ablate.difference(old, new), old)
+    assert old == new
+
+
+def test_a_difference_that_an_earlier_stage_has_no_place_for():
+    with pytest.raises(SystemExit, match="no 'vli'"):
+        ablate.apply(ablate.difference(dict(vli=dict(a=1)), dict(vli=dict(a=2))), dict(vli=None))
+
+
+@pytest.mark.slow
+def test_train_stop_resume_and_compare(configs, tmp_path, monkeypatch, capsys):
+    """Four runs of two stages; what is done is not done again."""
+    out = tmp_path / 'out'
+    args = arguments(configs, '--out', str(out), '--seeds', '1', '2', '--jobs', '2')
+    monkeypatch.setenv('OMP_NUM_THREADS', '1')
+    assert ablate.main(args) == 0
+    text = (out / 'table.md').read_text()
+    assert text in capsys.readouterr().out
+    assert 'NOT EQUAL' not in text
+    assert '| full |' in text
+    assert '2+2' in text
+    assert '59.9' in text
+    assert '57.1' in text
+    assert (out / 'chart.png').is_file()
+    probed = list(csv.DictReader((out / 'wo_ifi/seed1/probe.csv').open()))
+    assert {row['kind'] for row in probed} >= {'attr', 'spatial', 'attr_comp'}
+    for row in probed:
+        assert float(row['oracle_J']) >= float(row['J']) - 1e-9
+        assert float(row['reversal_IoU']) == pytest.approx(100), 'nothing in this variant knows of time'
+    about = json.loads((out / 'full/seed2/probe.json').read_text())
+    assert (about['training_seed'], about['iterations']) == (2, 2)
+    table = {(r['variant'], r['kind'], r['measure']): r for r in csv.DictReader((out / 'table.csv').open())}
+    assert len(table['full', 'all', 'J&F']['seeds'].split()) == 2
+    # Another call: only the missing run is carried out, from the stage that is missing.
+    (out / 'full/seed2/probe.csv').unlink()
+    for path in (out / 'full/seed2/stage2').iterdir():
+        if path.suffix == '.pth' or path.name == 'last_checkpoint':
+            path.unlink()
+    called = []
+    call = ablate.Machine.call
+    monkeypatch.setattr(
+        ablate.Machine, 'call', lambda self, command, *a: called.append(command[1].name) or call(self, command, *a)
+    )
+    assert ablate.main(args) == 0
+    assert called == ['train.py', 'probe.py']
+    assert (out / 'table.md').read_text() == text, 'the same seed gives the same figures'
+    called.clear()
+    assert ablate.main([*args, '--table-only']) == 0
+    assert called == []
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(configs, tmp_path, monkeypatch, capsys):
+    def call(self, command, log, slot):
+        if 'wo_ifi' in str(log):
+            raise RuntimeError('no space left')
+        raise ablate.Interrupted if self.stopped else RuntimeError('nothing was trained')
+
+    monkeypatch.setattr(ablate.Machine, 'call', call)
+    assert ablate.main(arguments(configs, '--out', str(tmp_path))) == 1
+    output = capsys.readouterr()
+    assert 'wo_ifi, seed 42: no space left' in output.err
+    assert 'No run is done yet.' in output.out

@@ -1,0 +1,33 @@
+"""The data set that the runs share, and a checkpoint reader like that of the tools."""
+
+import os
+
+import pytest
+from mmengine.runner import CheckpointLoader
+
+from ifirvos.checkpoint import make_runners_load_safely
+from ifirvos.testing import write_demo_dataset
+
+
+@pytest.fixture(scope='session')
+def data_root(tmp_path_factory):
+    return write_demo_dataset(tmp_path_factory.mktemp('training') / 'data', num_clips=3)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _short_runs():
+    """mmengine lays the config out anew with yapf for every checkpoint, nine tenths of a tiny run's time, and asks
+    compilers for their versions, half of the rest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda code, **kwargs: (code, False))
+        patch.setattr('mmengine.runner.runner.collect_env', lambda: dict(machine='a test'))
+        yield
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _load_safely():
+    loader = CheckpointLoader._schemes['']
+    make_runners_load_safely()
+    yield
+    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
+    CheckpointLoader.register_scheme('', loader, force=True)

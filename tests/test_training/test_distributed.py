@@ -1,0 +1,73 @@
+"""Two processes with a clip each do what one does with both."""
+
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+import two_processes
+from tiny_model import CONFIGS, batch, build, losses_and_gradients, model_config
+from torch.testing import assert_close
+
+from ifirvos.training import DrawSampler, seeding
+
+TRAINED = [
+    'ifirvos/r50_ytvos.py',
+    'ifirvos/r50_refcoco_pretrain.py',
+    'referformer/r50_ytvos.py',
+    *sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / 'ifirvos/ablations').glob('*.py')),
+    *sorted(str(path.relative_to(CONFIGS)) for path in (CONFIGS / 'ifirvos/ablations_synth').glob('*.py')),
+]
+
+
+@pytest.fixture(scope='module')
+def processes(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp('distributed')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    mp.spawn(two_processes.main, (port, str(out), TRAINED), nprocs=2)
+    return out
+
+
+def test_losses_and_gradients_equal_those_of_one_process(processes):
+    """The normaliser is the number of frames with the object, here 1 and 2, over both."""
+    model = build(model_config())
+    data = batch(model, absent=two_processes.ABSENT)
+    losses, gradients = losses_and_gradients(model, data)
+    ranks = [torch.load(processes / f'{rank}.pth', weights_only=True) for rank in (0, 1)]
+    for name, value in losses.items():
+        each = [rank['losses'][name] for rank in ranks]
+        assert_close(sum(each) / 2, value, rtol=1e-5, atol=1e-6, msg=name)
+        assert abs(each[0] - each[1]) > 1e-6, f'{name}: the clips are different'
+    for rank in ranks:
+        assert rank['gradients'].keys() == gradients.keys()
+        for name, value in gradients.items():
+            difference = (rank['gradients'][name] - value).norm() / value.norm()  # in float32
+            assert difference < 1e-3, (name, difference)
+    alone, _ = losses_and_gradients(model, batch(model, clips=slice(0, 1), absent=two_processes.ABSENT))
+    assert abs(alone['loss_dice'] - losses['loss_dice']) > 1e-3, 'the other clip has its say'
+
+
+def test_no_parameter_is_unused_in_any_variant(processes):
+    """It would have stopped the processes."""
+    assert len(TRAINED) > 8
+
+
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_processes_share_out_what_one_would_draw(world_size, monkeypatch):
+    """The samples of a step, and the seeds they are drawn under."""
+
+    def draws(rank: int, size: int, epoch: int) -> list:
+        monkeypatch.setattr(seeding, 'get_dist_info', lambda: (rank, size))
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda: (rank, size))
+        sampler = DrawSampler(range(12), dict(type='DefaultSampler', shuffle=True), seed=3)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    whole = draws(0, 1, 1)
+    shared = [draws(rank, world_size, 1) for rank in range(world_size)]
+    assert [draw for step in zip(*shared, strict=True) for draw in step] == whole
+    assert sorted(index for index, _ in whole) == list(range(12))
+    assert len({seed for _, seed in whole} | {seed for _, seed in draws(0, 1, 2)}) == 24

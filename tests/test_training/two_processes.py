@@ -1,0 +1,89 @@
+"""What the two processes of test_distributed.py do."""
+
+import os
+from types import SimpleNamespace
+
+import pytest
+import torch
+import torch.distributed as dist
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.model import MMDistributedDataParallel
+from mmengine.optim import build_optim_wrapper
+from tiny_model import batch, build, model_config
+
+import ifirvos
+from ifirvos.training import NonFiniteLoss, NonFiniteLossHook, PreemptionHook
+
+ABSENT = [(0, 0)]  # clip 0 shows the object in one frame, clip 1 in both
+
+
+def wrap(model: torch.nn.Module) -> MMDistributedDataParallel:
+    return MMDistributedDataParallel(model, device_ids=None, broadcast_buffers=False, find_unused_parameters=False)
+
+
+def losses_and_gradients(rank: int) -> dict:
+    """Of the clip of this rank."""
+    model = build(model_config())
+    data = batch(model, clips=slice(rank, rank + 1), absent=ABSENT)
+    losses = wrap(model)(**data, mode='loss')
+    sum(losses.values()).backward()
+    return dict(
+        losses={name: value.detach() for name, value in losses.items()},
+        gradients={name: p.grad for name, p in model.named_parameters() if p.requires_grad},
+    )
+
+
+def two_steps(config: str, rank: int) -> None:
+    """torch complains about an unused parameter when the next step begins."""
+    model = build(model_config(config))
+    wrapped = wrap(model)
+    optim_wrapper = build_optim_wrapper(model, dict(optimizer=dict(type='AdamW', lr=1e-3)))
+    for step in range(2):
+        losses = wrapped(**batch(model, step, slice(rank, rank + 1)), mode='loss')
+        optim_wrapper.update_params(sum(losses.values()))
+    same = torch.cat([p.detach().flatten() for p in model.parameters() if p.requires_grad])
+    other = same.clone()
+    dist.broadcast(other, 0)
+    assert torch.equal(same, other), f'{config}: the weights of the processes differ'
+
+
+def agree_to_stop(rank: int) -> None:
+    """One process is asked, both save and stop; one loss is no number, both raise."""
+    saved = []
+    runner = SimpleNamespace(
+        model=torch.nn.Linear(1, 1),
+        iter=4,
+        epoch=0,
+        work_dir='/nowhere',
+        hooks=[],
+        logger=MMLogger.get_instance(f'agree{rank}'),
+        message_hub=MessageHub.get_instance(f'agree{rank}'),
+        optim_wrapper=SimpleNamespace(),
+        save_checkpoint=lambda *args, **kwargs: saved.append(kwargs['meta']),
+    )
+    hook = PreemptionHook()
+    hook.after_train_iter(runner, 0)
+    hook.asked = rank == 1
+    ifirvos.training.preemption.is_main_process = lambda: False  # there is no folder to point from
+    with pytest.raises(SystemExit) as stop:
+        hook.after_train_iter(runner, 0)
+    assert stop.value.code == 0
+    assert saved == [dict(epoch=0, iter=5)]
+    hook = NonFiniteLossHook()
+    hook.after_train_iter(runner, 0, outputs=dict(loss=torch.ones(())))
+    with pytest.raises(NonFiniteLoss, match='loss is nan' if rank else 'not in every process'):
+        hook.after_train_iter(runner, 0, outputs=dict(loss=torch.full((), float('nan') if rank else 1.0)))
+
+
+def main(rank: int, port: int, out: str, configs: list[str]) -> None:
+    """Entry point of a process; leaves its losses and gradients in OUT/RANK.pth."""
+    os.environ.update(
+        MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), RANK=str(rank), WORLD_SIZE='2', LOCAL_RANK=str(rank)
+    )
+    torch.set_num_threads(1)
+    dist.init_process_group('gloo')
+    torch.save(losses_and_gradients(rank), f'{out}/{rank}.pth')
+    for config in configs:
+        two_steps(config, rank)
+    agree_to_stop(rank)
+    dist.destroy_process_group()
