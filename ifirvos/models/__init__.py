@@ -9,6 +9,7 @@ from .pixel_decoder import CrossModalFPN
 from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
 from .rvos_head import RVOSHead
 from .text_encoder import RobertaTextEncoder, TextProjection
+from .video_swin import VideoSwinTransformer
 from .vision_language_interaction import VisionLanguageInteraction
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     'RobertaTextEncoder',
     'SinePositionalEncoding1D',
     'TextProjection',
+    'VideoSwinTransformer',
     'VisionLanguageInteraction',
 ]

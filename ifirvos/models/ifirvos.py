@@ -214,10 +214,14 @@ class IFIRVOS(DeformableDETR):
         return None if self.training else (self.test_cfg or {}).get('frame_chunk')
 
     def extract_feat(self, batch_inputs: Tensor) -> list[Tensor]:
-        """(B,T,3,H,W) -> res2 (B*T,C_2,H/4,W/4), then F_v: four levels (B*T,C,h,w), strides 8 to 64."""
+        """(B,T,3,H,W) -> res2 (B*T,C_2,H/4,W/4), then F_v: four levels (B*T,C,h,w), strides 8 to 64.
+
+        A backbone with ``takes_clips`` gets (B,T,3,H,W), whole: its frames see one another, a chunk would cut them off.
+        """
         frames = batch_inputs.flatten(0, 1)
+        takes_clips = getattr(self.backbone, 'takes_clips', False)
         chunks = []
-        for part in frames.split(self.frame_chunk or len(frames)):
+        for part in [batch_inputs] if takes_clips else frames.split(self.frame_chunk or len(frames)):
             res2, *deeper = self.backbone(part)
             chunks.append([res2, *self.neck(deeper)])
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from ifirvos.models import VideoSwinTransformer
+
 sys.path.insert(0, str(Path(__file__).parents[1] / 'parity'))
 import official
 from official import converter
@@ -70,6 +72,26 @@ def test_aliases_and_old_buffers_are_reported_not_kept():
     assert converted.keys() == FEW_OURS
     assert report['text_encoder.embeddings.position_ids'] == 'dropped (a constant)'
     assert report['transformer.decoder.bbox_embed.0.layers.1.bias'] == 'alias of bbox_embed.0.layers.1.bias'
+
+
+def test_names_of_a_video_swin():
+    """Named after ReferFormer's code, in which stages and what is between them lie side by side."""
+    names = {
+        'patch_embed.proj.weight': 'backbone.patch_embed.proj.weight',
+        'layers.2.blocks.5.attn.relative_position_bias_table': (
+            'backbone.layers.2.blocks.5.attn.relative_position_bias_table'
+        ),
+        'layers.3.blocks.1.mlp.fc2.bias': 'backbone.layers.3.blocks.1.mlp.fc2.bias',
+        'downsamples.0.reduction.weight': 'backbone.layers.0.downsample.reduction.weight',
+        'downsamples.2.norm.bias': 'backbone.layers.2.downsample.norm.bias',
+        'layers.0.blocks.1.attn.relative_position_index': 'dropped (a constant)',
+    }
+    names = {f'backbone.0.body.{official}': ours for official, ours in names.items()}
+    converted, report = converter.convert({name: torch.ones(1) for name in names})
+    assert report == names
+    with torch.device('meta'):
+        backbone = VideoSwinTransformer()
+    assert converted.keys() <= {f'backbone.{name}' for name in backbone.state_dict()}
 
 
 @pytest.mark.parametrize('change', ['differs', 'stands alone'])

@@ -18,6 +18,8 @@ from torch import Tensor
 
 # Official name -> ours. The first pattern that matches the whole name decides.
 RENAMES: list[tuple[str, str]] = [
+    # ReferFormer takes a Video Swin's downsampling out of its stages
+    (r'backbone\.0\.body\.downsamples\.(\d)\.(.+)', r'backbone.layers.\1.downsample.\2'),
     (r'backbone\.0\.body\.(.+)', r'backbone.\1'),
     (r'text_encoder\.(.+)', r'text_encoder.model.\1'),
     (r'resizer\.fc\.(.+)', r'text_projection.fc.\1'),
@@ -63,9 +65,9 @@ RENAMES: list[tuple[str, str]] = [
     (r'pixel_decoder\.mask_features\.(.+)', r'pixel_decoder.mask_features.\1'),
 ]
 
-# The same tensors under a second name (box refinement), and a buffer that older transformers stored.
+# The same tensors under a second name (box refinement), and buffers: of older transformers, of a Video Swin.
 ALIAS = re.compile(r'transformer\.decoder\.(bbox_embed\..+)')
-DROPPED = re.compile(r'text_encoder\.embeddings\.position_ids')
+DROPPED = re.compile(r'text_encoder\.embeddings\.position_ids|backbone\.0\.body\..+\.relative_position_index')
 
 
 class ConversionError(ValueError):
