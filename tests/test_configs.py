@@ -93,7 +93,7 @@ def test_loss_reaches_every_trained_parameter(name):
     assert [key for key, grad in trained.items() if grad is None or not grad.isfinite().all()] == []
     for part, on in {
         'text_encoder.': not load(name).model.text_encoder.get('frozen', False),
-        'vli.': model.vli is not None,
+        'vli.': model.vli is not None and (lewv_of(model) or not load(name).model.frozen_trunk),
         'decoder.layers.0.ifi.': ifi_of(model),
         'text_projection.': True,
         'pixel_decoder.': not load(name).model.frozen_trunk,

@@ -236,9 +236,7 @@ class RVOSHead(DeformableDETRHead):
         merges objects by them); with ``test_cfg.candidates`` they get ``pred_candidates``, see
         :meth:`_add_candidates`. Where the clips are windows of long videos, their ``linkers`` pick the query.
         """
-        with torch.autocast(
-            mask_features.device.type, enabled=False
-        ):  # as the loss: half precision cannot place pixels
+        with torch.autocast(mask_features.device.type, enabled=False):  # as the loss: half precision misplaces pixels
             dtype = self.controller.layers[0].weight.dtype
             references = [reference.to(dtype) for reference in references]
             return self._predict(hidden_states.to(dtype), references, mask_features.to(dtype), clips, linkers)
@@ -335,7 +333,7 @@ class RVOSHead(DeformableDETRHead):
         corners = bbox_cxcywh_to_xyxy(boxes.float())
         for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
             height, width = frame.ori_shape[:2]
-            if self.test_cfg.candidates == 'smooth':
+            if self.test_cfg['candidates'] == 'smooth':
                 masks = self._to_original_size(logit, frame) > 0
             else:
                 binary = self._cut_padding(logit, frame).gt(0)[None].float()

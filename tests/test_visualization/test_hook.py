@@ -26,7 +26,8 @@ def runner(tmp_path_factory) -> Runner:
     cfg.work_dir = str(folder / 'work')
     root = str(write_demo_dataset(folder / 'data', num_clips=1))
     cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
-    cfg.val_dataloader.dataset.data_root = cfg.train_dataloader.dataset.data_root = root
+    cfg.val_dataloader.dataset.data_root = root
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.test_dataloader = cfg.val_dataloader
     cfg.default_hooks.visualization.update(draw=True, interval=3, num_frames=2)
     cfg.visualizer.parts = PARTS
