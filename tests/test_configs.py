@@ -276,7 +276,11 @@ def move_data(node, root: str) -> None:
 
 
 LAYOUT_OF_REF_YOUTUBE_VOS = {'RefYouTubeVOSDataset', 'SynthRVOSDataset'}
-DATA = [name for name in LEAVES if load(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS]
+DATA = [
+    name
+    for name in LEAVES
+    if load(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS and load(name).get('train_dataloader')
+]
 
 
 @pytest.mark.parametrize('name', [name for name in DATA if '/ablations' not in name and 'joint' not in name])

@@ -204,13 +204,13 @@ def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
 
 
 def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
-    """The shortest time of each function; they take turns, so that other load on the machine meets them alike."""
+    """The shortest time of each function, of this thread on its core: what else the machine does hardly counts."""
     times = [[] for _ in functions]
     for _ in range(rounds):
         for function, seconds in zip(functions, times, strict=True):
-            start = time.perf_counter()
+            start = time.thread_time()
             function()
-            seconds.append(time.perf_counter() - start)
+            seconds.append(time.thread_time() - start)
     return [1000 * min(seconds) for seconds in times]
 
 

@@ -65,7 +65,8 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
     The validation file of the first release also lists the videos of the test set. As everybody does since, the
     validation set is what remains without them, if ``meta_expressions/test`` is there to tell; otherwise it is the
     whole file. Nothing is asserted: ``release`` and the log say which release the numbers of videos stand for.
-    Copies that say ``val`` for ``valid``, or keep the frames of the test set in ``valid``, are read as they are.
+    Copies that say ``val`` for ``valid``, or keep the frames of the test set in ``valid``, are read as they are. A
+    ``kind`` of an expression, which SynthRVOS writes and Ref-YouTube-VOS does not have, is read where it is there.
 
     Args:
         data_root: The folder above.
@@ -156,7 +157,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
             video_id=video_id,
             exp_id=exp_id,
             text=raw['exp'],
-            kind='',
+            kind=raw.get('kind', ''),
             obj_id=None if obj_id is None else object_number(obj_id, where),
         )
 

@@ -56,4 +56,4 @@ class SynthRVOSDataset(RefYouTubeVOSDataset):
         if self.kinds is not None and raw['kind'] not in self.kinds:
             return None
         expression = super().parse_expression(video_id, exp_id, raw)
-        return dict(expression, kind=raw['kind'] + self.kind_suffix)
+        return dict(expression, kind=expression['kind'] + self.kind_suffix)

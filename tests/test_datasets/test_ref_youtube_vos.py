@@ -35,7 +35,7 @@ def test_known_record(root):
     info = dataset.get_data_info(3)
     assert (info['video_id'], info['exp_id'], info['obj_id'], info['key_frame_id']) == ('aa', '0', 1, 3)
     assert info['text'] == 'the red box on the left, bright'
-    assert info['kind'] == ''
+    assert info['kind'] == 'spatial'  # SynthRVOS's; the release has none
     # The file lists the frames backwards: here they are in order.
     assert [Path(image['img_path']).name for image in info['images'][:3]] == ['00000.jpg', '00005.jpg', '00010.jpg']
     assert Path(info['images'][1]['mask_path']) == root / 'train/Annotations/aa/00005.png'
@@ -143,6 +143,7 @@ def test_awkward_sentences_and_ids(root):
     edit_expressions(root, change)
     dataset = RefYouTubeVOSDataset(str(root), test_mode=True)
     found = [dataset.get_data_info(index) for index in range(3)]
+    assert found[2]['kind'] == ''
     assert [info['text'] for info in found] == ['', long, '狗']
     assert [(info['exp_id'], info['obj_id']) for info in found] == [('0', 1), ('1', 2), ('Ä 3', 2)]
     edit_expressions(root, lambda videos: videos['aa']['expressions']['0'].update(obj_id='dog'))
@@ -179,7 +180,7 @@ def test_shipped_test_pipeline_keeps_masks_at_original_size(root):
     assert packed['inputs'].shape == (8, 3, 360, 540)  # 48x72: short side 360
     assert packed['inputs'].dtype == torch.uint8
     assert {key: sample.metainfo[key] for key in ('text', 'exp_id', 'video_id', 'kind', 'ori_video_length')} == dict(
-        text='la boîte verte', exp_id='1', video_id='aa', kind='', ori_video_length=8
+        text='la boîte verte', exp_id='1', video_id='aa', kind='attr', ori_video_length=8
     )
     for index, frame in enumerate(sample):
         box = object_box(2, index)

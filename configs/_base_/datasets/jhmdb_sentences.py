@@ -23,3 +23,5 @@ val_dataloader = dict(
     dataset=dict(_delete_=True, type=dataset_type, data_root=data_root, pipeline=test_pipeline),
 )
 test_dataloader = val_dataloader
+val_evaluator = dict(prefix='jhmdb')
+test_evaluator = val_evaluator
