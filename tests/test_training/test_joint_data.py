@@ -42,8 +42,9 @@ def test_pictures_and_videos_give_clips_alike(config, num_frames, coco, data_roo
         part.update(data_root=coco, name='refcoco')
     videos.data_root = str(data_root)
     for part in (*pictures, videos):  # small frames, in one of the two ways
-        part.pipeline[4].prob = [1.0, 0.0]
-        part.pipeline[4].transforms[0][0].transforms[0].scales = [(96, 64)]
+        (choice,) = (transform for transform in part.pipeline if transform.type == 'RandomChoice')
+        choice.prob = [1.0, 0.0]
+        choice.transforms[0][0].transforms[0].scales = [(96, 64)]
     dataset = DATASETS.build(cfg.train_dataloader.dataset)
     sizes = [len(part) for part in dataset.datasets]
     assert sizes[0] == sizes[1] == sizes[2] > 0

@@ -25,7 +25,8 @@ def losses_and_gradients(rank: int) -> dict:
     """Of the clip of this rank."""
     model = build(model_config())
     data = batch(model, clips=slice(rank, rank + 1), absent=ABSENT)
-    losses = wrap(model)(**data, mode='loss')
+    wrapped = wrap(model)  # kept until the gradients are there: it is what averages them
+    losses = wrapped(**data, mode='loss')
     sum(losses.values()).backward()
     return dict(
         losses={name: value.detach() for name, value in losses.items()},
