@@ -52,7 +52,9 @@ model = dict(
             self_attn_cfg=attention,
             cross_attn_cfg=deformable,
             ffn_cfg=ffn,
-            ifi_cfg=dict(embed_dims=channels, num_heads=heads, feedforward_channels=ffn_channels, dropout=0.0),
+            ifi_cfg=dict(
+                embed_dims=channels, num_heads=heads, feedforward_channels=ffn_channels, dropout=0.0, box_pos=True
+            ),
         ),
     ),
     pixel_decoder=dict(
