@@ -49,21 +49,19 @@ class SoundTrack:
 
     def write_until(self, seconds: Fraction | None) -> None:
         """Write what sounds before a moment, in seconds from the first picture; None: all that is left to write."""
-        while self._packets is not None:
-            try:
+        try:
+            while self._packets is not None:
                 packet = self._waiting or next(self._packets)
-            except StopIteration:
-                self._packets = None
-                return
-            except (av.FFmpegError, OSError) as error:
-                MMLogger.get_current_instance().warning(f'{self._source}: the sound ends early ({error}).')
-                self._packets = None
-                return
-            if seconds is not None and packet.pts * packet.time_base >= seconds:
-                self._waiting = packet
-                return
-            self._waiting = None
-            self._output.mux(packet)
+                if seconds is not None and packet.pts * packet.time_base >= seconds:
+                    self._waiting = packet
+                    return
+                self._waiting = None
+                self._output.mux(packet)
+        except StopIteration:
+            self._packets = None
+        except (av.FFmpegError, OSError) as error:
+            MMLogger.get_current_instance().warning(f'{self._source}: the sound ends early ({error}).')
+            self._packets = None
 
     def finish(self, seconds: Fraction) -> None:
         """Write the rest, which is what sounds before the pictures end."""
@@ -78,7 +76,7 @@ class SoundTrack:
 
     def _copied(self, sound: av.AudioStream, offset: Fraction) -> Iterator[av.Packet]:
         for packet in self._input.demux(sound):
-            if packet.pts is None:
+            if packet.pts is None or packet.dts is None:
                 continue
             shift = round(offset / packet.time_base)
             if packet.pts < shift:  # before the first picture

@@ -245,8 +245,8 @@ def test_a_file_that_breaks_off_gives_what_the_decoder_holds_too(tmp_path):
 
 
 # ---------------------------------------------------------------------- sound
-def with_sound(path, codec, seconds=2.0, fps=10, rate=44100):
-    """A video with a tone of 440 Hz."""
+def with_sound(path, codec, seconds=2.0, fps=10, rate=44100, delay=0):
+    """A video with a tone of 440 Hz; with a delay in seconds both begin later, and until then there is silence."""
     with av.open(str(path), 'w') as container:
         pictures = container.add_stream('mpeg4', rate=fps)
         pictures.width, pictures.height, pictures.pix_fmt = 64, 48, 'yuv420p'
@@ -254,8 +254,10 @@ def with_sound(path, codec, seconds=2.0, fps=10, rate=44100):
         sound.layout = 'mono'
         for t in range(round(seconds * fps)):
             frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * t, np.uint8), format='rgb24')
+            frame.pts = t + round(delay * fps)
             container.mux(pictures.encode(frame))
         samples = np.sin(np.arange(round(seconds * rate)) * (2 * np.pi * 440 / rate))
+        samples = np.concatenate([np.zeros(round(delay * rate)), samples])
         for first in range(0, len(samples), 1024):
             part = (samples[first : first + 1024] * 20000).astype(np.int16)[None]
             tone = av.AudioFrame.from_ndarray(part, format='s16', layout='mono')
@@ -274,17 +276,24 @@ def copy_with_sound(source, path, max_frames=None):
     return path
 
 
-def heard(path):
-    """Codec, seconds, and the loudest frequency of a file's sound."""
+def samples_of(path):
+    """Codec, samples and samples a second of a file's sound."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         frames = list(container.decode(stream))
         samples = np.concatenate([frame.to_ndarray().astype(float).mean(0) for frame in frames])
-    loudest = np.abs(np.fft.rfft(samples)).argmax() * frames[0].sample_rate / len(samples)
-    return stream.codec_context.name, len(samples) / frames[0].sample_rate, loudest
+        return stream.codec_context.name, samples, frames[0].sample_rate
 
 
-@pytest.mark.parametrize(('name', 'codec'), [('clip.mp4', 'aac'), ('clip.mov', 'pcm_s16le'), ('clip.mkv', 'flac')])
+def heard(path):
+    """Codec, seconds, and the loudest frequency of a file's sound."""
+    codec, samples, rate = samples_of(path)
+    return codec, len(samples) / rate, np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+
+
+@pytest.mark.parametrize(
+    ('name', 'codec'), [('clip.mp4', 'aac'), ('clip.ts', 'aac'), ('clip.mov', 'pcm_s16le'), ('clip.mkv', 'flac')]
+)
 def test_sound_is_kept(tmp_path, name, codec):
     source = with_sound(tmp_path / name, codec)
     codec, seconds, frequency = heard(copy_with_sound(source, tmp_path / f'copy{video_suffix()}'))
@@ -298,6 +307,16 @@ def test_sound_ends_with_the_pictures(tmp_path):
     source = with_sound(tmp_path / 'clip.mp4', 'aac')
     _, seconds, _ = heard(copy_with_sound(source, tmp_path / f'copy{video_suffix()}', max_frames=5))
     assert seconds == pytest.approx(0.5, abs=0.06)
+
+
+@pytest.mark.parametrize('codec', ['aac', 'flac'])
+def test_sound_and_pictures_begin_together_where_the_pictures_come_late(tmp_path, codec):
+    source = with_sound(tmp_path / 'late.mkv', codec, delay=0.5)
+    copy = copy_with_sound(source, tmp_path / f'copy{video_suffix()}')
+    _, samples, rate = samples_of(copy)
+    assert len(samples) / rate == pytest.approx(2, abs=0.1)
+    assert np.abs(samples[: rate // 5]).max() > 0.5 * np.abs(samples).max(), 'the silence before is gone'
+    assert [time for _, time in VideoReader(copy).timed()][0] == 0
 
 
 def test_no_sound_where_there_is_none_or_the_rate_was_changed(tmp_path):
