@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -89,7 +90,8 @@ class Run:
             folder = root / clip.video_id / clip.exp_id
             return np.stack([read_labels([folder / f'{name}.png'])[0] > 0 for name in clip.names])
         if self._inferencer is None:
-            self._inferencer = RVOSInferencer(self.config, self.path, self.device, show_progress=False)
+            # The whole video at once, as tools/test.py.
+            self._inferencer = RVOSInferencer(self.config, self.path, self.device, show_progress=False, clip_len=None)
         return np.asarray(self._inferencer(clip.frames, [clip.text])[0].masks)
 
 
@@ -133,6 +135,7 @@ def load_clip(dataset: BaseDataset | ConcatDataset, video_id: str, exp_id: str) 
     )
 
 
+@lru_cache(maxsize=1)
 def index_of(dataset: BaseDataset | ConcatDataset) -> dict[str, dict[str, int]]:
     """Video -> expression -> record of the data set."""
     index: dict[str, dict[str, int]] = {}
