@@ -73,15 +73,15 @@ class RVOSVisualizationHook(Hook):
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[TrackDataSample]
     ) -> None:
         """Draws those of the batch whose turn it is."""
-        self._after_iter(runner, data_batch, outputs)
+        self._draw_iter(runner, data_batch, outputs)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[TrackDataSample]
     ) -> None:
         """Likewise."""
-        self._after_iter(runner, data_batch, outputs)
+        self._draw_iter(runner, data_batch, outputs)
 
-    def _after_iter(self, runner: Runner, data_batch: dict, clips: Sequence[TrackDataSample]) -> None:
+    def _draw_iter(self, runner: Runner, data_batch: dict, clips: Sequence[TrackDataSample]) -> None:
         first, self._seen = self._seen, self._seen + len(clips)
         if not self.draw or runner.rank != 0:
             return
