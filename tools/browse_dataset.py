@@ -124,7 +124,8 @@ def draw_frame(picture: np.ndarray, frame: DetDataSample, is_key: bool) -> np.nd
 def clips(dataset: BaseDataset, number: int) -> Iterator[dict]:
     """So many clips, evenly spaced."""
     for index in np.linspace(0, len(dataset), min(number, len(dataset)), endpoint=False).astype(int).tolist():
-        yield dataset[index]
+        item = dataset[index]
+        yield item[0] if isinstance(item, list) else item  # of PairedExpressions: the expression that was asked for
 
 
 def main(argv: list[str] | None = None) -> list[Path]:

@@ -15,6 +15,7 @@ from ifirvos.testing import demo_rvos_inputs, write_demo_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
 SYNTH = str(ROOT / 'configs/ifirvos/r18_synth.py')
+PRETRAIN = str(ROOT / 'configs/ifirvos/r18_synth_pretrain.py')
 
 spec = importlib.util.spec_from_file_location('browse_dataset', ROOT / 'tools/browse_dataset.py')
 browse = importlib.util.module_from_spec(spec)
@@ -106,10 +107,14 @@ def test_the_annotated_frame_is_always_drawn(monkeypatch):
 
 @pytest.mark.parametrize('phase', ['train', 'val', 'test'])
 def test_pictures_of_every_phase(data, tmp_path, phase):
+    config = SYNTH
     options = [f'{phase}_dataloader.dataset.data_root={data}']
+    if phase == 'train':  # one data set, where r18_synth has five
+        config = PRETRAIN
+        options.append('train_dataloader.dataset.pipeline.0.num_frames=5')
     if phase == 'test':
         options = [f'test_dataloader.dataset.datasets.{part}.data_root={data}' for part in (0, 1)]
-    argv = [SYNTH, '--output-dir', str(tmp_path / 'out'), '--not-show', '--phase', phase, '--show-number', '3']
+    argv = [config, '--output-dir', str(tmp_path / 'out'), '--not-show', '--phase', phase, '--show-number', '3']
     paths = browse.main([*argv, '--cfg-options', *options])
     assert [path.name for path in paths] == ['00000.png', '00001.png', '00002.png']
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == [path.name for path in paths]
@@ -144,8 +149,8 @@ def test_what_cannot_be_drawn(tmp_path):
     with pytest.raises(SystemExit, match=r'none\.py does not exist'):
         browse.main(['none.py'])
     with pytest.raises(SystemExit, match=r'no data to val.*train, test'):
-        browse.main([str(ROOT / 'configs/ifirvos/r50_ytvos.py'), '--phase', 'val'])
+        browse.main([SYNTH, '--phase', 'val', '--cfg-options', 'val_dataloader=None'])
     options = ['--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}']
     with pytest.raises(SystemExit, match='train/JPEGImages is missing'):
-        browse.main([SYNTH, '--output-dir', str(tmp_path / 'out'), '--not-show', *options])
+        browse.main([PRETRAIN, '--output-dir', str(tmp_path / 'out'), '--not-show', *options])
     assert not (tmp_path / 'out').exists()

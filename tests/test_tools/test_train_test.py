@@ -43,7 +43,8 @@ def config(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp('train_test')
     cfg = shrink(ROOT / 'configs/ifirvos/r18_synth.py')
     root = str(write_demo_dataset(folder / 'data', num_clips=1))
-    datasets = [cfg.train_dataloader, cfg.val_dataloader, *cfg.test_dataloader.dataset.datasets]
+    cfg.train_dataloader.dataset = cfg.train_dataloader.dataset.datasets[0]  # one clip has not all kinds
+    datasets = [cfg.train_dataloader.dataset, cfg.val_dataloader, *cfg.test_dataloader.dataset.datasets]
     for dataset in datasets:
         dataset.get('dataset', dataset).data_root = root
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
