@@ -13,5 +13,6 @@ default_hooks = dict(
 # A list is replaced whole: a config that adds a hook repeats these.
 custom_hooks = [dict(type='RunInfoHook'), dict(type='LEwVStatsHook')]
 vis_backends = [dict(type='LocalVisBackend'), dict(type='OptionalTensorboardVisBackend')]
-visualizer = dict(type='RVOSVisualizer', vis_backends=vis_backends)
+# Without mmdet's name=: mmengine names it after the run, and a second run in one process gets one of its own.
+visualizer = dict(_delete_=True, type='RVOSVisualizer', vis_backends=vis_backends)
 randomness = dict(seed=42)  # ReferFormer's

@@ -42,7 +42,6 @@ def drawn_by(runner: Runner) -> list[str]:
     return sorted(path.relative_to(root).as_posix() for path in root.rglob('*.png'))
 
 
-@pytest.mark.slow  # draws nothing after tests/test_tools/test_train_test.py in the same process: not understood yet
 def test_every_third_expression_two_frames_each(runner):
     expressions = runner.test_dataloader.dataset.expressions
     chosen = expressions[::3]
@@ -53,7 +52,6 @@ def test_every_third_expression_two_frames_each(runner):
     )
 
 
-@pytest.mark.slow  # draws nothing after tests/test_tools/test_train_test.py in the same process: not understood yet
 def test_the_pictures_hold_truth_prediction_and_a_panel_a_word(runner):
     root = Path(runner.work_dir) / runner.timestamp / 'vis_data' / 'vis_image'
     expression = runner.test_dataloader.dataset.expressions[0]
