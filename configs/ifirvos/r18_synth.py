@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/schedules/synth.py',
     '../_base_/iter_runtime.py',
 ]
-load_from = 'work_dirs/r18_synth_pretrain/iter_4500.pth'
+load_from = 'work_dirs/r18_synth_pretrain/iter_5000.pth'
 
 # The features stay as stage 1 left them: what is left to learn is which of the queries is meant.
 model = dict(

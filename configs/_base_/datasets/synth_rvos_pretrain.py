@@ -1,4 +1,5 @@
-# SynthRVOS as the paper pre-trains on single pictures: T=1, and only the kinds one frame can tell.
+# SynthRVOS as the paper pre-trains on single pictures: T=1, and the kinds that one frame can tell; and `coherence`, whose
+# frames are of grey objects mostly: the second stage no longer changes the features, so they have to be seen here.
 _base_ = './synth_rvos.py'
 
 num_frames = 1
@@ -15,7 +16,7 @@ train_dataloader = dict(
         data_root=_base_.data_root,
         split='train',
         records='expression',
-        kinds=_base_.single_frame_kinds,
+        kinds=[*_base_.single_frame_kinds, 'coherence'],
         pipeline=train_pipeline,
     ),
 )

@@ -1,5 +1,5 @@
 # For the small model of SynthRVOS: iterations, not epochs; a constant rate, then cosine.
-max_iters = 4500
+max_iters = 5000
 train_cfg = dict(type='ResumableIterLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
