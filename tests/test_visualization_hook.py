@@ -15,7 +15,7 @@ from ifirvos.registry import MODELS
 from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
 from ifirvos.visualization import PARTS, RVOSVisualizationHook, explain
 
-CONFIGS = Path(__file__).parents[2] / 'configs/ifirvos'
+CONFIGS = Path(__file__).parents[1] / 'configs/ifirvos'
 
 
 @pytest.fixture(scope='module')

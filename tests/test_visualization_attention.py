@@ -14,7 +14,7 @@ from ifirvos.registry import MODELS
 from ifirvos.testing import demo_rvos_inputs, shrink
 from ifirvos.visualization import WordAttention, attention_of, word_attention
 
-CONFIGS = Path(__file__).parents[2] / 'configs/ifirvos'
+CONFIGS = Path(__file__).parents[1] / 'configs/ifirvos'
 TEXT = 'the red-ish circle, left of the square'
 
 
