@@ -13,7 +13,7 @@ model = dict(
     bbox_head=dict(loss_cls=dict(loss_weight=20.0)),
 )
 
-max_iters = 7000
+max_iters = 9000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(
     optimizer=dict(lr=5e-4),  # at 8e-4 what moves was learnt for 2,000 steps and then lost

@@ -50,9 +50,10 @@ train_dataset = dict(
     records='expression',  # one record an expression, its key frame drawn at random
     pipeline=train_pipeline,
 )
-# How often the kinds of an expression come: what one frame can tell was learnt in stage 1; what takes several is learnt
-# late, and has fewer expressions. This makes a sixth of the former, a third of `motion`, a sixth of each of the others.
-repeats = dict(motion=14, coherence=7, direction=7, order=7)
+# How often the expressions of a kind come. What takes several frames has fewer of them, and is learnt late: `motion`
+# makes almost two fifths of the clips, `coherence` one. `direction` and `order` are out of reach without temporal
+# positions, see r18_synth_temporal.py.
+repeats = dict(motion=6, coherence=3, direction=1, order=1)
 single_frame_kinds = ['attr', 'spatial', 'relation']
 train_dataloader = dict(
     batch_size=6,  # pairs: two expressions about a clip, see PairedExpressions
