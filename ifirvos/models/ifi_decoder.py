@@ -35,6 +35,8 @@ class InterFrameInteraction(BaseModule):
         box_pos (bool): Ours too: every query brings where it looks, an encoding of the centre of its box through a
             linear layer that starts at zero (the paper's module). With iterative refinement a query only has to know
             by how much its box is off, so a small model's queries do not tell the others where their object is.
+        query_pos (bool): Ours too: queries and keys of the attention carry the decoder's query positions, as those of
+            its self-attention do, so that a query finds itself in the other frames.
     """
 
     def __init__(
@@ -45,11 +47,13 @@ class InterFrameInteraction(BaseModule):
         dropout: float = 0.1,
         temporal_pos: str | None = None,
         box_pos: bool = False,
+        query_pos: bool = False,
     ) -> None:
         super().__init__()
         if temporal_pos not in TEMPORAL_POSITIONS:
             raise ValueError(f'temporal_pos must be one of {TEMPORAL_POSITIONS}, not {temporal_pos!r}')
         self.temporal_pos = temporal_pos
+        self.query_pos = query_pos
         self.attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
         self.dropout = nn.Dropout(dropout)
         self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
@@ -70,8 +74,15 @@ class InterFrameInteraction(BaseModule):
         time = (torch.arange(num_frames, device=like.device) + 0.5) / num_frames
         return self.time_projection(self.time_encoding.encode(time).to(like))
 
-    def forward(self, query: Tensor, num_frames: int, centres: Tensor) -> Tensor:
-        """query (B*T,N,C), centres of their boxes (B*T,N,2) in [0,1] -> (B*T,N,C), T = ``num_frames``."""
+    def forward(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
+        """Queries -> (B*T,N,C).
+
+        Args:
+            query: (B*T,N,C).
+            num_frames: T.
+            centres: (B*T,N,2), of the boxes, in [0,1].
+            query_pos: (B*T,N,C), the decoder's.
+        """
         if self.box_projection is not None:
             encoding = coordinate_to_encoding(centres, query.shape[-1] // 2, **BOX_ENCODING)
             query = query + self.box_projection(encoding.to(query))
@@ -79,7 +90,8 @@ class InterFrameInteraction(BaseModule):
         if self.temporal_pos is not None:
             q = q + self._time(num_frames, query)[None, :, None]
         q = q.flatten(1, 2)  # B T*N C
-        q = self.norms[0](q + self.dropout(self.attn(q, q, q, need_weights=False)[0]))
+        k = q + query_pos.reshape(q.shape) if self.query_pos else q
+        q = self.norms[0](q + self.dropout(self.attn(k, k, q, need_weights=False)[0]))
         q = self.norms[1](self.ffn(q))
         return q.view_as(query)
 
@@ -101,15 +113,22 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         self.ifi = None if self.ifi_cfg is None else InterFrameInteraction(**self.ifi_cfg)
 
     def forward(
-        self, query: Tensor, num_frames: int, reference_points: Tensor, valid_ratios: Tensor, **kwargs
+        self,
+        query: Tensor,
+        num_frames: int,
+        query_pos: Tensor,
+        reference_points: Tensor,
+        valid_ratios: Tensor,
+        **kwargs,
     ) -> Tensor:
         """query (B*T,N,C) -> (B*T,N,C); the other arguments as in mmdet."""
-        query = super().forward(query, reference_points=reference_points, valid_ratios=valid_ratios, **kwargs)
+        where = dict(reference_points=reference_points, valid_ratios=valid_ratios)
+        query = super().forward(query, query_pos=query_pos, **where, **kwargs)
         if self.ifi is None:
             return query
         # mmdet has scaled them for every level by how much of it is not padding.
         centres = reference_points[:, :, 0, :2] / valid_ratios[:, None, 0]
-        return self.ifi(query, num_frames, centres)
+        return self.ifi(query, num_frames, centres, query_pos)
 
 
 class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):

@@ -96,6 +96,19 @@ def test_ifi_reads_the_boxes_that_the_layer_before_found():
     assert_close(seen[1], outputs['boxes'][0, 0, ..., :2], check_dtype=False, **EXACT)
 
 
+def test_query_positions_say_whose_the_queries_and_keys_are_and_nothing_of_time():
+    model, inputs = tiny.tiny_model(decoder__layer_cfg__ifi_cfg__query_pos=True), tiny.frames()
+    seen = []
+    model.decoder.layers[0].ifi.attn.register_forward_hook(lambda module, args, output: seen.append(args))
+    ordered = tiny.outputs_of(model, inputs, [tiny.clip(inputs)])
+    query, key, value = seen[0]
+    assert query is key
+    own = model.query_embedding.weight.repeat(inputs.shape[1], 1)[None]  # (1, T*N, C), of every frame the same
+    assert_close(query - value, own, **EXACT)
+    shuffled = tiny.outputs_of(model, inputs[:, ORDER], [tiny.clip(inputs)])
+    assert_close(shuffled['cls_logits'], ordered['cls_logits'][:, :, ORDER], **EXACT)
+
+
 @pytest.mark.parametrize('temporal_pos', ['sine', 'learned'])
 def test_with_temporal_position_the_order_counts(temporal_pos):
     model, inputs = tiny.tiny_model(decoder__layer_cfg__ifi_cfg__temporal_pos=temporal_pos), tiny.frames()

@@ -75,6 +75,7 @@ model = dict(
                 dropout=0.1,
                 temporal_pos=None,  # or 'sine', 'learned': our extension, not the paper's
                 box_pos=False,  # True: our extension, queries tell the others where their boxes are
+                query_pos=False,  # True: ours too, and which of the N they are
             ),
         ),
     ),
