@@ -10,14 +10,16 @@ load_from = 'work_dirs/r18_synth_pretrain/iter_5000.pth'
 # The features stay as stage 1 left them: what is left to learn is which of the queries is meant.
 model = dict(
     frozen_trunk=True,
+    decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=True))),
     bbox_head=dict(loss_cls=dict(loss_weight=20.0)),
 )
 
 max_iters = 9000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+# What moves is for IFI to learn, and it learns late; at its rate the rest forgets what stage 1 taught it.
 optim_wrapper = dict(
-    optimizer=dict(lr=5e-4),  # at 8e-4 what moves was learnt for 2,000 steps and then lost
-    paramwise_cfg=dict(custom_keys=dict(text_encoder=dict(lr_mult=0.3))),  # the trunk reads its words too
+    optimizer=dict(lr=2.5e-4),
+    paramwise_cfg=dict(custom_keys={'text_encoder': dict(lr_mult=0.3), '.ifi.': dict(lr_mult=4.0)}),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),

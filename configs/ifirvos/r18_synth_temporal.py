@@ -1,6 +1,33 @@
-# Our extension, not the paper's: IFI is told the time of every frame, so that "moving left" can be learnt.
+# Our extension, not the paper's: IFI is told the time of every frame, so that "moving left" can be learnt. A third
+# stage, from the weights of r18_synth.py, in which most of the sentences are about the order of frames.
 _base_ = './r18_synth.py'
+load_from = 'work_dirs/r18_synth/iter_9000.pth'
 model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=dict(temporal_pos='learned'))))
 default_hooks = dict(
-    hand_over=dict(allow_missing=[r'decoder[.]layers[.]\d+[.]ifi[.]time_projection[.]'])  # stage 1 has none
+    hand_over=dict(allow_missing=[r'decoder[.]layers[.]\d+[.]ifi[.]time_projection[.]'])  # r18_synth.py has none
+)
+
+max_iters = 3600
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2200, end=max_iters),
+]
+repeats = dict(motion=4, coherence=2, direction=14, order=14)
+train_dataloader = dict(
+    dataset=dict(
+        _delete_=True,
+        type='ConcatDataset',
+        datasets=[
+            dict(type='PairedExpressions', dataset=dict(_base_.train_dataset, kinds=_base_.single_frame_kinds)),
+            *[
+                dict(
+                    type='RepeatDataset',
+                    times=times,
+                    dataset=dict(type='PairedExpressions', dataset=dict(_base_.train_dataset, kinds=[kind])),
+                )
+                for kind, times in repeats.items()
+            ],
+        ],
+    ),
 )

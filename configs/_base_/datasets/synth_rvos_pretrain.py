@@ -1,5 +1,5 @@
-# SynthRVOS as the paper pre-trains on single pictures: T=1, and the kinds that one frame can tell; and `coherence`, whose
-# frames are of grey objects mostly: the second stage no longer changes the features, so they have to be seen here.
+# SynthRVOS as the paper pre-trains on single pictures: T=1, and the kinds that one frame can tell; and `coherence`,
+# whose objects are grey in most frames: the second stage no longer changes the features, so grey has to be seen here.
 _base_ = './synth_rvos.py'
 
 num_frames = 1
