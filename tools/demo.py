@@ -23,7 +23,9 @@ from ifirvos.video import VideoReader, VideoWriter, video_suffix
 from ifirvos.visualization import contact_sheet, draw_contour, draw_mask, object_color, read_palette_png
 
 KINDS = ('attr', 'spatial', 'motion')
-FIRST_INDEX = 100_000  # of the split 'valid', whose data sets start at 0 and end far below
+# Of the split 'valid', whose data sets start at 0 and end far below. Chosen with seed 0, as a clip in which the shipped
+# model finds all three: over many clips it finds what moves in three of four.
+FIRST_INDEX = 100_026
 FPS = 8
 OWN_TEXT = 'the person'
 COLUMNS, CELL_WIDTH = 5, 288
