@@ -223,6 +223,12 @@ def test_the_temporal_model_is_the_small_one_with_the_time_in_ifi():
     assert not any(key.startswith(('val_', 'test_')) for key in found)
 
 
+@pytest.mark.parametrize('name', [name for name in LEAVES if '/synth_as/' in name])
+def test_every_protocol_gets_the_small_model_as_it_was_trained(name):
+    found = difference(load('ifirvos/r18_synth.py').model.to_dict(), load(name).model.to_dict())
+    assert not {key for key in found if key.split('.')[0] in ('backbone', 'neck', 'vli', 'encoder', 'decoder')}
+
+
 def test_no_ablation_is_left_out():
     compared = {name for _, name in DIFFERENCES}
     assert [name for name in LEAVES if '/ablations' in name and name not in compared] == []

@@ -10,7 +10,6 @@ load_from = 'work_dirs/r18_synth_pretrain/iter_5000.pth'
 # The features stay as stage 1 left them: what is left to learn is which of the queries is meant.
 model = dict(
     frozen_trunk=True,
-    decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=True))),
     bbox_head=dict(loss_cls=dict(loss_weight=20.0)),
 )
 

@@ -53,7 +53,12 @@ model = dict(
             cross_attn_cfg=deformable,
             ffn_cfg=ffn,
             ifi_cfg=dict(
-                embed_dims=channels, num_heads=heads, feedforward_channels=ffn_channels, dropout=0.0, box_pos=True
+                embed_dims=channels,
+                num_heads=heads,
+                feedforward_channels=ffn_channels,
+                dropout=0.0,
+                box_pos=True,
+                query_pos=True,
             ),
         ),
     ),
