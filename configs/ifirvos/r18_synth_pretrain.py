@@ -8,4 +8,4 @@ _base_ = [
 ]
 model = dict(
     decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=False)))
-)  # there are no other frames to find oneself in
+)  # there are no other frames
