@@ -6,6 +6,4 @@ _base_ = [
     '../_base_/schedules/synth.py',
     '../_base_/iter_runtime.py',
 ]
-model = dict(
-    decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=False)))
-)  # there are no other frames
+model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=False))))  # there are no other frames
