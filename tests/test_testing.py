@@ -21,7 +21,13 @@ def test_shrink_changes_sizes_and_nothing_else():
     assert whole.pretty_text == before, 'the given config is left alone'
     model = small.model
     assert model.decoder.layer_cfg.ifi_cfg == dict(
-        embed_dims=WIDTH, num_heads=4, feedforward_channels=64, dropout=0.1, temporal_pos='sine', box_pos=False
+        embed_dims=WIDTH,
+        num_heads=4,
+        feedforward_channels=64,
+        dropout=0.1,
+        temporal_pos='sine',
+        box_pos=False,
+        query_pos=False,
     )
     assert (model.vli.fusion, model.vli.text, model.num_queries) == ('ffn', 'fixed', 5)
     assert model.vli.feedforward_channels == SIZES['feedforward_channels']
