@@ -75,7 +75,9 @@ def test_the_plan(configs, tmp_path):
             assert (stage.randomness.seed, stage.log_level) == (run.seed, 'X')
             assert set(roots(stage.to_dict())) == {'d'}
     first, second = runs[1].stages
-    assert first.train_dataloader.dataset.kinds == ['attr', 'spatial', 'relation'], "the rest is the stage's own"
+    assert first.train_dataloader.dataset.kinds == ['attr', 'spatial', 'relation', 'coherence'], (
+        "the rest is the stage's own"
+    )
     assert first.model.backbone.frozen_stages == -1
     assert second.model.backbone.frozen_stages == Config.fromfile(configs / 'second.py').model.backbone.frozen_stages
 
