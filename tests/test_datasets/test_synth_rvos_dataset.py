@@ -79,7 +79,7 @@ def test_shipped_pretraining_pipeline_is_one_frame(root):
     dataset = build(root, 'synth_rvos_pretrain', 'train_dataloader', kinds=['attr'])
     cfg = Config.fromfile(CONFIGS / 'synth_rvos_pretrain.py')
     assert cfg.train_dataloader.dataset.kinds == ['attr', 'spatial', 'relation', 'coherence']
-    assert cfg.val_dataloader.dataset.kinds == ['attr', 'spatial', 'relation', 'coherence']
+    assert cfg.val_dataloader.dataset.kinds == ['attr', 'spatial', 'relation']
     seen = set()
     for _ in range(10):
         packed = dataset[0]
