@@ -15,7 +15,8 @@ model = dict(
 
 max_iters = 9000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
-# What moves is for IFI to learn, and it learns late; at its rate the rest forgets what stage 1 taught it.
+# What moves is for IFI to learn, and it learns late. With 5e-4 for all but the text encoder the class loss fell more
+# slowly: 3.67 after 800 steps, not 3.49.
 optim_wrapper = dict(
     optimizer=dict(lr=2.5e-4),
     paramwise_cfg=dict(custom_keys={'text_encoder': dict(lr_mult=0.3), '.ifi.': dict(lr_mult=4.0)}),

@@ -13,21 +13,14 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2200, end=max_iters),
 ]
-repeats = dict(motion=4, coherence=2, direction=14, order=14)
+# The data sets of r18_synth.py in their order: single frames, then motion, coherence, direction, order, so many times.
+single_frames = _base_.train_dataloader.dataset.datasets[0]
+several_frames = _base_.train_dataloader.dataset.datasets[1:]
 train_dataloader = dict(
     dataset=dict(
-        _delete_=True,
-        type='ConcatDataset',
         datasets=[
-            dict(type='PairedExpressions', dataset=dict(_base_.train_dataset, kinds=_base_.single_frame_kinds)),
-            *[
-                dict(
-                    type='RepeatDataset',
-                    times=times,
-                    dataset=dict(type='PairedExpressions', dataset=dict(_base_.train_dataset, kinds=[kind])),
-                )
-                for kind, times in repeats.items()
-            ],
-        ],
-    ),
+            single_frames,
+            *[dict(dataset, times=times) for dataset, times in zip(several_frames, (4, 2, 14, 14), strict=True)],
+        ]
+    )
 )

@@ -90,8 +90,8 @@ class InterFrameInteraction(BaseModule):
         if self.temporal_pos is not None:
             q = q + self._time(num_frames, query)[None, :, None]
         q = q.flatten(1, 2)  # B T*N C
-        k = q + query_pos.reshape(q.shape) if self.query_pos else q
-        q = self.norms[0](q + self.dropout(self.attn(k, k, q, need_weights=False)[0]))
+        qk = q + query_pos.reshape(q.shape) if self.query_pos else q
+        q = self.norms[0](q + self.dropout(self.attn(qk, qk, q, need_weights=False)[0]))
         q = self.norms[1](self.ffn(q))
         return q.view_as(query)
 
@@ -122,8 +122,9 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         **kwargs,
     ) -> Tensor:
         """query (B*T,N,C) -> (B*T,N,C); the other arguments as in mmdet."""
-        where = dict(reference_points=reference_points, valid_ratios=valid_ratios)
-        query = super().forward(query, query_pos=query_pos, **where, **kwargs)
+        query = super().forward(
+            query, query_pos=query_pos, reference_points=reference_points, valid_ratios=valid_ratios, **kwargs
+        )
         if self.ifi is None:
             return query
         # mmdet has scaled them for every level by how much of it is not padding.
