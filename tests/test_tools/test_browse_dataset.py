@@ -24,7 +24,7 @@ spec.loader.exec_module(browse)
 
 @pytest.fixture(scope='module')
 def data(tmp_path_factory) -> str:
-    return str(write_demo_dataset(tmp_path_factory.mktemp('data') / 'demo', num_clips=2))
+    return str(write_demo_dataset(tmp_path_factory.mktemp('data') / 'demo', num_clips=5))
 
 
 def frame(mask: np.ndarray, box: tuple[float, ...]) -> DetDataSample:
