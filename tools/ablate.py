@@ -76,8 +76,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
     )
+    parser.add_argument(
+        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; its schedule shrinks with them'
+    )
     parser.add_argument('--table-only', action='store_true', help='train nothing; compare what is there')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.steps and len(args.steps) != len(args.stages):
+        parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')
+    return args
 
 
 # ---------------------------------------------------------------- what to train
@@ -137,6 +143,21 @@ def move_data(node: dict | list, root: str) -> None:
             move_data(child, root)
 
 
+def shorten(stage: Config, steps: int) -> None:
+    """Gives a stage another number of iterations. What its schedule does later moves along; its warm-up stays.
+
+    Raises:
+        SystemExit: If the stage counts epochs.
+    """
+    if 'max_iters' not in stage.train_cfg:
+        raise SystemExit(f'{stage.filename} counts epochs; --steps is for stages that count iterations.')
+    before = stage.train_cfg.max_iters
+    stage.train_cfg.update(max_iters=steps, val_interval=steps)
+    for scheduler in stage.param_scheduler:
+        if scheduler.get('begin', 0) > 0:
+            scheduler.update(begin=scheduler.begin * steps // before, end=scheduler.end * steps // before)
+
+
 def plan(args: argparse.Namespace) -> list[Run]:
     """All runs, seed by seed: a table of one seed is complete first."""
     runs, names = [], {}
@@ -150,7 +171,9 @@ def plan(args: argparse.Namespace) -> list[Run]:
     for seed in args.seeds:
         for name, config in names.items():
             stages = stages_of(config, args.stages)
-            for stage in stages:
+            for stage, steps in zip(stages, args.steps or [None] * len(stages), strict=True):
+                if steps:
+                    shorten(stage, steps)
                 if args.data_root:
                     move_data(stage._cfg_dict, args.data_root)
                 stage.randomness = dict(seed=seed)

@@ -82,6 +82,22 @@ def test_the_plan(configs, tmp_path):
     assert second.model.backbone.frozen_stages == Config.fromfile(configs / 'second.py').model.backbone.frozen_stages
 
 
+def test_shorter_stages(configs, tmp_path):
+    """Each stage has its own number of steps; the warm-up stays, the fall of the rate moves with the end."""
+    variants = [str(ROOT / 'configs/ifirvos/ablations_synth/wo_ifi.py')]
+    (run,) = ablate.plan(ablate.parse_args([*variants, '--out', str(tmp_path), '--steps', '1000', '1800']))
+    assert ablate.steps(run) == '1000+1800'
+    for stage, steps in zip(run.stages, (1000, 1800), strict=True):
+        assert stage.train_cfg.val_interval == steps
+        assert [(s.begin, s.end) for s in stage.param_scheduler] == [(0, 100), (steps * 6 // 10, steps)]
+    with pytest.raises(SystemExit):
+        ablate.parse_args([*variants, '--out', str(tmp_path), '--steps', '1000'])
+    epochs = [str(ROOT / f'configs/ifirvos/{name}.py') for name in ('r50_refcoco_pretrain', 'r50_ytvos')]
+    r50 = [epochs[1], '--stages', *epochs, '--out', str(tmp_path), '--steps', '1', '1']
+    with pytest.raises(SystemExit, match='counts epochs'):
+        ablate.plan(ablate.parse_args(r50))
+
+
 def test_variants_that_cannot_be_compared(configs, tmp_path):
     with pytest.raises(SystemExit, match='more than its model: optim_wrapper'):
         ablate.plan(ablate.parse_args(arguments(configs, '--out', str(tmp_path), variants=['other_rate'])))
