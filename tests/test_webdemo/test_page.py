@@ -11,6 +11,7 @@ import shutil
 import urllib.error
 import urllib.request
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,13 +169,18 @@ def test_two_sentences_two_overlays_and_their_masks(page, clip, video, tmp_path)
     assert np.mean(own) > np.mean(other) + 0.2, 'each sentence got its own object'
 
 
-def test_an_example_is_ready(page):
+def test_an_example_is_ready(page, tmp_path):
     page.get_by_role('row').nth(1).click()
     sentences = page.get_by_label('One sentence a line')
     sync_api.expect(sentences).to_have_value(re.compile('.+'), timeout=PATIENCE)
     assert len(sentences.input_value().splitlines()) == 2
     page.get_by_role('button', name='Segment').click()
     wait_for_frame(page, 0)
+    page.wait_for_timeout(1000)
+    picture = Path(os.environ.get('SCREENSHOT', tmp_path / 'page.png'))
+    page.set_viewport_size(dict(width=1000, height=900))
+    page.screenshot(path=picture)
+    assert picture.stat().st_size > 20_000, 'more than an empty page'
 
 
 def test_a_text_file_as_video(page, tmp_path, work_dir):
