@@ -7,11 +7,11 @@ default_hooks = dict(
     hand_over=dict(allow_missing=[r'decoder[.]layers[.]\d+[.]ifi[.]time_projection[.]'])  # r18_synth.py has none
 )
 
-max_iters = 3600
+max_iters = 8000
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=2200, end=max_iters),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=int(0.6 * max_iters), end=max_iters),
 ]
 # The data sets of r18_synth.py in their order: single frames, then motion, coherence, direction, order, so many times.
 single_frames = _base_.train_dataloader.dataset.datasets[0]
@@ -20,7 +20,7 @@ train_dataloader = dict(
     dataset=dict(
         datasets=[
             single_frames,
-            *[dict(dataset, times=times) for dataset, times in zip(several_frames, (4, 2, 14, 14), strict=True)],
+            *[dict(dataset, times=times) for dataset, times in zip(several_frames, (6, 2, 16, 12), strict=True)],
         ]
     )
 )
