@@ -388,4 +388,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
+    # Both end it in the same way, also where a shell that put it into the background has SIGINT ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())
