@@ -30,7 +30,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser', 
 if CHROMIUM is None:
     pytest.skip('there is no Chromium: apt install chromium', allow_module_level=True)
 
-from ifirvos.webdemo.page import build_page, launch  # noqa: E402  (it imports Gradio)
+from ifirvos.webdemo.page import EXAMPLES, build_page, launch, render_examples  # noqa: E402  (it imports Gradio)
 
 LIMITS = Limits(megabytes=2, seconds=10, frames=100)
 PATIENCE = 120_000  # milliseconds; a busy machine takes its time
@@ -181,6 +181,13 @@ def test_an_example_is_ready(page, tmp_path):
     page.set_viewport_size(dict(width=1000, height=900))
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000, 'more than an empty page'
+
+
+def test_examples_ask_what_the_shipped_model_can_know(tmp_path):
+    clips = [make_clip(0, 'valid', index) for index in EXAMPLES]
+    ordered = {e.text for clip in clips for e in clip.expressions if e.kind in ('direction', 'order')}
+    assert ordered, 'there is something to leave out'
+    assert ordered.isdisjoint('\n'.join(text for _, text in render_examples(tmp_path)).splitlines())
 
 
 def test_a_text_file_as_video(page, tmp_path, work_dir):
