@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains on a Slurm cluster:
 #   [GPUS=8] [GPUS_PER_NODE=8] [CPUS_PER_TASK=5] [SRUN_ARGS=…] tools/slurm_train.sh PARTITION JOB CONFIG [options of tools/train.py]
-# A job that is preempted or runs out of time gets SIGTERM: it saves and exits with 0. SRUN_ARGS="--requeue --signal=TERM@120"
-# and --resume make it go on; two minutes are enough for an iteration and a checkpoint.
+# A job that is preempted or runs out of time gets SIGTERM: it saves and exits with 0. SRUN_ARGS="--signal=TERM@120" sends
+# it two minutes before the end, enough for an iteration and a checkpoint. The same command with --resume goes on.
 set -euo pipefail
 if [ $# -lt 3 ]; then
     sed -n '2,5s/^# //p' "$0" >&2

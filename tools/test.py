@@ -16,7 +16,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly, make_runners_load_safely
-from ifirvos.training.launch import default_work_dir, run_without_gpu
+from ifirvos.training.launch import default_work_dir, join_processes, run_without_gpu
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -39,7 +39,10 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
-    run_without_gpu(cfg)
+    try:
+        run_without_gpu(cfg)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     cfg.load_from, cfg.resume = None, False
     return cfg
 
@@ -50,7 +53,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     make_runners_load_safely()
     try:
         checkpoint = load_checkpoint(args.checkpoint)  # a wrong file shows before data and model are built
-        runner = Runner.from_cfg(load_config(args))
+        cfg = load_config(args)
+        join_processes(cfg)
+        runner = Runner.from_cfg(cfg)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
     except (FileNotFoundError, CheckpointError) as error:

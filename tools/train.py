@@ -19,7 +19,7 @@ from mmengine.runner import Runner
 
 from ifirvos.checkpoint import CheckpointError, make_runners_load_safely
 from ifirvos.training.checkpointing import latest_checkpoint
-from ifirvos.training.launch import AMP, default_work_dir, run_without_gpu, set_amp
+from ifirvos.training.launch import AMP, default_work_dir, join_processes, run_without_gpu, set_amp
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -65,11 +65,14 @@ def load_config(args: argparse.Namespace) -> Config:
         if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
             raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
         cfg.auto_scale_lr.enable = True
-    run_without_gpu(cfg)
+    try:
+        run_without_gpu(cfg)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
     if args.resume:
         _set_resume(cfg, args.resume)
     weights = cfg.get('load_from')
-    if weights and '://' not in weights and not Path(weights).expanduser().is_file():
+    if weights and '://' not in weights and not Path(weights).expanduser().exists():
         raise SystemExit(
             f'The weights to start from, {weights}, do not exist. Train them first, or name others: '
             '--cfg-options load_from=FILE (or load_from=None, to start from none).'
@@ -93,6 +96,7 @@ def main(argv: list[str] | None = None) -> None:
     """Command line."""
     make_runners_load_safely()
     cfg = load_config(parse_args(argv))
+    join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     try:
         runner.train()

@@ -1,8 +1,10 @@
 """From a command line to a config that runs on this machine."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from mmengine.config import Config
 
 AMP = ('bf16', 'fp16')
@@ -26,12 +28,18 @@ def default_work_dir(config: str | Path) -> str:
 
 
 def run_without_gpu(cfg: Config) -> None:
-    """Where there is no GPU, several processes talk through gloo, and none of them gets a device."""
+    """Where there is no GPU, several processes talk through gloo, and none of them gets a device.
+
+    Raises:
+        ValueError: For a launcher other than torchrun: Slurm's and MPI's choose a GPU for every process.
+    """
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
+    if cfg.launcher != 'pytorch':
+        raise ValueError(f'--launcher {cfg.launcher} needs GPUs, and there are none: --launcher pytorch runs on CPUs')
     cfg.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
-    if (cfg.get('strategy') or {}).get('type') == 'FSDPStrategy':
-        cfg.merge_from_dict(dict(strategy=dict(model_wrapper=dict(device_id=None))))
+    if (cfg.get('strategy') or {}).get('type') == 'AtomicFSDPStrategy':
+        cfg.merge_from_dict(dict(strategy=dict(model_wrapper=dict(device_id='cpu'), state_dict_cfg=_whole_on_cpu())))
     elif cfg.get('strategy') is None and cfg.get('model_wrapper_cfg') is None:
         cfg.model_wrapper_cfg = dict(
             type='MMDistributedDataParallel',
@@ -39,6 +47,28 @@ def run_without_gpu(cfg: Config) -> None:
             broadcast_buffers=False,
             find_unused_parameters=cfg.get('find_unused_parameters', False),
         )
+
+
+def _whole_on_cpu() -> dict:
+    """FSDP's 'full' checkpoints less the move to the CPU: of what is there already it frees the memory."""
+    options = dict(offload_to_cpu=False, rank0_only=False)
+    return dict(
+        _delete_=True,
+        state_dict_type='FULL_STATE_DICT',
+        state_dict_config=dict(type='FullStateDictConfig', **options),
+        optim_state_dict_config=dict(type='FullOptimStateDictConfig', **options),
+    )
+
+
+def join_processes(cfg: Config) -> None:
+    """Meet the other processes that torchrun has started, where there is no GPU; elsewhere mmengine's Runner does.
+
+    mmengine's sets a CUDA device first, whatever the backend, and builds of torch for CPUs have no such call.
+    """
+    if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available() and not dist.is_initialized():
+        options = dict(cfg.env_cfg.dist_cfg)
+        options['timeout'] = timedelta(seconds=options.get('timeout', 1800))
+        dist.init_process_group(**options)
 
 
 def set_amp(cfg: Config, kind: str) -> None:

@@ -3,10 +3,12 @@
 import importlib.util
 import os
 import pickle
+import socket
 from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
@@ -68,6 +70,30 @@ def work_dir(config) -> Path:
 
 def log_of(folder: Path) -> str:
     return '\n'.join(path.read_text() for path in sorted(folder.glob('*/*.log')))
+
+
+def test_a_process_of_torchrun(config, tmp_path, monkeypatch):
+    """What tools/dist_train.sh and dist_test.sh start. Without a GPU mmengine alone would ask for one."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    for name, value in dict(RANK=0, LOCAL_RANK=0, WORLD_SIZE=1, MASTER_ADDR='127.0.0.1', MASTER_PORT=port).items():
+        monkeypatch.setenv(name, str(value))
+    options = ['--launcher', 'pytorch', '--work-dir', str(tmp_path)]
+    try:
+        train.main([str(config), *options])
+        metrics = test.main([str(config), str(tmp_path / 'iter_2.pth'), *options])
+    finally:
+        dist.destroy_process_group()
+    assert 'rvos/J&F' in metrics
+    assert 'Distributed launcher: pytorch' in log_of(tmp_path)
+
+
+def test_a_launcher_that_needs_gpus(config, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    for tool, more in ((train, []), (test, [str(config)])):
+        with pytest.raises(SystemExit, match='slurm needs GPUs'):
+            tool.load_config(tool.parse_args([str(config), *more, '--launcher', 'slurm']))
 
 
 def test_training_leaves_config_log_environment_and_checkpoints(work_dir):
