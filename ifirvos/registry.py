@@ -17,7 +17,7 @@ from mmdet.registry import (
     VISBACKENDS,
     VISUALIZERS,
 )
-from mmengine.registry import FUNCTIONS  # mmdet has none of its own
+from mmengine.registry import FUNCTIONS, STRATEGIES  # mmdet has none of its own
 
 __all__ = [
     'DATASETS',
@@ -28,6 +28,7 @@ __all__ = [
     'METRICS',
     'MODELS',
     'OPTIM_WRAPPERS',
+    'STRATEGIES',
     'TASK_UTILS',
     'TRANSFORMS',
     'VISBACKENDS',

@@ -5,13 +5,14 @@ _base_ = './r50_ytvos.py'
 
 runner_type = 'FlexibleRunner'
 strategy = dict(
-    type='DeepSpeedStrategy',
+    type='HandOverDeepSpeedStrategy',
+    train_micro_batch_size_per_gpu=_base_.train_dataloader.batch_size,
     gradient_clipping=0.1,  # r50_ytvos.py's clip_grad
     zero_optimization=dict(
         stage=2,
         overlap_comm=True,
         contiguous_gradients=True,
-        reduce_bucket_size=50_000_000,
+        reduce_bucket_size=50_000_000,  # ours: a tenth of DeepSpeed's, the model has about 180M parameters
     ),
 )
 optim_wrapper = dict(

@@ -4,7 +4,7 @@ _base_ = './r50_ytvos.py'
 
 runner_type = 'FlexibleRunner'
 strategy = dict(
-    type='FSDPStrategy',
+    type='AtomicFSDPStrategy',
     state_dict_cfg='full',
     model_wrapper=dict(
         use_orig_params=True,  # frozen and trained parameters, and several rates, in one model

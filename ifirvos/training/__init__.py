@@ -9,13 +9,16 @@ from .non_finite import NonFiniteLoss, NonFiniteLossHook
 from .preemption import PreemptionHook
 from .seeding import DrawSampler, SeededDraws
 from .sharded import ShardedOptimWrapper
+from .strategies import AtomicFSDPStrategy, HandOverDeepSpeedStrategy
 from .tensorboard import OptionalTensorboardVisBackend
 
 __all__ = [
+    'AtomicFSDPStrategy',
     'AtomicLocalBackend',
     'BF16OptimWrapper',
     'CurvesHook',
     'DrawSampler',
+    'HandOverDeepSpeedStrategy',
     'HandOverError',
     'HandOverHook',
     'NonFiniteLoss',

@@ -14,6 +14,11 @@ ATOMIC = 'ifirvos_atomic'  # name of the backend
 _PART = '.part'
 
 
+def part_of(path: Path) -> Path:
+    """Where a file is written before it is renamed; what is left of a crash is removed when training starts."""
+    return path.with_name(f'.{path.name}{_PART}')
+
+
 @register_backend(ATOMIC)
 class AtomicLocalBackend(LocalBackend):
     """mmengine's LocalBackend whose ``put`` leaves the whole file or, if it fails, the one that was there before."""
@@ -22,7 +27,7 @@ class AtomicLocalBackend(LocalBackend):
         """Writes ``.NAME.part``, flushes it to the disk, renames it."""
         path = Path(filepath)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f'.{path.name}{_PART}')
+        part = part_of(path)
         try:
             with open(part, 'wb') as file:
                 file.write(obj)
@@ -70,9 +75,14 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def latest_checkpoint(work_dir: str | Path) -> str | None:
-    """The checkpoint to resume from: what ``last_checkpoint`` names, or the newest if a crash has left that empty."""
+    """The checkpoint to resume from: what ``last_checkpoint`` names, or the newest if a crash has left that empty.
+
+    The name counts, not the folder in it, for a work directory may have been moved.
+    """
     pointer = Path(work_dir) / 'last_checkpoint'
     if pointer.is_file() and (named := pointer.read_text().strip()):
-        return named
+        for path in (Path(named), Path(work_dir, Path(named).name)):
+            if path.exists():
+                return str(path)
     found = [*Path(work_dir).glob('iter_*.pth'), *Path(work_dir).glob('epoch_*.pth')]
     return str(max(found, key=os.path.getmtime)) if found else None

@@ -24,7 +24,9 @@ class PreemptionHook(Hook):
     ``--resume`` then goes on as if nothing had been. With gradient accumulation it waits for the next update: what has
     been accumulated is in no checkpoint. A validation is left at once, and run again when training is resumed.
 
-    torchrun hands a signal on to its processes and kills them after 30 seconds; its own exit code is not 0.
+    torchrun hands a signal on to its processes and kills them after 30 seconds; its own exit code is not 0. Where only
+    some machines of several are asked during a validation, nothing more is saved: the checkpoint before it is there.
+    Under FlexibleRunner a validation is finished first: FSDP needs all processes to save.
 
     Args:
         signals: Names of the signals.
@@ -74,11 +76,12 @@ class PreemptionHook(Hook):
 
     def save_and_exit(self, runner: Runner, iterations: int) -> None:
         """Saves the state after so many iterations and raises ``SystemExit(0)``."""
+        # FlexibleRunner takes no other word for where training is; both Runners add 1 for the iteration that ends.
+        runner.train_loop._iter = iterations - 1
         path = osp.join(runner.work_dir, CHECKPOINT)
         runner.save_checkpoint(
             runner.work_dir,
             CHECKPOINT,
-            meta=dict(epoch=runner.epoch, iter=iterations),
             by_epoch=False,
             backend_args=dict(backend=ATOMIC),
         )

@@ -59,5 +59,11 @@ def test_the_latest_checkpoint(tmp_path):
         os.utime(tmp_path / name, (number, number))
     (tmp_path / 'last_checkpoint').touch()  # cut off while it was written
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')
-    (tmp_path / 'last_checkpoint').write_text('elsewhere/iter_10.pth\n')
-    assert latest_checkpoint(tmp_path) == 'elsewhere/iter_10.pth'
+    (tmp_path / 'last_checkpoint').write_text('elsewhere/iter_10.pth\n')  # where the folder was once
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'iter_10.pth')
+    (tmp_path / 'kept').mkdir()
+    (tmp_path / 'kept/iter_8.pth').touch()  # out_dir of the hook
+    (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'kept/iter_8.pth'))
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'kept/iter_8.pth')
+    (tmp_path / 'last_checkpoint').write_text('gone/iter_7.pth')
+    assert latest_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')

@@ -54,13 +54,13 @@ def agree_to_stop(rank: int) -> None:
     runner = SimpleNamespace(
         model=torch.nn.Linear(1, 1),
         iter=4,
-        epoch=0,
+        train_loop=SimpleNamespace(_iter=4),
         work_dir='/nowhere',
         hooks=[],
         logger=MMLogger.get_instance(f'agree{rank}'),
         message_hub=MessageHub.get_instance(f'agree{rank}'),
         optim_wrapper=SimpleNamespace(),
-        save_checkpoint=lambda *args, **kwargs: saved.append(kwargs['meta']),
+        save_checkpoint=lambda folder, name, **kwargs: saved.append(name),
     )
     hook = PreemptionHook()
     hook.after_train_iter(runner, 0)
@@ -69,7 +69,7 @@ def agree_to_stop(rank: int) -> None:
     with pytest.raises(SystemExit) as stop:
         hook.after_train_iter(runner, 0)
     assert stop.value.code == 0
-    assert saved == [dict(epoch=0, iter=5)]
+    assert saved == ['interrupted.pth']
     hook = NonFiniteLossHook()
     hook.after_train_iter(runner, 0, outputs=dict(loss=torch.ones(())))
     with pytest.raises(NonFiniteLoss, match='loss is nan' if rank else 'not in every process'):

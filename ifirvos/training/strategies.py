@@ -1,0 +1,74 @@
+"""mmengine's strategies for models past one GPU's memory, less what they do otherwise than its Runner."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
+from mmengine.config import ConfigDict
+from mmengine.dist import is_main_process
+from torch.distributed.fsdp import FullyShardedDataParallel
+
+from ifirvos.checkpoint import load_checkpoint, runners_own_allowed
+from ifirvos.registry import STRATEGIES
+
+from .checkpointing import part_of
+
+
+@STRATEGIES.register_module()
+class AtomicFSDPStrategy(FSDPStrategy):
+    """mmengine's FSDPStrategy whose whole checkpoints are written beside and renamed, and can be resumed.
+
+    mmengine's ignores the backend of the checkpoint hook. Sharded checkpoints ('local') are folders, a file a process.
+    """
+
+    def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
+        """Leaves the whole file or, if it fails, the one that was there before."""
+        if not self._is_full_state_dict():
+            super().save_checkpoint(filename, **kwargs)
+            return
+        part = part_of(Path(filename))
+        super().save_checkpoint(str(part), **kwargs)
+        if is_main_process():
+            with open(part, 'rb') as file:
+                os.fsync(file.fileno())
+            os.replace(part, filename)
+
+    def load_optim_state_dict(self, state_dict: dict) -> None:
+        """mmengine's, whose arguments are in the order of torch 2.0: with any later one it could not resume."""
+        loaded = FullyShardedDataParallel.optim_state_dict_to_load(
+            model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict
+        )
+        self.optim_wrapper.load_state_dict(loaded)
+
+
+@STRATEGIES.register_module()
+class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
+    """mmengine's DeepSpeedStrategy that can start from another stage's weights: a file, not DeepSpeed's folder.
+
+    Its own checkpoints are read with ``weights_only=True`` where ``make_runners_load_safely`` has been called.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        # DeepSpeed keeps its options in every checkpoint: plain data can be read safely, mmengine's dicts cannot.
+        plain = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in kwargs.items()}
+        super().__init__(**plain)
+
+    def load_checkpoint(self, filename: str, *, callback: Any = None, **kwargs: Any) -> dict:
+        """The weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked."""
+        if os.path.isdir(filename):
+            with runners_own_allowed():
+                return super().load_checkpoint(filename, callback=callback, **kwargs)
+        checkpoint = load_checkpoint(Path(filename).expanduser())
+        if callback is not None:
+            callback(checkpoint)
+        weights = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
+        self.model.module.load_state_dict(weights, strict=False)
+        if hasattr(self.model.optimizer, 'refresh_fp32_params'):
+            self.model.optimizer.refresh_fp32_params()  # ZeRO steps on a copy of its own
+        return checkpoint
+
+    def resume(self, filename: str, **kwargs: Any) -> dict:
+        """mmengine's; DeepSpeed's files may hold what a Runner's hold, nothing else that could run code."""
+        with runners_own_allowed():
+            return super().resume(filename, **kwargs)
