@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from copy import deepcopy
@@ -37,6 +38,7 @@ from ifirvos.checkpoint import load_checkpoint
 from ifirvos.evaluation.ablation import draw_chart, markdown, summarize_variant, table_rows
 from ifirvos.evaluation.summary import write_whole
 from ifirvos.training.checkpointing import latest_checkpoint
+from ifirvos.training.curves import read_lines
 
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 # Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS, with other data and another backbone.
@@ -60,6 +62,10 @@ class Run:
     def work_dir(self, stage: int) -> Path:
         """Where a stage is trained."""
         return self.folder / f'stage{stage + 1}'
+
+    def config(self, stage: int) -> Path:
+        """What a stage was trained with; there as soon as it has begun."""
+        return self.folder / f'stage{stage + 1}.py'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -182,6 +188,26 @@ def plan(args: argparse.Namespace) -> list[Run]:
     return runs
 
 
+def refuse_other_configs(runs: Sequence[Run]) -> None:
+    """Checks that what has been trained in the folders of the runs was trained as they are planned now.
+
+    Raises:
+        SystemExit: Names a run that was not, and what differs.
+    """
+    for run in runs:
+        for stage, planned in enumerate(run.stages):
+            if not run.config(stage).is_file():
+                continue
+            before, now = Config.fromfile(run.config(stage)).to_dict(), planned.to_dict()
+            for config in (before, now):
+                config.pop('load_from', None)  # the stage before, found when it is trained
+            if changes := difference(before, now):
+                raise SystemExit(
+                    f'{run.config(stage)} was trained with another {", ".join(sorted(changes))}: give the commands '
+                    'that differ an --out of their own.'
+                )
+
+
 # ---------------------------------------------------------------- training
 class Interrupted(Exception):
     """The user has stopped the whole; the processes were asked to save."""
@@ -193,7 +219,9 @@ class Machine:
     def __init__(self, jobs: int | None, gpus_per_job: int) -> None:
         import torch
 
-        gpus = [str(number) for number in range(torch.cuda.device_count())]
+        # The numbers that the user, or Slurm, has given us: those of CUDA begin at 0 again.
+        given = os.environ.get('CUDA_VISIBLE_DEVICES')
+        gpus = (given.split(',') if given else [str(n) for n in range(128)])[: torch.cuda.device_count()]
         self.gpus_per_job = gpus_per_job if gpus else 1
         self.jobs = jobs or max(1, len(gpus) // self.gpus_per_job)
         self.slots: Queue = Queue()
@@ -271,7 +299,7 @@ def carry_out(run: Run, machine: Machine, args: argparse.Namespace) -> Run:
                 work_dir.mkdir(parents=True, exist_ok=True)
                 if weights is not None:
                     cfg.load_from = weights
-                config = run.folder / f'stage{stage + 1}.py'
+                config = run.config(stage)
                 cfg.dump(str(config))
                 options = ['--work-dir', work_dir, '--resume']
                 if machine.gpus_per_job > 1:
@@ -283,7 +311,7 @@ def carry_out(run: Run, machine: Machine, args: argparse.Namespace) -> Run:
                 if trained is None:
                     raise RuntimeError(f'{work_dir} has no checkpoint of the last iteration.')
             weights = trained
-        probe = [sys.executable, ROOT / 'tools/probe.py', run.folder / f'stage{len(run.stages)}.py', weights]
+        probe = [sys.executable, ROOT / 'tools/probe.py', run.config(len(run.stages) - 1), weights]
         some = ['--per-kind', str(args.per_kind)] if args.per_kind else []
         machine.call([*probe, '--out', run.probe, *some], run.folder / 'probe.log', slot)
         return run
@@ -321,18 +349,36 @@ def is_probed(run: Run, per_kind: int | None) -> bool:
 
 
 # ---------------------------------------------------------------- comparing
-def last_scalars(work_dir: Path) -> dict[str, float]:
-    """LEwV's size at the end of training, as LEwVStatsHook has logged it."""
-    found = {}
+def last_scalars(work_dir: Path, last: int = 10) -> dict[str, float]:
+    """LEwV's size and spread at the end of training: means of what LEwVStatsHook has logged last, a batch each."""
+    logged = defaultdict(list)
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            found.update({name: value for name, value in json.loads(line).items() if name.startswith('lewv/')})
-    return found
+        for row in read_lines(path):
+            for name, value in row.items():
+                if name.startswith('lewv/'):
+                    logged[name.removeprefix('lewv/')].append(value)
+    return {name: sum(values[-last:]) / len(values[-last:]) for name, values in sorted(logged.items())}
 
 
-def steps(run: Run) -> str:
+def steps(stages: Sequence[Config]) -> str:
     """Iterations or epochs of all stages, as in '4500+8000'."""
-    return '+'.join(str(c.train_cfg.get('max_iters', c.train_cfg.get('max_epochs'))) for c in run.stages)
+    return '+'.join(str(c.train_cfg.get('max_iters', c.train_cfg.get('max_epochs'))) for c in stages)
+
+
+def note(runs: Sequence[Run]) -> dict[str, str]:
+    """How a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
+    trained = [[Config.fromfile(run.config(stage)) for stage in range(len(run.stages))] for run in runs]
+    lewv = [last_scalars(run.work_dir(len(run.stages) - 1)) for run in runs]
+    rms = [' '.join(f'{value:.2g}' for name, value in found.items() if name.startswith('rms')) for found in lewv]
+    weights = [f'{stages[-1].model.bbox_head.loss_cls.loss_weight:g}' for stages in trained]
+    return {
+        'seeds': ' '.join(str(run.seed) for run in runs),
+        'steps': ' / '.join(dict.fromkeys(map(steps, trained))),
+        'class weight': ' / '.join(dict.fromkeys(weights)),
+        "LEwV's rms": ' / '.join(filter(None, rms)),
+        "LEwV's spread": ' / '.join(f'{found["spread"]:.2g}' for found in lewv if 'spread' in found),
+        'paper, other data: J&F': str(PAPER.get(runs[0].variant, '')),
+    }
 
 
 def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
@@ -346,23 +392,17 @@ def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
     variants, notes = {}, {}
     for name, seeds in done.items():
         variants[name] = summarize_variant([list(csv.DictReader(run.probe.open(newline=''))) for run in seeds])
-        lewv = last_scalars(seeds[0].work_dir(len(seeds[0].stages) - 1))
-        notes[name] = {
-            'seeds': ' '.join(str(run.seed) for run in seeds),
-            'steps': steps(seeds[0]),
-            'class weight': f'{seeds[0].stages[-1].model.bbox_head.loss_cls.loss_weight:g}',
-            "LEwV's rms, spread": ' '.join(f'{lewv[key]:.2g}' for key in sorted(lewv)),
-            'paper, other data: J&F': str(PAPER.get(name, '')),
-        }
+        notes[name] = note(seeds)
     problems = [
         f'NOT EQUAL: the variants differ in their {column}.'
         for column in ('seeds', 'steps', 'class weight')
-        if len({note[column] for note in notes.values()}) > 1
+        if len({row[column] for row in notes.values()}) > 1
     ]
     explanation = (
         'In percent. [ ]: 95 % bootstrap interval over videos; ( ): lowest and highest seed. S: share of sentences '
         'with J > 0.5; oracle_J: the best query; reversal_IoU: 100 is blind to the order of frames; shuffled: frames '
-        'in a random order; chance_J: a random object with perfect masks.'
+        'in a random order; chance_J: a random object with perfect masks. LEwV: rms of its words after each iteration, '
+        'and how far the sentences of a batch differ behind it (0: one query for all); means of the last ten logged.'
     )
     text = '\n'.join([*problems, *([''] if problems else []), markdown(variants, notes), explanation, ''])
     rows = table_rows(variants)
@@ -380,6 +420,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     args = parse_args(argv)
     runs = plan(args)
+    if not args.table_only:
+        refuse_other_configs(runs)
     failures = [] if args.table_only else train_all(runs, args)
     print(compare(runs, args) or 'No run is done yet.')
     for failure in failures:

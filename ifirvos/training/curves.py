@@ -3,6 +3,7 @@
 import io
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.dist import master_only
@@ -45,12 +46,22 @@ class CurvesHook(Hook):
         draw_curves(Path(runner.work_dir), self.scores)
 
 
+def read_lines(path: Path) -> Iterator[dict]:
+    """The rows of a ``scalars.json``, less one that a full disk or a power cut has left half-written."""
+    for line in path.read_text().splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict) and 'step' in row:
+            yield row
+
+
 def read_scalars(work_dir: Path) -> tuple[Series, Series]:
     """Training and validation scalars of all runs in a work directory; of a step that was repeated, the last."""
     train, val = defaultdict(dict), defaultdict(dict)
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
+        for row in read_lines(path):
             step, series = row.pop('step'), train if 'loss' in row else val
             for name, value in row.items():
                 if isinstance(value, (int, float)):

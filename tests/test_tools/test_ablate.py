@@ -4,6 +4,7 @@ import csv
 import importlib.util
 import json
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -82,11 +83,23 @@ def test_the_plan(configs, tmp_path):
     assert second.model.backbone.frozen_stages == Config.fromfile(configs / 'second.py').model.backbone.frozen_stages
 
 
+@pytest.mark.parametrize(('given', 'slots'), [('4,5,7', [['4', '5'], ['7', '4']]), (None, [['0', '1'], ['2', '0']])])
+def test_only_the_gpus_that_were_given_are_used(monkeypatch, given, slots):
+    """Their numbers, not those that CUDA gives them in this process."""
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 3)
+    if given:
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', given)
+    else:
+        monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    machine = ablate.Machine(jobs=2, gpus_per_job=2)
+    assert [machine.slots.get() for _ in range(2)] == list(enumerate(slots))
+
+
 def test_shorter_stages(configs, tmp_path):
     """Each stage has its own number of steps; the warm-up stays, the fall of the rate moves with the end."""
     variants = [str(ROOT / 'configs/ifirvos/ablations_synth/wo_ifi.py')]
     (run,) = ablate.plan(ablate.parse_args([*variants, '--out', str(tmp_path), '--steps', '1000', '1800']))
-    assert ablate.steps(run) == '1000+1800'
+    assert ablate.steps(run.stages) == '1000+1800'
     for stage, steps in zip(run.stages, (1000, 1800), strict=True):
         assert stage.train_cfg.val_interval == steps
         assert [(s.begin, s.end) for s in stage.param_scheduler] == [(0, 100), (steps * 6 // 10, steps)]
@@ -96,6 +109,42 @@ def test_shorter_stages(configs, tmp_path):
     r50 = [epochs[1], '--stages', *epochs, '--out', str(tmp_path), '--steps', '1', '1']
     with pytest.raises(SystemExit, match='counts epochs'):
         ablate.plan(ablate.parse_args(r50))
+
+
+def pretend(run, iterations: int) -> None:
+    """Leaves what a run of so many iterations in its last stage would."""
+    for stage, cfg in enumerate(run.stages):
+        cfg = deepcopy(cfg)
+        cfg.load_from = 'the stage before'
+        if stage == len(run.stages) - 1:
+            cfg.train_cfg.max_iters = iterations
+        run.work_dir(stage).mkdir(parents=True)
+        cfg.dump(str(run.config(stage)))
+    columns = 'video_id,exp_id,kind,J,F,oracle_J,reversal_IoU,shuffled_J,shuffled_F\n'
+    run.probe.write_text(columns + 'v,0,attr,1,2,3,4,5,6\n')
+    run.probe.with_suffix('.json').write_text('{"per_kind": null}')
+
+
+def test_rows_that_were_trained_for_another_time_are_named(configs, tmp_path):
+    """The table says what was done, not what is asked for now; and nothing is mixed in one folder."""
+    args = ablate.parse_args(arguments(configs, '--out', str(tmp_path), '--seeds', '1', '2'))
+    runs = ablate.plan(args)
+    for run in runs:
+        pretend(run, 2)
+    ablate.refuse_other_configs(runs)
+    assert 'NOT EQUAL' not in ablate.compare(runs, args)
+    for left in tmp_path.rglob('*.py'):
+        left.unlink()
+    for run in runs:
+        run.probe.unlink()
+        for stage in range(2):
+            run.work_dir(stage).rmdir()
+        pretend(run, 900 if (run.variant, run.seed) == ('wo_ifi', 2) else 2)
+    text = ablate.compare(runs, args)
+    assert 'NOT EQUAL: the variants differ in their steps.' in text
+    assert '2+2 / 2+900' in text
+    with pytest.raises(SystemExit, match=r'wo_ifi/seed2/stage2\.py was trained with another train_cfg'):
+        ablate.refuse_other_configs(runs)
 
 
 def test_variants_that_cannot_be_compared(configs, tmp_path):
