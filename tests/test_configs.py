@@ -1,18 +1,23 @@
 """Every shipped config: it loads, its model runs when shrunk, its data pipelines give samples, and an ablation changes
 what it says and nothing else."""
 
+import os
+import re
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from PIL import Image
 
 from ifirvos.registry import DATASETS, FUNCTIONS, HOOKS, METRICS, MODELS, TRANSFORMS
 from ifirvos.structures import flatten_samples
 from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
+from ifirvos.training.launch import default_work_dir
 
 CONFIGS = Path(__file__).parents[1] / 'configs'
 FILES = sorted(str(path.relative_to(CONFIGS)) for path in CONFIGS.rglob('*.py'))
@@ -189,8 +194,20 @@ DIFFERENCES = {
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/vewl_only.py'): {f'{VLI}.lewv': None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/temporal.py'): {f'{IFI}.temporal_pos': 'learned'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/referformer.py'): {f'{VLI}.lewv': None, IFI: None},
-    ('ifirvos/r50_ytvos.py', 'ifirvos/video_swin_t_ytvos.py'): VIDEO_SWIN_T,
-    ('referformer/r50_ytvos.py', 'referformer/video_swin_t_ytvos.py'): VIDEO_SWIN_T,
+    ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/paper_ifi.py'): {
+        f'{IFI}.box_pos': False,
+        f'{IFI}.query_pos': False,
+    },
+    ('ifirvos/r50_refcoco_pretrain.py', 'ifirvos/video_swin_t_refcoco_pretrain.py'): VIDEO_SWIN_T,
+    ('referformer/r50_refcoco_pretrain.py', 'referformer/video_swin_t_refcoco_pretrain.py'): VIDEO_SWIN_T,
+    ('ifirvos/r50_ytvos.py', 'ifirvos/video_swin_t_ytvos.py'): {
+        **VIDEO_SWIN_T,
+        'load_from': 'work_dirs/video_swin_t_refcoco_pretrain/epoch_10.pth',
+    },
+    ('referformer/r50_ytvos.py', 'referformer/video_swin_t_ytvos.py'): {
+        **VIDEO_SWIN_T,
+        'load_from': 'work_dirs/referformer/video_swin_t_refcoco_pretrain/epoch_12.pth',
+    },
     ('ifirvos/r50_ytvos.py', 'referformer/r50_ytvos.py'): {
         f'{VLI}.lewv': None,
         IFI: None,
@@ -249,6 +266,21 @@ def test_stage_two_of_the_small_model_adds_only_its_extensions_to_stage_one(name
     assert all(second[key].shape == tensor.shape for key, tensor in first.items())
 
 
+@pytest.mark.parametrize('name', [name for name in LEAVES if '/ablations' not in name and load(name).get('load_from')])
+def test_a_config_starts_from_what_another_leaves(name):
+    """An ablation does not: it is told by tools/ablate.py, or by hand."""
+    cfg = load(name)
+    folder, checkpoint = os.path.split(cfg.load_from)
+    (maker,) = [other for other in LEAVES if default_work_dir(Path('configs', other)) == folder]
+    loop = load(maker).train_cfg
+    assert checkpoint == (f'iter_{loop.max_iters}.pth' if 'max_iters' in loop else f'epoch_{loop.max_epochs}.pth')
+    given, wanted = build(maker).state_dict(), build(name).state_dict()
+    allowed = cfg.default_hooks.hand_over.allow_missing
+    assert given.keys() <= wanted.keys()
+    assert [key for key in wanted.keys() - given.keys() if not any(re.match(p, key) for p in allowed)] == []
+    assert all(tensor.shape == wanted[key].shape for key, tensor in given.items())
+
+
 # ---------------------------------------------------------------- numbers
 def test_numbers_of_the_paper():
     """Section 4.2; the R50's channels are its own."""
@@ -273,6 +305,26 @@ def test_numbers_of_the_paper():
 
 
 # ---------------------------------------------------------------- data
+def resizes(node) -> list[dict]:
+    """All resizing transforms inside nested dicts and lists."""
+    own = [node] if isinstance(node, dict) and str(node.get('type', '')).endswith('Resize') else []
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, (list, tuple)) else ()
+    return own + [found for child in children for found in resizes(child)]
+
+
+def test_real_data_are_resized_as_in_the_reference():
+    """By PIL, whose bilinear resize is antialiased (parity's README); SynthRVOS needs no reference."""
+    for name in LEAVES:
+        if 'r50' in name or 'swin' in name:
+            found = resizes(load(name).to_dict())
+            assert found
+            assert {resize.get('backend') for resize in found} == {'pillow'}, name
+    image = np.random.default_rng(0).integers(0, 256, (72, 128, 3), np.uint8)
+    resize = TRANSFORMS.build(dict(type='Resize', scale=(64, 36), keep_ratio=True, backend='pillow'))
+    expected = np.asarray(Image.fromarray(image).resize((64, 36), Image.Resampling.BILINEAR))
+    assert np.array_equal(resize(dict(img=image))['img'], expected)
+
+
 @pytest.fixture(scope='module')
 def data_root(tmp_path_factory) -> str:
     return str(write_demo_dataset(tmp_path_factory.mktemp('data') / 'demo'))

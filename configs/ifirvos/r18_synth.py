@@ -7,7 +7,7 @@ _base_ = [
 ]
 load_from = 'work_dirs/r18_synth_pretrain/iter_5000.pth'
 
-# The features stay as stage 1 left them: what is left to learn is which of the queries is meant.
+# The features stay as stage 1 left them: what is left to learn is which of the queries is meant. All numbers are ours.
 model = dict(
     frozen_trunk=True,
     bbox_head=dict(loss_cls=dict(loss_weight=20.0)),

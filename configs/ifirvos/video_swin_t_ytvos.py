@@ -1,6 +1,8 @@
 # r50_ytvos.py on a backbone whose frames see one another: Video-Swin-T, as ReferFormer has it. Not a row of the paper
 # that has been reproduced.
 _base_ = './r50_ytvos.py'
+load_from = 'work_dirs/video_swin_t_refcoco_pretrain/epoch_10.pth'
+
 model = dict(
     backbone=dict(
         _delete_=True,

@@ -1,5 +1,7 @@
 # ReferFormer with Video-Swin-T: as r50_ytvos.py but for the backbone.
 _base_ = './r50_ytvos.py'
+load_from = 'work_dirs/referformer/video_swin_t_refcoco_pretrain/epoch_12.pth'
+
 model = dict(
     backbone=dict(
         _delete_=True,

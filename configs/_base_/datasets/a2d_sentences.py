@@ -22,7 +22,7 @@ test_pipeline = [
     dict(type='LoadVideoFrames'),
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='Resize', scale=(640, 360), keep_ratio=True), load_masks],
+        transforms=[dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'), load_masks],
     ),
     dict(type='PackRVOSInputs'),
 ]

@@ -1,16 +1,18 @@
-# Ref-YouTube-VOS as ReferFormer trains and tests on it (datasets/ytvos.py, datasets/transforms_video.py there).
+# Ref-YouTube-VOS as ReferFormer trains and tests on it (datasets/ytvos.py, datasets/transforms_video.py there): several
+# sizes in training, and T frames around a key frame. The paper's 4.2 says less: "6 randomly sampled frames", short side
+# 360 and long side at most 640, which is what is tested at. pillow, as there: its bilinear resize is antialiased.
 # A config that inherits this file and changes one of the names below must also redo what is built from it: mmengine
 # evaluates a file before the files that inherit it.
 dataset_type = 'RefYouTubeVOSDataset'
 data_root = 'data/ref_youtube_vos/'
-num_frames = 6  # T in training; the paper's 4.2 (ReferFormer: 5)
+num_frames = 6  # T in training, paper 4.2 (ReferFormer: 5)
 
 short_sides = [288, 320, 352, 392, 416, 448, 480, 512]
 # (long, short): the short side, but the long one at most 640. 4200 stands for no limit.
 scales = [(640, side) for side in short_sides]
-resize = dict(type='RandomChoiceResize', scales=scales, keep_ratio=True)
+resize = dict(type='RandomChoiceResize', scales=scales, keep_ratio=True, backend='pillow')
 resize_crop_resize = [
-    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True),
+    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True, backend='pillow'),
     # A crop may miss the object in some frames: they become frames without it. RequireVisibleObject sees to the rest.
     dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
     resize,
@@ -48,7 +50,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
             dict(type='LoadRVOSMasks'),
         ],
     ),

@@ -6,14 +6,17 @@ num_frames = 6  # T of the pseudo-videos
 
 load_frame = [dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')]
 # (long, short): 4200 stands for no limit.
-resize = dict(type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], keep_ratio=True)
+resize = dict(
+    type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], keep_ratio=True, backend='pillow'
+)
 resize_crop_resize = [
-    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True),
+    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True, backend='pillow'),
     dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
     dict(
         type='RandomChoiceResize',
         scales=[(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 512)],
         keep_ratio=True,
+        backend='pillow',
     ),
 ]
 flip = [
@@ -43,6 +46,7 @@ joint_resize = dict(
     type='RandomChoiceResize',
     scales=[(640, side) for side in (288, 320, 352, 392, 416, 448, 480, 512)],
     keep_ratio=True,
+    backend='pillow',
 )
 pseudo_video_pipeline = [
     *sample_and_load,
@@ -71,7 +75,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True),
+            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
             dict(type='LoadRVOSMasks', reader='coco'),
         ],
     ),

@@ -1,5 +1,6 @@
 # The full method, every knob at the paper's value (sections 3 and 4.2); where the paper is silent, the number is
-# ReferFormer's (its official code), whose transformer, pixel decoder and mask head the paper takes over.
+# ReferFormer's (its official code), whose transformer, pixel decoder and mask head the paper takes over. Of the two new
+# modules the paper gives no widths: theirs are those of the decoder around them.
 model = dict(
     type='IFIRVOS',
     num_queries=5,  # N, paper 4.2
@@ -48,7 +49,7 @@ model = dict(
         vewl=dict(),  # None: off
         lewv=dict(residual=False, post_norm=False),  # None: off
         embed_dims=256,
-        num_heads=8,
+        num_heads=8,  # ours: not in the paper
         fusion='multiply',  # or 'ffn' (Table 5)
         text='fixed',  # or 'dynamic' (Table 5)
     ),
@@ -68,7 +69,7 @@ model = dict(
             self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.1, batch_first=True),
             cross_attn_cfg=dict(embed_dims=256, num_heads=8, num_levels=4, num_points=4, dropout=0.1, batch_first=True),
             ffn_cfg=dict(embed_dims=256, feedforward_channels=2048, num_fcs=2, ffn_drop=0.1),
-            ifi_cfg=dict(  # None: frame-independent
+            ifi_cfg=dict(  # None: frame-independent; "standard" attention and FFN (paper 3.4), the numbers are ours
                 embed_dims=256,
                 num_heads=8,
                 feedforward_channels=2048,
@@ -117,7 +118,7 @@ model = dict(
         )
     ),
     test_cfg=dict(
-        frame_chunk=16,  # with sentence_chunk: bound the memory of long videos
+        frame_chunk=16,  # ours, with sentence_chunk: they bound the memory of long videos and change no mask
         sentence_chunk=1,
         window=None,  # 36: Ref-DAVIS17, videos are cut into clips of so many frames
         mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
