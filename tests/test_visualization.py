@@ -8,6 +8,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import VISBACKENDS
 from mmengine.structures import InstanceData
 from mmengine.visualization import BaseVisBackend
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ifirvos.visualization import COLORS, PARTS, RVOSVisualizer, WordAttention
 
@@ -159,9 +160,6 @@ def test_every_backend_gets_it_and_the_local_one_makes_the_folders(sample, tmp_p
 
 
 def test_tensorboard(sample, tmp_path):
-    pytest.importorskip('tensorboard', reason='tensorboard is not installed')
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     visualizer = RVOSVisualizer(vis_backends=[dict(type='TensorboardVisBackend')], save_dir=str(tmp_path))
     visualizer.add_datasample('v/0/00003', IMAGE, sample, step=7)
     visualizer.close()
