@@ -39,7 +39,7 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     if not path.is_file():
         raise FileNotFoundError(f'No such weights file: {path}')
     try:
-        with _runner_globals_allowed():
+        with runners_own_allowed():
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can raise anything
         raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}') from error
@@ -59,11 +59,14 @@ def make_runners_load_safely() -> None:
 
 
 def _load_for_runner(filename: str, map_location: str | torch.device | None) -> dict:
-    return load_checkpoint(Path(filename).expanduser(), map_location or 'cpu')
+    checkpoint = load_checkpoint(Path(filename).expanduser(), map_location or 'cpu')
+    if isinstance(checkpoint.get('meta'), dict):
+        checkpoint['meta'].pop('config', None)  # of old checkpoints: on resuming, mmengine would run it
+    return checkpoint
 
 
 def config_text(checkpoint: Mapping) -> str | None:
-    """The config that a checkpoint carries: Python text, to be trusted like code. None when there is none."""
+    """The config that a checkpoint carries, Python text for ``plain_config``. None when there is none."""
     meta = checkpoint.get('meta') or {}
     return meta.get('config_text') or meta.get('cfg')
 
@@ -111,8 +114,11 @@ def _reason(error: Exception) -> str:
     return next((line.strip() for line in lines if line.strip().startswith('WeightsUnpickler error')), lines[0])
 
 
-def _runner_globals_allowed() -> AbstractContextManager:
-    """torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read."""
+def runners_own_allowed() -> AbstractContextManager:
+    """A context in which ``weights_only=True`` lets through the log buffers of a Runner's checkpoints.
+
+    torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read.
+    """
     allow = getattr(torch.serialization, 'safe_globals', None)
     return allow(_RUNNER_GLOBALS) if allow else nullcontext()
 

@@ -23,6 +23,7 @@ from .checkpoint import CheckpointError, config_text, load_checkpoint, load_stri
 from .long_video import LINKS, FeatureWindow, QueryLinker, windows
 from .model_index import ROOT, find_model, shipped
 from .outputs import DEFAULT_SAVES, ResultWriter, check_free, check_saves, draw_window, unique_slugs
+from .plain_config import plain_config
 from .registry import MODELS, TRANSFORMS
 from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
 from .video import VideoReader
@@ -231,11 +232,17 @@ class RVOSInferencer(BaseInferencer):
     def _stream(self, video: VideoStream, texts: list[str], score_threshold: float | None) -> Iterator[WindowResult]:
         linked = self.link == 'agreement'
         linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
-        features, waiting, start = FeatureWindow(), [], 0
+        whole_clips = getattr(getattr(self.model, 'backbone', None), 'takes_clips', False)
+        # Of a backbone whose frames see one another nothing can be reused: what is kept are the frames themselves.
+        kept, waiting, start = FeatureWindow(), [], 0
         for window in windows(video, self.clip_len, self.overlap, full_last=linked):
             clip = self.preprocess([frame for frame, _ in window.new])
-            feats, meta = self.extract(clip)
-            feats = features.extend(feats, window.size)
+            if whole_clips:
+                (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
+                feats, meta = self.extract(clip)
+            else:
+                feats, meta = self.extract(clip)
+                feats = kept.extend(feats, window.size)
             for linker in linkers:
                 linker.begin(window.shared)
             metas = [dict(meta, frame_id=t, ori_video_length=window.size) for t in range(window.size)]
@@ -336,7 +343,7 @@ class RVOSInferencer(BaseInferencer):
                 raise CheckpointError(
                     f'{weights} does not hold its config; name the config file too (--config, model=).'
                 )
-            cfg.update(Config.fromstring(text, file_format='.py')._cfg_dict)
+            cfg.update(plain_config(text)._cfg_dict)
             self.config_name = f'{weights} (its own config)'
         # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
         with DefaultScope.overwrite_default_scope(MODELS.scope):

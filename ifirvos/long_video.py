@@ -115,7 +115,8 @@ def agreement(masks: Tensor, reference: Tensor) -> Tensor:
 
 
 class FeatureWindow:
-    """The features of the frames that the present window sees: every frame passes through the backbone once."""
+    """What is known of the frames that the present window sees, their features as a rule: so every frame passes through
+    the backbone once."""
 
     def __init__(self) -> None:
         self._levels: list[Tensor] = []

@@ -6,10 +6,16 @@ import pytest
 import torch
 from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModel
-from mmengine.runner import Runner
+from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 
-from ifirvos.checkpoint import CheckpointError, config_text, load_checkpoint, load_strictly
+from ifirvos.checkpoint import (
+    CheckpointError,
+    config_text,
+    load_checkpoint,
+    load_strictly,
+    make_runners_load_safely,
+)
 
 
 def test_bare_and_wrapped_state_dicts(tmp_path):
@@ -108,3 +114,12 @@ def test_what_does_not_fit_is_named_on_one_line():
     assert '--config' in message
     assert '\n' not in message
     assert (model.weight == 7).all(), 'nothing was loaded'
+
+
+def test_a_runner_gets_no_config_to_run(tmp_path, monkeypatch):
+    """mmengine runs ``meta['config']``, which its old versions wrote, on resuming."""
+    monkeypatch.setattr(CheckpointLoader, '_schemes', dict(CheckpointLoader._schemes))
+    monkeypatch.setenv('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '')
+    make_runners_load_safely()
+    torch.save(dict(meta=dict(config='raise SystemError', epoch=1), state_dict={}), tmp_path / 'a.pth')
+    assert CheckpointLoader.load_checkpoint(str(tmp_path / 'a.pth'), 'cpu')['meta'] == dict(epoch=1)

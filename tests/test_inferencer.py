@@ -2,6 +2,7 @@
 
 from copy import copy
 from fractions import Fraction
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -312,6 +313,20 @@ def test_windows_give_every_frame_once_and_the_backbone_sees_it_once(inferencer,
     assert (np.concatenate([window.frames for window in windows]) == frames).all()
     assert [time for window in windows for time in window.times] == [Fraction(t, 10) for t in range(5)]
     assert (np.concatenate([window.results[0].masks for window in windows]) == whole.masks).all()
+
+
+def test_a_backbone_that_takes_clips_sees_every_window_whole(inferencer, frames):
+    inferencer.clip_len, inferencer.overlap = 3, 2
+    inferencer.model.backbone = SimpleNamespace(takes_clips=True)
+    seen = []
+    extract = inferencer.model.extract_feat
+    inferencer.model.extract_feat = lambda inputs: seen.append(inputs[0]) or extract(inputs)
+    windows = list(inferencer.stream(iter(frames), ['red']))
+    assert [len(clip) for clip in seen] == [3, 3, 3]
+    assert all(torch.equal(seen[number + 1][:2], seen[number][1:]) for number in range(2)), (
+        'one frame further each time'
+    )
+    assert [len(window.frames) for window in windows] == [2, 1, 2]
 
 
 def test_a_stream_without_end(inferencer, frames):
