@@ -1,6 +1,7 @@
 """What a run does beside training: it says what it depends on."""
 
 import subprocess
+from collections import deque
 from importlib import metadata
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class RunInfoHook(Hook):
 @HOOKS.register_module()
 class LEwVStatsHook(Hook):
     """Logs how large LEwV's words are after each iteration, and how far sentences differ: ``lewv/rms_0`` … and
-    ``lewv/spread``.
+    ``lewv/spread``, over a process's batch, or with one clip a process over the last 16.
 
     The literal product of eq. 2 shrinks the words about fiftyfold at initialisation, and may grow without bound from
     scratch; a saturated tanh behind it gives every sentence the same query (a spread near 0).
@@ -75,7 +76,7 @@ class LEwVStatsHook(Hook):
 
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
-        self._texts, self._sentence = None, None
+        self._texts, self._sentences = None, deque(maxlen=16)
 
     def before_train(self, runner: Runner) -> None:
         """Listens to LEwV, if the model has one."""
@@ -84,7 +85,10 @@ class LEwVStatsHook(Hook):
             vli.lewv.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, args: tuple, output: tuple[list[Tensor], Tensor]) -> None:
-        self._texts, self._sentence = [text.detach() for text in output[0]], output[1].detach()
+        self._texts = [text.detach() for text in output[0]]
+        if len(output[1]) > 1:
+            self._sentences.clear()
+        self._sentences.append(output[1].detach())
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Hands the numbers to the log."""
@@ -93,5 +97,7 @@ class LEwVStatsHook(Hook):
         for iteration, text in enumerate(self._texts):
             rms = text[:, 0].square().mean().sqrt()  # of the token that is pooled
             runner.message_hub.update_scalar(f'train/lewv/rms_{iteration}', rms.item())
-        spread = self._sentence.std(0, correction=0).mean()
-        runner.message_hub.update_scalar('train/lewv/spread', spread.item())
+        sentences = torch.cat(tuple(self._sentences))
+        if len(sentences) > 1:
+            spread = sentences.std(0, correction=0).mean()
+            runner.message_hub.update_scalar('train/lewv/spread', spread.item())

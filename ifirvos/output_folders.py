@@ -82,12 +82,26 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
             folder.mkdir()
         yield staged
         check_free(folders, overwrite)  # somebody may have come in between
-        for unfinished, folder in zip(staged, folders, strict=True):
-            if folder.exists():
-                os.replace(folder, stage / f'{folder.name}.old')
-            os.replace(unfinished, folder)
+        _swap(staged, folders)
     finally:
         shutil.rmtree(stage)
+
+
+def _swap(staged: Sequence[Path], folders: Sequence[Path]) -> None:
+    """Give the staged folders their final names; if one does not get it, all that was there before is there again."""
+    aside = [unfinished.with_name(f'{unfinished.name}.old') for unfinished in staged]
+    try:
+        for unfinished, folder, old in zip(staged, folders, aside, strict=True):
+            if folder.exists():
+                os.replace(folder, old)
+            os.replace(unfinished, folder)
+    except BaseException:
+        for unfinished, folder, old in zip(staged, folders, aside, strict=True):
+            if folder.exists() and not unfinished.exists():
+                os.replace(folder, unfinished)
+            if old.exists():
+                os.replace(old, folder)
+        raise
 
 
 def write_whole(path: str | os.PathLike, data: bytes) -> None:

@@ -22,6 +22,8 @@ TIMEOUT = 20.0  # seconds without an answer of an address
 _FILE_PROTOCOLS = 'file'
 _URL_PROTOCOLS = 'http,https,httpproxy,tcp,tls,crypto,rtsp,rtsps,rtp,srtp,udp,rtmp'
 
+# Files that name other files: one that a stranger has sent must not show them ours.
+_PLAYLISTS = {'hls', 'concat', 'dash', 'webm_dash_manifest', 'imf', 'sdp'}
 # FFmpeg draws plain text as ANSI art; nobody who hands us a text file means that.
 _TEXT_CODECS = {'ansi', 'bintext', 'xbin', 'idf'}
 
@@ -68,12 +70,13 @@ class StreamSource:
             VideoError: at the end, when not one frame decoded.
         """
         self.problem, reasons = None, []
-        decoded, broken, repaired, size, start, last = 0, 0, 0, None, None, None
+        decoded, broken, hidden, repaired, size, start, last = 0, 0, 0, 0, None, None, None
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = 'AUTO'
             expected = stream.frames
             for packet in self._packets(container, stream, reasons):
+                hidden += packet is not None and packet.is_discard  # cut off by an edit list, when a clip was trimmed
                 try:
                     frames = stream.decode(packet)
                 except av.FFmpegError:  # one damaged packet; the next key frame may be fine
@@ -97,8 +100,8 @@ class StreamSource:
             raise VideoError(f'{self.name}: not one frame could be decoded; the video is damaged or incomplete.')
         if reasons:
             self.problem = f'{self.name}: reading stopped after {decoded} frames ({reasons[0]}).'
-        elif broken or decoded < expected:
-            total = max(expected, decoded + broken)
+        elif broken or decoded + hidden < expected:
+            total = max(expected - hidden, decoded + broken)
             self.problem = f'{self.name}: {decoded} of {total} frames could be decoded; the rest is damaged.'
         elif repaired:
             self.problem = f'{self.name}: {repaired} of {decoded} frames are damaged, and decoded as far as they go.'
@@ -139,6 +142,8 @@ class StreamSource:
             reason = 'has no video stream'
         elif container.streams.video[0].codec_context.name in _TEXT_CODECS:
             reason = 'is a text file, not a video'
+        elif not is_url(self._source) and container.format.name in _PLAYLISTS:
+            reason = 'is a playlist: name the video itself'
         if reason:
             container.close()
             raise VideoError(f'{self.name} {reason}.')

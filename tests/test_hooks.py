@@ -45,3 +45,17 @@ def test_only_every_interval():
 
 def test_a_model_without_lewv_logs_nothing():
     assert run(LEwVStatsHook(interval=1), None, 2) == {}
+
+
+def test_the_spread_with_one_clip_a_process():
+    """Over the last sentences; of a single one there is none."""
+
+    class One(nn.Module):
+        values = iter([0.2, 0.6, 0.4])
+
+        def forward(self):
+            return [torch.ones(1, 1, 1)], torch.tensor([[next(self.values)]])
+
+    one = One()
+    assert 'train/lewv/spread' not in run(LEwVStatsHook(interval=1), one, 1)
+    assert run(LEwVStatsHook(interval=1), one, 2)['train/lewv/spread'] == pytest.approx(0.1)

@@ -264,3 +264,29 @@ def test_a_killed_run_leaves_nothing_under_a_final_name(tmp_path):
     assert (left / 'a' / 'masks' / '00002.png').is_file(), 'it was in the middle'
     write_results(reader, [result], [out / 'a'])
     assert (out / 'a' / 'result.json').is_file()
+
+
+@pytest.mark.parametrize('failing', ['a', 'b'])
+def test_results_that_cannot_be_replaced_are_still_there(tmp_path, monkeypatch, failing):
+    finals = [tmp_path / name for name in 'abc']
+    for final in finals[:2]:
+        final.mkdir()
+        (final / 'result.json').write_text('old')
+    replace = os.replace
+
+    def fail(source, target):
+        if target == tmp_path / failing and not str(source).endswith('.old'):
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    monkeypatch.setattr(os, 'replace', fail)
+    replacing = staged_folders(finals, overwrite=True)
+    for folder in replacing.__enter__():
+        (folder / 'result.json').write_text('new')
+    with pytest.raises(KeyboardInterrupt):
+        replacing.__exit__(None, None, None)
+    assert {path.relative_to(tmp_path).as_posix(): path.read_text() for path in tmp_path.rglob('*.json')} == {
+        'a/result.json': 'old',
+        'b/result.json': 'old',
+    }
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']

@@ -388,6 +388,41 @@ def test_an_address_leads_to_no_file_and_a_file_to_no_address(server, tmp_path):
             list(VideoReader(source))
 
 
+@pytest.mark.parametrize('name', ['list.m3u8', 'list.m3u', 'list.ffconcat'])
+def test_a_playlist_shows_no_other_file(tmp_path, name):
+    """A stranger's upload: what it names is on our disk."""
+    secret = tmp_path / 'secret.ts'
+    with av.open(str(secret), 'w', format='mpegts') as container:
+        stream = container.add_stream('mpeg2video', rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuv420p'
+        for image in moving_bar():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
+        container.mux(stream.encode())
+    assert len(list(VideoReader(secret))) == 12
+    (tmp_path / 'lists').mkdir()
+    path = tmp_path / 'lists' / name
+    playlist = '#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n'
+    for named in (secret, '../secret.ts', f'file://{secret}'):
+        path.write_text(playlist.format(named) if '.m3u' in name else f"ffconcat version 1.0\nfile '{named}'\n")
+        with pytest.raises(VideoError):
+            list(VideoReader(path))
+
+
+def test_a_trimmed_clip_is_not_damaged(tmp_path):
+    """An edit list, which phones write when a clip is trimmed, hides frames that are in the file."""
+    path = write(tmp_path / 'clip.mp4', moving_bar(), encoder='libx264')
+    data = bytearray(path.read_bytes())
+    at = data.index(b'elst') + 4  # version and flags, number of edits, duration, start in units of the track
+    with av.open(str(path)) as container:
+        ticks = 1 / (container.streams.video[0].time_base * 10)  # of a frame
+    (start,) = struct.unpack_from('>i', data, at + 12)
+    struct.pack_into('>i', data, at + 12, start + 5 * int(ticks))
+    path.write_bytes(data)
+    reader = VideoReader(path)
+    assert len(list(reader)) == 7
+    assert reader.problem is None
+
+
 def test_a_password_in_an_address_is_not_repeated():
     with pytest.raises(VideoError) as error:
         VideoReader('http://user:secret@127.0.0.1:9/clip.mp4')

@@ -78,7 +78,8 @@ def predict(
         sample.video_data_samples = [DetDataSample(metainfo=clip[int(t)].metainfo) for t in order]
         samples.append(sample)
     back = np.argsort(order)
-    return [[sample[int(t)] for t in back] for sample in model.predict_video(frames[torch.as_tensor(order)], samples)]
+    model.predict_video(frames[torch.as_tensor(order)], samples)
+    return [[sample[int(t)].cpu() for t in back] for sample in samples]  # the masks of all orders do not fit a GPU
 
 
 def masks(frames: Sequence[DetDataSample], field: str = 'pred_track_instances') -> np.ndarray:

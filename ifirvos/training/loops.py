@@ -29,6 +29,7 @@ class ResumableLoop:
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, Any]]:
         """The batches of an epoch of the data behind the first ``done``, with their numbers."""
+        self.dataloader.sampler.set_seed(self.runner.seed)  # a checkpoint that is resumed brings its own
         self.dataloader.sampler.set_epoch(epoch)
         self.dataloader.sampler.skip(done * self.dataloader.batch_size)
         batches = iter(self.dataloader)

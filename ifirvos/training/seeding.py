@@ -81,6 +81,12 @@ class DrawSampler(Sampler):
         if hasattr(self.sampler, 'set_epoch'):
             self.sampler.set_epoch(epoch)
 
+    def set_seed(self, seed: int) -> None:
+        """Orders and draws under another seed."""
+        self.seed = seed
+        if hasattr(self.sampler, 'seed'):
+            self.sampler.seed = seed
+
     def skip(self, samples: int) -> None:
         """Leaves out the first so many samples of the next pass."""
         self.skipped = samples

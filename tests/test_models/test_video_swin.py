@@ -7,6 +7,7 @@ import pytest
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from ifirvos.checkpoint import CheckpointError
@@ -247,3 +248,31 @@ def test_clips_are_not_cut_into_chunks(detector, monkeypatch):
     assert_close(detector.extract_feat(x), whole, rtol=0, atol=0)
     single = detector.backbone(x[:, :1])[0]
     assert not torch.allclose(single, whole[0][:1])
+
+
+@torch.no_grad()
+def test_frames_do_not_see_those_of_another_window(detector, monkeypatch):
+    x = clips(2, 5, 3, 64, 96)
+    monkeypatch.setattr(detector, 'test_cfg', dict(window=2))
+    parts = [[level.unflatten(0, (2, -1)) for level in detector.extract_feat(x[:, t : t + 2])] for t in (0, 2, 4)]
+    for level, *expected in zip(detector._extract_windows(x), *parts, strict=True):
+        assert_close(level.unflatten(0, (2, 5)), torch.cat(expected, 1), **EXACT)
+    whole = detector.extract_feat(x)[0]
+    assert not torch.allclose(detector._extract_windows(x)[0], whole)
+    monkeypatch.setattr(detector, 'test_cfg', dict(window=None))
+    assert torch.equal(detector._extract_windows(x)[0], whole)
+
+
+def test_the_bias_fits_the_fused_kernels_of_cuda(monkeypatch):
+    """They want a mask whose last axis is dense; the CPU's does not care."""
+    strides = []
+    attention = F.scaled_dot_product_attention
+
+    def record(*args, attn_mask):
+        strides.append(attn_mask.stride(-1))
+        return attention(*args, attn_mask=attn_mask)
+
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', record)
+    backbone = MODELS.build(shrink(Config.fromfile(CONFIG)).model.backbone)
+    backbone(clips(1, 3, 3, 64, 96).float())
+    assert set(strides) == {1}

@@ -55,6 +55,14 @@ def test_no_parameter_is_unused_in_any_variant(processes):
     assert len(TRAINED) > 8
 
 
+def test_a_seed_of_its_own_after_resuming():
+    """What set_seed gives is what a sampler built with that seed would give."""
+    samplers = [DrawSampler(range(12), dict(type='DefaultSampler', shuffle=True), seed=seed) for seed in (3, 8)]
+    before, wanted = ([*map(tuple, sampler)] for sampler in samplers)
+    samplers[0].set_seed(8)
+    assert [*map(tuple, samplers[0])] == wanted != before
+
+
 @pytest.mark.parametrize('world_size', [2, 3])
 def test_processes_share_out_what_one_would_draw(world_size, monkeypatch):
     """The samples of a step, and the seeds they are drawn under."""

@@ -72,6 +72,17 @@ def test_mixed_precision_keeps_what_cannot_do_with_it_in_fp32(dtype):
     assert total != reference
 
 
+def test_boxes_keep_float32_under_autocast():
+    """bf16 has 8 bits: boxes would snap to 1/256 of the frame."""
+    model = build(model_config()).eval()
+    outputs = []
+    decode = model.forward_decoder
+    model.forward_decoder = lambda **kwargs: outputs.append(decode(**kwargs)) or outputs[-1]
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
+        model(**batch(model), mode='predict')
+    assert {boxes.dtype for boxes in outputs[0]['references']} == {torch.float32}
+
+
 def test_a_run_in_bf16(data_root, tmp_path):
     losses = Losses()
     cfg = without_validation(tiny_config(data_root))
