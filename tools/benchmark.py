@@ -2,11 +2,13 @@
 
     python tools/benchmark.py jf
     python tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
+    python tools/benchmark.py hours CONFIG --seconds 0.5      # what a whole training takes at that
 
 A subcommand is a function ``add_NAME(subcommands)`` that declares its arguments and sets ``run``, added to ``main``.
 """
 
 import argparse
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmark_video import add_long_video, add_synth_video
+from mmengine.config import Config, DictAction
 
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
 
@@ -142,7 +145,6 @@ def run_step(args: argparse.Namespace) -> None:
 
 def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.nn.Module, dict]:
     """The model in training mode with weights from no file, without dropout; a batch of noise."""
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from ifirvos.registry import MODELS
@@ -203,6 +205,33 @@ def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
     return dict(outputs=list(outputs.values()), gradients=gradients)
 
 
+def add_hours(subcommands) -> None:
+    parser = subcommands.add_parser('hours', help="steps of a config's training on its data, and hours at so many each")
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--gpus', type=int, default=8)
+    parser.add_argument('--seconds', type=float, help='of a step, as `step` measures them on your GPU')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    parser.set_defaults(run=run_hours)
+
+
+def run_hours(args: argparse.Namespace) -> None:
+    from mmengine.registry import init_default_scope
+
+    from ifirvos.registry import DATASETS
+
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    init_default_scope('mmdet')
+    loader, loop = cfg.train_dataloader, cfg.train_cfg
+    records = len(DATASETS.build(loader.dataset))
+    per_epoch = math.ceil(records / args.gpus / loader.batch_size)
+    steps = loop.max_iters if 'max_iters' in loop else loop.max_epochs * per_epoch
+    line = (
+        f'{records} records, {args.gpus} GPUs with {loader.batch_size} each: {per_epoch} steps an epoch, {steps} in all'
+    )
+    print(line if args.seconds is None else f'{line}, {steps * args.seconds / 3600:.1f} hours')
+
+
 def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
     """The shortest time of each function, of this thread on its core: what else the machine does hardly counts."""
     times = [[] for _ in functions]
@@ -221,6 +250,7 @@ def main() -> None:
     add_long_video(subcommands)
     add_synth_video(subcommands)
     add_step(subcommands)
+    add_hours(subcommands)
     args = parser.parse_args()
     args.run(args)
 

@@ -114,7 +114,9 @@ def test_dist_test(told):
 
 
 def test_slurm_train(told):
-    args = told('slurm_train.sh', 'gpu', 'name', 'a.py', '--resume', GPUS='16', SRUN_ARGS='--exclusive --signal=TERM@120')
+    args = told(
+        'slurm_train.sh', 'gpu', 'name', 'a.py', '--resume', GPUS='16', SRUN_ARGS='--exclusive --signal=TERM@120'
+    )
     assert {'--gres=gpu:8', '--ntasks=16', '--ntasks-per-node=8', '--exclusive', '--signal=TERM@120'} <= set(args)
     assert args[-4:] == ['a.py', '--launcher', 'slurm', '--resume']
 
