@@ -86,5 +86,7 @@ def main(rank: int, port: int, out: str, configs: list[str]) -> None:
     torch.save(losses_and_gradients(rank), f'{out}/{rank}.pth')
     for config in configs:
         two_steps(config, rank)
+        with open(f'{out}/{rank}.txt', 'a') as done:
+            done.write(f'{config}\n')
     agree_to_stop(rank)
     dist.destroy_process_group()
