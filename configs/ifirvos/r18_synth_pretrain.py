@@ -6,4 +6,7 @@ _base_ = [
     '../_base_/schedules/synth.py',
     '../_base_/iter_runtime.py',
 ]
+# Its BatchNorms are trained, on each GPU's own pictures: all go on from the running statistics of the first, which a
+# checkpoint holds, as with DistributedDataParallel's defaults. mmengine's would leave every process its own.
+model_wrapper_cfg = dict(type='MMDistributedDataParallel')
 model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=dict(query_pos=False))))  # there are no other frames

@@ -40,13 +40,14 @@ def run_without_gpu(cfg: Config) -> None:
     cfg.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
     if (cfg.get('strategy') or {}).get('type') == 'AtomicFSDPStrategy':
         cfg.merge_from_dict(dict(strategy=dict(model_wrapper=dict(device_id='cpu'), state_dict_cfg=_whole_on_cpu())))
-    elif cfg.get('strategy') is None and cfg.get('model_wrapper_cfg') is None:
-        cfg.model_wrapper_cfg = dict(
-            type='MMDistributedDataParallel',
-            device_ids=None,
-            broadcast_buffers=False,
-            find_unused_parameters=cfg.get('find_unused_parameters', False),
-        )
+    elif cfg.get('strategy') is None:
+        if cfg.get('model_wrapper_cfg') is None:  # mmengine's defaults
+            cfg.model_wrapper_cfg = dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=cfg.get('find_unused_parameters', False),
+            )
+        cfg.model_wrapper_cfg.device_ids = None
 
 
 def _whole_on_cpu() -> dict:

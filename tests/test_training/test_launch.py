@@ -43,6 +43,14 @@ def test_processes_without_a_gpu_talk_through_gloo(gpu, launcher, backend, monke
     assert ('model_wrapper_cfg' in cfg) is (backend == 'gloo')
 
 
+def test_a_wrapper_of_the_config_is_kept(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    cfg = Config.fromfile(ROOT / 'configs/ifirvos/r18_synth_pretrain.py')
+    cfg.launcher = 'pytorch'
+    run_without_gpu(cfg)
+    assert cfg.model_wrapper_cfg == dict(type='MMDistributedDataParallel', device_ids=None)
+
+
 def test_amp(monkeypatch):
     cfg = Config(dict(optim_wrapper=dict(type='OptimWrapper')))
     set_amp(cfg, 'bf16')
