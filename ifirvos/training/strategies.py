@@ -1,9 +1,12 @@
 """mmengine's strategies for models past one GPU's memory, less what they do otherwise than its Runner."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
 from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
@@ -57,7 +60,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
     def load_checkpoint(self, filename: str, *, callback: Any = None, **kwargs: Any) -> dict:
         """The weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked."""
         if os.path.isdir(filename):
-            with runners_own_allowed():
+            with _own_allowed():
                 return super().load_checkpoint(filename, callback=callback, **kwargs)
         checkpoint = load_checkpoint(Path(filename).expanduser())
         if callback is not None:
@@ -70,5 +73,17 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
 
     def resume(self, filename: str, **kwargs: Any) -> dict:
         """mmengine's; DeepSpeed's files may hold what a Runner's hold, nothing else that could run code."""
-        with runners_own_allowed():
+        with _own_allowed():
             return super().resume(filename, **kwargs)
+
+
+@contextmanager
+def _own_allowed() -> Iterator[None]:
+    """What DeepSpeed itself puts into a checkpoint, beside what a Runner does."""
+    from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
+    from deepspeed.runtime.zero.config import ZeroStageEnum
+    from deepspeed.utils.tensor_fragment import fragment_address
+
+    own = [DynamicLossScaler, LossScaler, ZeroStageEnum, fragment_address]
+    with runners_own_allowed(), torch.serialization.safe_globals(own):
+        yield
