@@ -30,7 +30,7 @@ ablate = load_tool('ablate')
 def configs(tmp_path_factory) -> Path:
     """first.py, second.py, and variants of the second: wo_ifi.py, other_rate.py."""
     folder = tmp_path_factory.mktemp('ablate')
-    root = str(write_demo_dataset(folder / 'data', num_clips=2))
+    root = str(write_demo_dataset(folder / 'data', num_clips=5))  # these have every kind of sentence
     for name, stage in dict(first='r18_synth_pretrain', second='r18_synth').items():
         cfg = shrink(ROOT / f'configs/ifirvos/{stage}.py')
         ablate.move_data(cfg._cfg_dict, root)
