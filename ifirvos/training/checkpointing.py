@@ -77,12 +77,14 @@ class SafeCheckpointHook(CheckpointHook):
 def latest_checkpoint(work_dir: str | Path) -> str | None:
     """The checkpoint to resume from: what ``last_checkpoint`` names, or the newest if a crash has left that empty.
 
-    The name counts, not the folder in it, for a work directory may have been moved.
+    The name counts, not the folder in it, for a work directory may have been moved. Where nothing is left of what was
+    saved, that name: it will not be found, which is better than to begin anew unasked.
     """
     pointer = Path(work_dir) / 'last_checkpoint'
-    if pointer.is_file() and (named := pointer.read_text().strip()):
+    named = pointer.read_text().strip() if pointer.is_file() else ''
+    if named:
         for path in (Path(named), Path(work_dir, Path(named).name)):
             if path.exists():
                 return str(path)
     found = [*Path(work_dir).glob('iter_*.pth'), *Path(work_dir).glob('epoch_*.pth')]
-    return str(max(found, key=os.path.getmtime)) if found else None
+    return str(max(found, key=os.path.getmtime)) if found else named or None

@@ -67,3 +67,6 @@ def test_the_latest_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'kept/iter_8.pth')
     (tmp_path / 'last_checkpoint').write_text('gone/iter_7.pth')
     assert latest_checkpoint(tmp_path) == str(tmp_path / 'iter_9.pth')
+    for path in tmp_path.glob('*.pth'):
+        path.unlink()
+    assert latest_checkpoint(tmp_path) == 'gone/iter_7.pth', 'not None: training would begin anew'
