@@ -73,6 +73,11 @@ def load_config(args: argparse.Namespace) -> Config:
         _set_resume(cfg, args.resume)
     weights = cfg.get('load_from')
     if weights and '://' not in weights and not Path(weights).expanduser().exists():
+        if cfg.resume:
+            raise SystemExit(
+                f'The checkpoint to resume from, {weights}, is gone. Name another (--resume FILE), or begin anew in '
+                'another --work-dir.'
+            )
         raise SystemExit(
             f'The weights to start from, {weights}, do not exist. Train them first, or name others: '
             '--cfg-options load_from=FILE (or load_from=None, to start from none).'

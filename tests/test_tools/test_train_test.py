@@ -135,7 +135,7 @@ def test_nothing_to_resume_keeps_the_weights_to_start_from(config, work_dir, tmp
     cfg = train.load_config(train.parse_args([*arguments, '--resume']))
     assert (cfg.resume, cfg.load_from) == (False, weights)
     (tmp_path / 'last_checkpoint').write_text('elsewhere.pth')
-    with pytest.raises(SystemExit, match=r'elsewhere\.pth'):
+    with pytest.raises(SystemExit, match=r'to resume from, elsewhere\.pth, is gone'):
         train.load_config(train.parse_args([*arguments, '--resume']))
 
 
