@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmark_video import add_long_video, add_synth_video
 from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
 
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
 
@@ -160,7 +161,11 @@ def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.n
         cfg.merge_from_dict(dict(model=dict(backbone=dict(with_cp=True), encoder=dict(with_cp=True))))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # else it says how each of 700 parameters was initialised
     model.init_weights()
+    logger.setLevel(level)
     model.to(device).train()
     for module in model.modules():
         if isinstance(module, torch.nn.Dropout):
