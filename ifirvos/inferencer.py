@@ -232,12 +232,11 @@ class RVOSInferencer(BaseInferencer):
     def _stream(self, video: VideoStream, texts: list[str], score_threshold: float | None) -> Iterator[WindowResult]:
         linked = self.link == 'agreement'
         linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
-        whole_clips = getattr(getattr(self.model, 'backbone', None), 'takes_clips', False)
         # Of a backbone whose frames see one another nothing can be reused: what is kept are the frames themselves.
         kept, waiting, start = FeatureWindow(), [], 0
         for window in windows(video, self.clip_len, self.overlap, full_last=linked):
             clip = self.preprocess([frame for frame, _ in window.new])
-            if whole_clips:
+            if self.model.takes_clips:
                 (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
                 feats, meta = self.extract(clip)
             else:

@@ -2,7 +2,6 @@
 
 from copy import copy
 from fractions import Fraction
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -46,6 +45,8 @@ test_dataloader = dict(
 @MODELS.register_module(force=True)
 class ThresholdRVOS(nn.Module):
     """Keeps what it was given, for tests to look at."""
+
+    takes_clips = False
 
     def __init__(self, channels):
         super().__init__()
@@ -317,7 +318,7 @@ def test_windows_give_every_frame_once_and_the_backbone_sees_it_once(inferencer,
 
 def test_a_backbone_that_takes_clips_sees_every_window_whole(inferencer, frames):
     inferencer.clip_len, inferencer.overlap = 3, 2
-    inferencer.model.backbone = SimpleNamespace(takes_clips=True)
+    inferencer.model.takes_clips = True
     seen = []
     extract = inferencer.model.extract_feat
     inferencer.model.extract_feat = lambda inputs: seen.append(inputs[0]) or extract(inputs)

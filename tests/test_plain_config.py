@@ -1,5 +1,6 @@
 """The config inside a checkpoint is read, not run."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,4 +52,6 @@ def test_anything_else_is_refused(text):
 def test_nothing_is_imported(tmp_path, monkeypatch):
     (tmp_path / 'imported_by_config.py').write_text('raise SystemError')
     monkeypatch.syspath_prepend(tmp_path)
-    plain_config("custom_imports = dict(imports=['imported_by_config'])")
+    config = plain_config("custom_imports = dict(imports=['imported_by_config'])")
+    assert config.custom_imports.imports == ['imported_by_config']
+    assert 'imported_by_config' not in sys.modules

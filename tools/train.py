@@ -72,7 +72,8 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.resume:
         _set_resume(cfg, args.resume)
     weights = cfg.get('load_from')
-    if weights and '://' not in weights and not Path(weights).expanduser().exists():
+    there = Path.exists if 'strategy' in cfg else Path.is_file  # DeepSpeed's checkpoints are folders
+    if weights and '://' not in weights and not there(Path(weights).expanduser()):
         if cfg.resume:
             raise SystemExit(
                 f'The checkpoint to resume from, {weights}, is gone. Name another (--resume FILE), or begin anew in '

@@ -213,15 +213,19 @@ class IFIRVOS(DeformableDETR):
         """Frames at a time in frame-independent stages; None (all) in training."""
         return None if self.training else (self.test_cfg or {}).get('frame_chunk')
 
+    @property
+    def takes_clips(self) -> bool:
+        """Whether the backbone wants clips whole, because their frames see one another (Video-Swin)."""
+        return getattr(self.backbone, 'takes_clips', False)
+
     def extract_feat(self, batch_inputs: Tensor) -> list[Tensor]:
         """(B,T,3,H,W) -> res2 (B*T,C_2,H/4,W/4), then F_v: four levels (B*T,C,h,w), strides 8 to 64.
 
         A backbone with ``takes_clips`` gets (B,T,3,H,W), whole: its frames see one another, a chunk would cut them off.
         """
         frames = batch_inputs.flatten(0, 1)
-        takes_clips = getattr(self.backbone, 'takes_clips', False)
         chunks = []
-        for part in [batch_inputs] if takes_clips else frames.split(self.frame_chunk or len(frames)):
+        for part in [batch_inputs] if self.takes_clips else frames.split(self.frame_chunk or len(frames)):
             res2, *deeper = self.backbone(part)
             chunks.append([res2, *self.neck(deeper)])
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
@@ -229,7 +233,7 @@ class IFIRVOS(DeformableDETR):
     def _extract_windows(self, batch_inputs: Tensor) -> list[Tensor]:
         """As :meth:`extract_feat`; with ``test_cfg.window``, no frame sees one of another window."""
         window = (self.test_cfg or {}).get('window')
-        if not window or not getattr(self.backbone, 'takes_clips', False):
+        if not window or not self.takes_clips:
             return self.extract_feat(batch_inputs)
         parts = [self.extract_feat(part) for part in batch_inputs.split(window, 1)]
         by_clip = [[level.unflatten(0, (len(batch_inputs), -1)) for level in part] for part in parts]

@@ -10,6 +10,7 @@ import torch
 from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
 from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
+from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ifirvos.checkpoint import load_checkpoint, runners_own_allowed
@@ -57,16 +58,18 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
         plain = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in kwargs.items()}
         super().__init__(**plain)
 
-    def load_checkpoint(self, filename: str, *, callback: Any = None, **kwargs: Any) -> dict:
-        """The weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked."""
+    def load_checkpoint(self, filename: str, *, strict: bool = False, callback: Any = None, **kwargs: Any) -> dict:
+        """The weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked.
+
+        As in mmengine's Runner, what does not fit is logged, and with ``strict`` an error.
+        """
         if os.path.isdir(filename):
             with _own_allowed():
-                return super().load_checkpoint(filename, callback=callback, **kwargs)
+                return super().load_checkpoint(filename, strict=strict, callback=callback, **kwargs)
         checkpoint = load_checkpoint(Path(filename).expanduser())
         if callback is not None:
             callback(checkpoint)
-        weights = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
-        self.model.module.load_state_dict(weights, strict=False)
+        _load_checkpoint_to_model(self.model.module, checkpoint, strict)
         if hasattr(self.model.optimizer, 'refresh_fp32_params'):
             self.model.optimizer.refresh_fp32_params()  # ZeRO steps on a copy of its own
         return checkpoint
