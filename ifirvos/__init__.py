@@ -4,8 +4,8 @@ from . import compat
 
 compat.install()
 
-from . import datasets, evaluation, hooks, models, training, visualization  # noqa: E402
-from .inferencer import RVOSInferencer  # noqa: E402
+from . import datasets, evaluation, models, training, visualization  # noqa: E402
+from .inference import RVOSInferencer  # noqa: E402
 from .version import __version__  # noqa: E402
 
-__all__ = ['RVOSInferencer', '__version__', 'datasets', 'evaluation', 'hooks', 'models', 'training', 'visualization']
+__all__ = ['RVOSInferencer', '__version__', 'datasets', 'evaluation', 'models', 'training', 'visualization']

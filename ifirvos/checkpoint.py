@@ -14,9 +14,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be read or does not fit its model."""
+from .errors import CheckpointError
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmengine.config import Config
 
-from .checkpoint import CheckpointError
+from .errors import CheckpointError
 
 
 def plain_config(text: str) -> Config:

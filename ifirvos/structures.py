@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -115,3 +117,19 @@ def clip_targets(
         masks = _mask_target(masks.to(device), size, stride, mode)
         targets.append(ClipTarget(masks[None], boxes.to(device)[None], valid.to(device)))
     return targets
+
+
+PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
+
+
+def frame_name(frame: DetDataSample) -> str:
+    """The frame's name in every data set's mask folders: the picture's, or the frame's number if it is from a video."""
+    path = Path(frame.get('img_path') or '')
+    return path.stem if path.suffix.lower() in PICTURES else f'{frame.get("frame_id", 0):05d}'
+
+
+def stack(masks) -> np.ndarray:
+    """N masks as an array (N, H, W)."""
+    if isinstance(masks, torch.Tensor):
+        return masks.cpu().numpy()
+    return masks if isinstance(masks, np.ndarray) else masks.to_ndarray()  # mmdet's BitmapMasks

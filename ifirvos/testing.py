@@ -8,8 +8,8 @@ import numpy as np
 from mmdet.testing import demo_track_inputs
 from mmengine.config import Config, ConfigDict
 
-from .datasets.synth import SPLITS, make_clip
-from .datasets.synth.writer import write_clip, write_meta
+from .synth import SPLITS, make_clip
+from .synth.writer import write_clip, write_meta
 
 WIDTH = 32  # C
 # Wherever such a key stands in a model's config, it becomes this; what is None or absent stays so.

@@ -9,13 +9,8 @@ from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
 
-from ifirvos.checkpoint import (
-    CheckpointError,
-    config_text,
-    load_checkpoint,
-    load_strictly,
-    make_runners_load_safely,
-)
+from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly, make_runners_load_safely
+from ifirvos.errors import CheckpointError
 
 
 def test_bare_and_wrapped_state_dicts(tmp_path):

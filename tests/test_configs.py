@@ -268,7 +268,7 @@ def test_stage_two_of_the_small_model_adds_only_its_extensions_to_stage_one(name
 
 @pytest.mark.parametrize('name', [name for name in LEAVES if '/ablations' not in name and load(name).get('load_from')])
 def test_a_config_starts_from_what_another_leaves(name):
-    """An ablation does not: it is told by tools/ablate.py, or by hand."""
+    """An ablation does not: it is told by tools/analysis_tools/ablate.py, or by hand."""
     cfg = load(name)
     folder, checkpoint = os.path.split(cfg.load_from)
     (maker,) = [other for other in LEAVES if default_work_dir(Path('configs', other)) == folder]

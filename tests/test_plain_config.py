@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from ifirvos.checkpoint import CheckpointError
+from ifirvos.errors import CheckpointError
 from ifirvos.plain_config import plain_config
 
 CONFIGS = Path(__file__).parents[1] / 'configs'

@@ -7,9 +7,9 @@ import pytest
 
 from ifirvos import RVOSInferencer
 from ifirvos.checkpoint import load_checkpoint
-from ifirvos.datasets.synth import draw_frames, make_clip
 from ifirvos.evaluation.functional import region_similarity
-from ifirvos.inferencer import ROOT
+from ifirvos.inference.model_index import ROOT
+from ifirvos.synth import draw_frames, make_clip
 
 WEIGHTS = {name: ROOT / 'weights' / f'{name}.pth' for name in ('r18_synth', 'r18_synth_temporal')}
 FIRST_HELD_OUT = 200_000  # clips of the split 'valid' that no data set holds

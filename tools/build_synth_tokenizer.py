@@ -8,7 +8,6 @@ is 1, any UTF-8 text comes back unchanged. The same sentences always give the sa
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,8 @@ sys.path.insert(0, str(ROOT))
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from ifirvos.datasets.synth.phrases import sentences
+from ifirvos.files import write_whole
+from ifirvos.synth.phrases import sentences
 
 SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # their ids are their places, the first four RoBERTa's
 VOCABULARY = 800  # at most: the words run out before
@@ -71,9 +71,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         'merges.txt': '\n'.join(['#version: 0.2', *(' '.join(merge) for merge in bpe['merges'])]),
     }
     for name, content in files.items():
-        part = folder / f'{name}.part'
-        part.write_text(content + '\n', encoding='utf-8')
-        os.replace(part, folder / name)
+        write_whole(folder / name, content + '\n')
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from PIL import Image
 
 import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
-from ifirvos.evaluation.submission import check_submission
+from ifirvos.evaluation.submission.files import check_submission
 
 _SHOWN = 20
 

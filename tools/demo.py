@@ -15,12 +15,14 @@ import cv2
 import infer
 import numpy as np
 
-from ifirvos.datasets.synth.clip import Clip, make_clip
-from ifirvos.datasets.synth.render import draw_frames
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
-from ifirvos.outputs import unique_slugs, write_whole
-from ifirvos.video import VideoReader, VideoWriter, video_suffix
-from ifirvos.visualization import contact_sheet, draw_contour, draw_mask, object_color, read_palette_png
+from ifirvos.inference.writers import unique_slugs, write_whole
+from ifirvos.label_maps import read_palette_png
+from ifirvos.synth.clip import Clip, make_clip
+from ifirvos.synth.render import draw_frames
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.writer import VideoWriter, video_suffix
+from ifirvos.visualization import contact_sheet, draw_contour, draw_mask, object_color
 
 KINDS = ('attr', 'spatial', 'motion')
 # Of the split 'valid', whose data sets start at 0 and end far below. Chosen with seed 0, as a clip in which the shipped

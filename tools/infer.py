@@ -16,7 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 USER_ERROR = 2
-SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout')  # ifirvos.outputs has them too, and takes seconds to import
+SAVES = (
+    'overlay',
+    'masks',
+    'rle',
+    'csv',
+    'cutout',
+)  # ifirvos.inference.writers has them too, and takes seconds to import
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,9 +88,9 @@ def run(args: argparse.Namespace) -> list[Path]:
     from rich.console import Console
     from rich.progress import Progress
 
-    from ifirvos.inferencer import RVOSInferencer, check_sentences
-    from ifirvos.outputs import ResultWriter, check_free, unique_slugs
-    from ifirvos.video import VideoReader
+    from ifirvos.inference.inferencer import RVOSInferencer, check_sentences
+    from ifirvos.inference.writers import ResultWriter, check_free, unique_slugs
+    from ifirvos.video.reader import VideoReader
 
     texts = check_sentences(args.sentences)
     source = int(args.video) if _is_webcam(args.video) else args.video
@@ -121,9 +127,7 @@ def run(args: argparse.Namespace) -> list[Path]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
-    from ifirvos.checkpoint import CheckpointError
-    from ifirvos.inferencer import InputError
-    from ifirvos.video import VideoError
+    from ifirvos.errors import CheckpointError, InputError, VideoError
 
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)

@@ -15,7 +15,8 @@ from mmengine.config import Config, DictAction
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly, make_runners_load_safely
+from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
+from ifirvos.errors import CheckpointError
 from ifirvos.training.launch import default_work_dir, join_processes, run_without_gpu
 
 

@@ -17,7 +17,8 @@ from mmengine.config import Config, DictAction
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
-from ifirvos.checkpoint import CheckpointError, make_runners_load_safely
+from ifirvos.checkpoint import make_runners_load_safely
+from ifirvos.errors import CheckpointError
 from ifirvos.training.checkpointing import latest_checkpoint
 from ifirvos.training.launch import AMP, default_work_dir, join_processes, run_without_gpu, set_amp
 

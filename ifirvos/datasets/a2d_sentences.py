@@ -10,7 +10,7 @@ import numpy as np
 from mmengine.logging import MMLogger
 
 from ifirvos.registry import DATASETS
-from ifirvos.video import VideoReader
+from ifirvos.video.reader import VideoReader
 
 from .annotated_frame_dataset import AnnotatedFrameDataset, read_rows, read_sentence_table
 

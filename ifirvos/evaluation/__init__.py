@@ -1,10 +1,6 @@
-"""Measures (`functional`, `davis17`, `coco_map`), their summary (`summary`) and the metric classes of the configs."""
+"""Measures (`functional`), metric classes of the configs (`metrics`), files for evaluation servers (`submission`)."""
 
-from .a2d_metric import A2DMetric
-from .ref_davis_metric import RefDAVISMetric
-from .refcoco_metric import RefCOCOMetric
-from .rvos_metric import RVOSMetric
-from .submission_loop import SubmissionLoop
-from .submission_metric import SubmissionWriter
+from .metrics import A2DMetric, RefCOCOMetric, RefDAVISMetric, RVOSMetric
+from .submission import SubmissionLoop, SubmissionWriter
 
 __all__ = ['A2DMetric', 'RVOSMetric', 'RefCOCOMetric', 'RefDAVISMetric', 'SubmissionLoop', 'SubmissionWriter']

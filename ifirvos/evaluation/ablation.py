@@ -1,4 +1,4 @@
-"""A table and a chart of several variants of a model, from what ``tools/probe.py`` wrote for each of their seeds."""
+"""A table and a chart of variants of a model, from the files of ``tools/analysis_tools/probe.py``, one a seed."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .functional import bootstrap_interval
+from .functional.masks import bootstrap_interval
 
 Rows = Sequence[Mapping[str, str | float]]  # of one seed, an expression each
 MEASURES = ('J&F', 'J', 'F', 'S', 'oracle_J', 'reversal_IoU', 'shuffled_J&F', 'chance_J')

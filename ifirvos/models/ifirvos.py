@@ -8,13 +8,13 @@ from mmdet.models.detectors import DeformableDETR
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
-from ifirvos.long_video import QueryLinker
 from ifirvos.registry import MODELS
 from ifirvos.structures import padding_masks, select_frames
 
 from .deformable_attention import ClipDeformableEncoder
 from .ifi_decoder import IFIDeformableDetrTransformerDecoder
 from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
+from .query_linker import QueryLinker
 from .text_encoder import TextProjection
 
 ClipList = list[TrackDataSample]

@@ -12,18 +12,11 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ifirvos.long_video import QueryLinker
 from ifirvos.registry import MODELS
-from ifirvos.structures import (
-    MASK_TARGETS,
-    ClipTarget,
-    clip_targets,
-    flatten_samples,
-    image_sizes,
-    key_frames_of,
-)
+from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, key_frames_of
 
 from .dynamic_mask_head import DynamicMaskHead
+from .query_linker import QueryLinker
 
 
 def key_frames_only(

@@ -10,7 +10,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly
+from ifirvos.checkpoint import load_checkpoint, load_strictly
+from ifirvos.errors import CheckpointError
 from ifirvos.registry import MODELS
 
 Size = tuple[int, int, int]  # of T, h, w

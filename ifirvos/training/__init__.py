@@ -4,9 +4,11 @@ from .bf16 import BF16OptimWrapper
 from .checkpointing import AtomicLocalBackend, SafeCheckpointHook
 from .curves import CurvesHook
 from .hand_over import HandOverError, HandOverHook
+from .lewv_stats import LEwVStatsHook
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .non_finite import NonFiniteLoss, NonFiniteLossHook
 from .preemption import PreemptionHook
+from .run_info import RunInfoHook
 from .seeding import DrawSampler, SeededDraws
 from .sharded import ShardedOptimWrapper
 from .strategies import AtomicFSDPStrategy, HandOverDeepSpeedStrategy
@@ -21,12 +23,14 @@ __all__ = [
     'HandOverDeepSpeedStrategy',
     'HandOverError',
     'HandOverHook',
+    'LEwVStatsHook',
     'NonFiniteLoss',
     'NonFiniteLossHook',
     'OptionalTensorboardVisBackend',
     'PreemptionHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
+    'RunInfoHook',
     'SafeCheckpointHook',
     'SeededDraws',
     'ShardedOptimWrapper',

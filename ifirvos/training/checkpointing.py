@@ -8,15 +8,10 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook
 from mmengine.runner import Runner
 
+from ifirvos.files import PART, write_whole
 from ifirvos.registry import HOOKS
 
 ATOMIC = 'ifirvos_atomic'  # name of the backend
-_PART = '.part'
-
-
-def part_of(path: Path) -> Path:
-    """Where a file is written before it is renamed; what is left of a crash is removed when training starts."""
-    return path.with_name(f'.{path.name}{_PART}')
 
 
 @register_backend(ATOMIC)
@@ -25,18 +20,7 @@ class AtomicLocalBackend(LocalBackend):
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Writes ``.NAME.part``, flushes it to the disk, renames it."""
-        path = Path(filepath)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = part_of(path)
-        try:
-            with open(part, 'wb') as file:
-                file.write(obj)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
+        write_whole(filepath, obj)
 
 
 @HOOKS.register_module()
@@ -56,7 +40,7 @@ class SafeCheckpointHook(CheckpointHook):
         """Also removes what a killed process has left half-written."""
         super().before_train(runner)
         if is_main_process() and self.backend_args == dict(backend=ATOMIC):
-            for part in Path(self.out_dir).glob(f'.*.pth{_PART}'):
+            for part in Path(self.out_dir).glob(f'.*.pth{PART}'):
                 part.unlink()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:

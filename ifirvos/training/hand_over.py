@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ifirvos.checkpoint import CheckpointError
+from ifirvos.errors import CheckpointError
 from ifirvos.registry import HOOKS
 
 
@@ -59,8 +59,8 @@ class HandOverHook(Hook):
         if problems:
             raise HandOverError(
                 'The weights do not fit the model:\n  ' + '\n  '.join(problems) + '\nTrain this variant from weights '
-                'of its own (tools/ablate.py does), or list what may differ in default_hooks.hand_over.allow_missing '
-                'and allow_unexpected.'
+                'of its own (tools/analysis_tools/ablate.py does), or list what may differ in '
+                'default_hooks.hand_over.allow_missing and allow_unexpected.'
             )
         runner.logger.info(f'Hand-over: {len(wanted.keys() & given.keys())} of {len(wanted)} keys of the model loaded')
 

@@ -14,9 +14,8 @@ from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ifirvos.checkpoint import load_checkpoint, runners_own_allowed
+from ifirvos.files import unfinished, written_whole
 from ifirvos.registry import STRATEGIES
-
-from .checkpointing import part_of
 
 
 @STRATEGIES.register_module()
@@ -31,12 +30,11 @@ class AtomicFSDPStrategy(FSDPStrategy):
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
-        part = part_of(Path(filename))
-        super().save_checkpoint(str(part), **kwargs)
-        if is_main_process():
-            with open(part, 'rb') as file:
-                os.fsync(file.fileno())
-            os.replace(part, filename)
+        if not is_main_process():  # it takes part in gathering the weights; the main process writes them
+            super().save_checkpoint(str(unfinished(filename)), **kwargs)
+            return
+        with written_whole(filename) as part:
+            super().save_checkpoint(str(part), **kwargs)
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """mmengine's, whose arguments are in the order of torch 2.0: with any later one it could not resume."""

@@ -1,10 +1,11 @@
 """Pictures of results: functions that draw, and mmengine's visualizer and hook made of them."""
 
+from ifirvos.label_maps import davis_palette, read_palette_png, write_palette_png
+
 from .attention import WordAttention, attention_of, word_attention
 from .drawing import COLORS, draw_caption, draw_contour, draw_mask, draw_result, font, object_color, shorten
 from .explain import explain
 from .hook import RVOSVisualizationHook
-from .palette import davis_palette, read_palette_png, write_palette_png
 from .sheet import contact_sheet
 from .visualizer import PARTS, RVOSVisualizer
 

@@ -12,7 +12,7 @@ import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.fileio import get
 
-from ifirvos.evaluation.samples import PICTURES
+from ifirvos.structures import PICTURES
 
 _UNSAFE = re.compile(r'[^A-Za-z0-9._-]+')
 _MAX_PART = 80
@@ -42,7 +42,7 @@ def read_images(frames: Sequence[DetDataSample], backend_args: dict | None = Non
     paths = [frame.img_path for frame in frames]
     if all(Path(path).suffix.lower() in PICTURES for path in paths):
         return [mmcv.imfrombytes(get(path, backend_args=backend_args), channel_order='rgb') for path in paths]
-    from ifirvos.datasets.transforms.video_frames import read_video_frames
+    from ifirvos.video.reader import read_video_frames
 
     images = read_video_frames(paths[0], {frame.frame_id for frame in frames})
     return [images[min(frame.frame_id, max(images))][..., ::-1] for frame in frames]

@@ -11,8 +11,8 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
-from ifirvos.evaluation.samples import frame_name
 from ifirvos.registry import HOOKS
+from ifirvos.structures import frame_name
 
 from .explain import explain
 from .frames import read_images, safe_part, spread

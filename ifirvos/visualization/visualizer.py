@@ -14,8 +14,8 @@ from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from mmengine.visualization import LocalVisBackend
 
-from ifirvos.evaluation.samples import stack
 from ifirvos.registry import VISUALIZERS
+from ifirvos.structures import stack
 
 from .attention import WordAttention
 from .drawing import COLORS, draw_caption, draw_contour, draw_mask, object_color

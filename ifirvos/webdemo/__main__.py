@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except ImportError as error:
             print(f"error: {error}; the page needs Gradio: pip install -e '.[demo]'", file=sys.stderr)
             return 2
-        from ifirvos.checkpoint import CheckpointError
-        from ifirvos.inferencer import InputError, RVOSInferencer
+        from ifirvos.errors import CheckpointError, InputError
+        from ifirvos.inference.inferencer import RVOSInferencer
 
         try:
             inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)

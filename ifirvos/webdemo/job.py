@@ -14,9 +14,10 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ifirvos.inferencer import InputError, RVOSInferencer
-from ifirvos.outputs import ResultWriter, unique_slugs
-from ifirvos.video import VideoError, VideoReader
+from ifirvos.errors import InputError, VideoError
+from ifirvos.inference.inferencer import RVOSInferencer
+from ifirvos.inference.writers import ResultWriter, unique_slugs
+from ifirvos.video.reader import VideoReader
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # before it is imported
 import gradio as gr
 import numpy as np
 
-from ifirvos.datasets.synth import draw_frames, make_clip
-from ifirvos.inferencer import InputError, RVOSInferencer
-from ifirvos.video import VideoWriter, video_suffix
+from ifirvos.errors import InputError
+from ifirvos.inference.inferencer import RVOSInferencer
+from ifirvos.synth import draw_frames, make_clip
+from ifirvos.video.writer import VideoWriter, video_suffix
 
 from .job import Job, Limits, frame_at, read_sentences, run_job
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from ifirvos.datasets.synth import Clip, make_clip
-from ifirvos.datasets.synth.layouts import LAYOUTS
+from ifirvos.synth import Clip, make_clip
+from ifirvos.synth.layouts import LAYOUTS
 
 FRAMES, SIZE = 12, (96, 144)
 

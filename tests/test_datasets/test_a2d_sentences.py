@@ -13,9 +13,10 @@ from synth_tree import write_layout
 from ifirvos.datasets import A2DSentencesDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks, LoadVideoFrames, RVOSClipSample
 from ifirvos.datasets.transforms.clip_sampling import window_indices
-from ifirvos.datasets.transforms.video_frames import read_video_frames
+from ifirvos.errors import VideoError
 from ifirvos.registry import DATASETS
-from ifirvos.video import VideoError, VideoWriter
+from ifirvos.video.reader import read_video_frames
+from ifirvos.video.writer import VideoWriter
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/a2d_sentences.py'
 TEXT = 'text_annotations'

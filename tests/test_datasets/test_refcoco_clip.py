@@ -14,11 +14,11 @@ from mmengine.config import Config
 from pycocotools import mask as coco_mask
 
 from ifirvos.datasets import RefCOCOClipDataset
-from ifirvos.datasets.synth.layouts.refcoco import polygons
 from ifirvos.datasets.transforms import LoadRVOSMasks, PseudoVideo
 from ifirvos.datasets.transforms.loading import mask_to_box
 from ifirvos.datasets.transforms.pseudo_video import affine_matrix, blur_kernel, perspective_matrix
 from ifirvos.registry import DATASETS, TRANSFORMS
+from ifirvos.synth.layouts.refcoco import polygons
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/refcoco.py'
 HEIGHT, WIDTH = 40, 60

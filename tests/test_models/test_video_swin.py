@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from ifirvos.checkpoint import CheckpointError
+from ifirvos.errors import CheckpointError
 from ifirvos.models.video_swin import PatchMerging, VideoSwinTransformer, WindowAttention, WindowPartition
 from ifirvos.registry import MODELS
 from ifirvos.testing import shrink

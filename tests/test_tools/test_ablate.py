@@ -1,4 +1,4 @@
-"""tools/ablate.py and tools/probe.py on two variants, two stages and two seeds of a tiny model."""
+"""ablate.py and probe.py of tools/analysis_tools on two variants, two stages and two seeds of a tiny model."""
 
 import csv
 import importlib.util
@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def load_tool(name: str):
-    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
+    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / 'tools' / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[Path(name).stem] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
 
-ablate = load_tool('ablate')
+ablate = load_tool('analysis_tools/ablate')
 
 
 @pytest.fixture(scope='module')

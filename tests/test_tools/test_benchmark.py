@@ -1,4 +1,4 @@
-"""tools/benchmark.py where it is more than a stopwatch."""
+"""tools/analysis_tools/benchmark.py where it is more than a stopwatch."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def benchmark(monkeypatch):
     """Runs a command of the tool."""
-    monkeypatch.syspath_prepend(ROOT / 'tools')
+    monkeypatch.syspath_prepend(ROOT / 'tools/analysis_tools')
     import benchmark
 
     def run(*args: str) -> None:

@@ -1,4 +1,4 @@
-"""What tools/benchmark.py long-video and synth-video measure with."""
+"""What tools/analysis_tools/benchmark.py long-video and synth-video measure with."""
 
 import sys
 from itertools import islice
@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifirvos.video import VideoReader
-from ifirvos.visualization import write_palette_png
+from ifirvos.label_maps import write_palette_png
+from ifirvos.video.reader import VideoReader
 
-TOOLS = Path(__file__).parents[2] / 'tools'
+TOOLS = Path(__file__).parents[2] / 'tools' / 'analysis_tools'
 
 
 @pytest.fixture

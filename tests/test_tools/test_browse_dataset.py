@@ -1,4 +1,4 @@
-"""tools/browse_dataset.py: what it paints where, and what a user meets on the command line."""
+"""tools/analysis_tools/browse_dataset.py: what it paints where, and what a user meets on the command line."""
 
 import importlib.util
 from pathlib import Path
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SYNTH = str(ROOT / 'configs/ifirvos/r18_synth.py')
 PRETRAIN = str(ROOT / 'configs/ifirvos/r18_synth_pretrain.py')
 
-spec = importlib.util.spec_from_file_location('browse_dataset', ROOT / 'tools/browse_dataset.py')
+spec = importlib.util.spec_from_file_location('browse_dataset', ROOT / 'tools/analysis_tools/browse_dataset.py')
 browse = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(browse)
 

@@ -1,4 +1,4 @@
-"""tools/compare.py and tools/analyze.py on a tiny SynthRVOS, with masks from files and from a checkpoint."""
+"""compare.py and analyze.py of tools/analysis_tools on a tiny SynthRVOS, with masks of files and of a checkpoint."""
 
 import csv
 import re
@@ -14,11 +14,13 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ifirvos.evaluation.samples import frame_name, union
-from ifirvos.evaluation.submission import write_expression
+from ifirvos.evaluation.metrics.samples import union
+from ifirvos.evaluation.submission.files import write_expression
 from ifirvos.registry import DATASETS, METRICS, MODELS
+from ifirvos.structures import frame_name
 from ifirvos.testing import shrink, write_demo_dataset
-from ifirvos.video import VideoReader, video_suffix
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.writer import video_suffix
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,14 +28,14 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope='module')
 def tools():
     """Both, imported as from a shell: the folder of the tools is on the path."""
-    sys.path.insert(0, str(ROOT / 'tools'))
+    sys.path.insert(0, str(ROOT / 'tools/analysis_tools'))
     try:
         import analyze
         import compare
 
         yield compare, analyze
     finally:
-        sys.path.remove(str(ROOT / 'tools'))
+        sys.path.remove(str(ROOT / 'tools/analysis_tools'))
 
 
 @pytest.fixture(scope='module')

@@ -1,4 +1,4 @@
-"""tools/dataset_doctor.py on whole and on damaged trees of every data set."""
+"""tools/analysis_tools/dataset_doctor.py on whole and on damaged trees of every data set."""
 
 import importlib.util
 import json
@@ -24,7 +24,7 @@ def load_tool(path: str):
     return module
 
 
-doctor = load_tool('dataset_doctor.py')
+doctor = load_tool('analysis_tools/dataset_doctor.py')
 make_synth_rvos, refcoco_to_json = (
     load_tool(f'dataset_converters/{name}.py') for name in ('make_synth_rvos', 'refcoco_to_json')
 )
@@ -188,7 +188,7 @@ def test_damage_is_found_and_named(copy_of, tmp_path, layout, name, harm, kind):
 
 
 def test_a_video_that_ends_before_its_annotation(copy_of, tmp_path):
-    from ifirvos.video import VideoWriter
+    from ifirvos.video.writer import VideoWriter
 
     root = copy_of(A2D)
     path = root / 'Release/clips320H/valid_00000.mp4'

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from ifirvos.results import SentenceResult, WindowResult
-from ifirvos.video import VideoReader, VideoWriter
+from ifirvos.inference.results import SentenceResult, WindowResult
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.writer import VideoWriter
 
 TOOLS = Path(__file__).parents[2] / 'tools'
 
@@ -44,7 +45,7 @@ def shifted_truth(demo, monkeypatch):
             results = [SentenceResult(text, mask, scores, boxes, 0) for text, mask in zip(texts, masks)]
             yield WindowResult(0, list(frames), list(times), results)
 
-    monkeypatch.setattr('ifirvos.inferencer.RVOSInferencer', ShiftedTruth)
+    monkeypatch.setattr('ifirvos.inference.inferencer.RVOSInferencer', ShiftedTruth)
 
 
 def test_clip_and_questions_depend_on_the_seed_only(demo):

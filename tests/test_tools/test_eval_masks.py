@@ -1,4 +1,4 @@
-"""tools/eval_masks.py and tools/check_submission.py: masks from files score what they score in the loop."""
+"""eval_masks.py and check_submission.py: masks from files score what they score in the loop."""
 
 import importlib.util
 import json
@@ -14,10 +14,10 @@ from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ifirvos.evaluation.ref_davis_metric import RefDAVISMetric
-from ifirvos.evaluation.samples import frame_name
-from ifirvos.evaluation.submission import write_expression
+from ifirvos.evaluation.metrics.ref_davis_metric import RefDAVISMetric
+from ifirvos.evaluation.submission.files import write_expression
 from ifirvos.registry import DATASETS, METRICS
+from ifirvos.structures import frame_name
 
 ROOT = Path(__file__).resolve().parents[2]
 HEIGHT, WIDTH, FRAMES = 36, 60, ('00000', '00005', '00010')
@@ -36,15 +36,15 @@ PIPELINE = [
 
 
 def load_tool(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / 'tools' / f'{name}.py')
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # worker processes look it up by name
+    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / 'tools' / f'{name}.py')
+    module = sys.modules[Path(name).stem] = importlib.util.module_from_spec(spec)  # worker processes look it up by name
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope='module')
 def tool():
-    return load_tool('eval_masks')
+    return load_tool('analysis_tools/eval_masks')
 
 
 @pytest.fixture(scope='module')

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifirvos.results import SentenceResult, WindowResult
-from ifirvos.video import VideoReader, VideoWriter
-from ifirvos.visualization import read_palette_png
+from ifirvos.inference.results import SentenceResult, WindowResult
+from ifirvos.label_maps import read_palette_png
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.writer import VideoWriter
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
 spec = importlib.util.spec_from_file_location('tools_infer', TOOL)
@@ -39,7 +40,7 @@ class LeftHalf:
 
 @pytest.fixture
 def left_half(monkeypatch):
-    monkeypatch.setattr('ifirvos.inferencer.RVOSInferencer', LeftHalf)
+    monkeypatch.setattr('ifirvos.inference.inferencer.RVOSInferencer', LeftHalf)
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_user_errors_are_one_line_and_leave_nothing(clip, tmp_path, monkeypatch,
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'notes.txt').write_text('not a video\n' * 99)
     if '--weights' not in arguments:  # the shipped ones are not what is tested here
-        monkeypatch.setattr('ifirvos.inferencer.shipped', lambda path: str(clip))
+        monkeypatch.setattr('ifirvos.inference.loading.shipped', lambda path: str(clip))
     assert infer.main([*arguments, '--out', 'out']) == 2
     error = capsys.readouterr().err.strip()
     assert error.startswith('error: ')

@@ -12,10 +12,11 @@ import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
-from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly
-from ifirvos.hooks import git_commit
+from ifirvos.checkpoint import load_checkpoint, load_strictly
+from ifirvos.errors import CheckpointError
 from ifirvos.registry import MODELS
 from ifirvos.testing import shrink, write_demo_dataset
+from ifirvos.training.run_info import git_commit
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ifirvos.checkpoint import load_checkpoint
-from ifirvos.evaluation.submission import check_submission
+from ifirvos.evaluation.submission.files import check_submission
 from ifirvos.testing import write_tiny_roberta
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from ifirvos.datasets.synth import make_clip
-from ifirvos.datasets.synth.layouts import LAYOUTS
 from ifirvos.registry import DATASETS
+from ifirvos.synth import make_clip
+from ifirvos.synth.layouts import LAYOUTS
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 

@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from ifirvos import RVOSInferencer
-from ifirvos.datasets.synth import draw_frames, make_clip
+from ifirvos.errors import VideoError
+from ifirvos.synth import draw_frames, make_clip
 from ifirvos.testing import shrink
-from ifirvos.video import VideoError, VideoReader, VideoWriter, video_suffix
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.webdemo.__main__ import parse_args
 from ifirvos.webdemo.job import Limits, frame_at, open_video, read_sentences, run_job
 

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from ifirvos import RVOSInferencer
-from ifirvos.datasets.synth import draw_frames, make_clip
 from ifirvos.evaluation.functional import region_similarity
-from ifirvos.inferencer import ROOT
-from ifirvos.video import VideoWriter, video_suffix
+from ifirvos.inference.model_index import ROOT
+from ifirvos.synth import draw_frames, make_clip
+from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.webdemo.job import Limits
 
 pytest.importorskip('gradio', reason='Gradio is not installed: make test-web does it')

@@ -22,10 +22,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ifirvos.datasets.synth import GENERATOR_VERSION, KINDS, SPLITS, make_clip
-from ifirvos.datasets.synth.layouts import LAYOUTS
-from ifirvos.datasets.synth.statistics import chance_levels, mask_ceilings, mean_by_kind
-from ifirvos.datasets.synth.writer import write_json
+from ifirvos.synth import GENERATOR_VERSION, KINDS, SPLITS, make_clip
+from ifirvos.synth.layouts import LAYOUTS
+from ifirvos.synth.statistics import chance_levels, mask_ceilings, mean_by_kind
+from ifirvos.synth.writer import write_json
 
 CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and take longer than the clip itself
 

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from rich.console import Console
 from rich.progress import track
 
-from ifirvos.datasets.synth.writer import write_json
+from ifirvos.synth.writer import write_json
 
 # A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
 SPLITS = {

@@ -7,7 +7,6 @@ Optimiser, schedulers and log buffers are left behind. The same input gives the 
 
 import argparse
 import io
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,9 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
-from ifirvos.checkpoint import CheckpointError, load_checkpoint, load_strictly
+from ifirvos.checkpoint import load_checkpoint, load_strictly
+from ifirvos.errors import CheckpointError
+from ifirvos.files import write_whole
 from ifirvos.registry import MODELS
 
 DTYPES = ('float16', 'bfloat16', 'float32')
@@ -76,10 +77,7 @@ def publish(
         load_strictly(MODELS.build(cfg.model), published, str(source), str(config))
     content = io.BytesIO()  # torch.save would write the name of a file into it
     torch.save(published, content)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f'{target.name}.part')
-    part.write_bytes(content.getvalue())
-    os.replace(part, target)
+    write_whole(target, content.getvalue())
 
 
 def card_entry(text: str) -> tuple[str, str]:

@@ -7,7 +7,6 @@ Prints what became of every key; exits with 1, and writes nothing, if one is lef
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
+
+from ifirvos.files import written_whole
 
 # Official name -> ours. The first pattern that matches the whole name decides.
 RENAMES: list[tuple[str, str]] = [
@@ -135,9 +136,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     for name, ours in report.items():
         print(f'{name} -> {ours}')
-    partial = args.dst.with_name(args.dst.name + '.part')
-    torch.save(dict(meta=dict(source=args.src.name), state_dict=converted), partial)
-    os.replace(partial, args.dst)
+    with written_whole(args.dst) as part:
+        torch.save(dict(meta=dict(source=args.src.name), state_dict=converted), part)
     if args.report:
         args.report.write_text(json.dumps(report, indent=1))
     print(f'{len(converted)} tensors of {len(report)} keys written to {args.dst}')

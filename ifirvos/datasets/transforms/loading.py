@@ -7,23 +7,17 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
-from PIL import Image
 from pycocotools import mask as coco_mask
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
 
+from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import TRANSFORMS
 
 
-def read_palette_png(results: dict) -> np.ndarray:
-    """The pixels whose palette index in ``mask_path`` is ``obj_id``: uint8 (H,W), 0 or 1."""
-    with Image.open(results['mask_path']) as image:
-        if image.mode not in ('P', 'L', '1'):
-            raise ValueError(
-                f'{results["mask_path"]} is a {image.mode} picture: a mask must be a palette or grey PNG whose pixel '
-                'values are object ids.'
-            )
-        return (np.asarray(image) == results['obj_id']).view(np.uint8)
+def read_object_png(results: dict) -> np.ndarray:
+    """Return the pixels whose palette index in ``mask_path`` is ``obj_id``: uint8 (H,W), 0 or 1."""
+    return (read_palette_png(results['mask_path']) == results['obj_id']).view(np.uint8)
 
 
 def read_a2d_h5(results: dict) -> np.ndarray:
@@ -84,7 +78,7 @@ def read_coco_segmentations(results: dict) -> np.ndarray:
 
 # How a data set stores its masks -> function(frame dict) -> uint8 (H,W). A new storage format is one entry here.
 MASK_READERS: dict[str, Callable[[dict], np.ndarray]] = {
-    'palette_png': read_palette_png,
+    'palette_png': read_object_png,
     'a2d_h5': read_a2d_h5,
     'jhmdb_mat': read_jhmdb_mat,
     'coco': read_coco_segmentations,

@@ -1,52 +1,10 @@
 """Frames of a video file by their exact index."""
 
-from collections.abc import Collection
-
-import av
-import numpy as np
 from mmcv.transforms import BaseTransform
 
+from ifirvos.errors import VideoError
 from ifirvos.registry import TRANSFORMS
-from ifirvos.video import VideoError
-
-
-def read_video_frames(path: str, indices: Collection[int]) -> dict[int, np.ndarray]:
-    """Decode frames of a video file, counted from 0 in the order they are shown.
-
-    The file is decoded from its start up to the last frame asked for: seeking lands on a wrong frame in files whose
-    index is not exact. Unlike `ifirvos.video.VideoReader` it does not pass over damage, which would shift the count.
-
-    Args:
-        path: A video file.
-        indices: Which frames, at least one.
-
-    Returns:
-        uint8 (H,W,3) BGR by index. Indices beyond the end are left out; the last frame of the file then stands under
-        the number it has.
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        VideoError: If it cannot be decoded; names it.
-    """
-    last, frame, number = max(indices), None, -1
-    frames = {}
-    try:
-        with av.open(path, options=dict(protocol_whitelist='file'), metadata_errors='replace') as container:
-            container.streams.video[0].thread_type = 'AUTO'
-            for number, frame in enumerate(container.decode(video=0)):
-                if number in indices:
-                    frames[number] = frame.to_ndarray(format='bgr24')
-                if number == last:
-                    break
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'Video {path} is missing: complete the data set.') from error
-    except (av.FFmpegError, IndexError) as error:
-        raise VideoError(f'{path}: reading stopped at frame {number + 1}: {error!r}.') from error
-    if frame is None:
-        raise VideoError(f'{path} has no frame that can be decoded.')
-    if number < last:
-        frames[number] = frame.to_ndarray(format='bgr24')
-    return frames
+from ifirvos.video.reader import read_video_frames
 
 
 @TRANSFORMS.register_module()

@@ -1,0 +1,89 @@
+"""Ref-DAVIS17: the objects of a video merged into one label map, and the unsupervised task of DAVIS 2017.
+
+A label map is uint8 (T, H, W): 0 background, 1, 2, … objects, in annotations 255 void. Merging is that of ReferFormer's
+inference; the evaluation gives the numbers of ``DAVISEvaluation(task='unsupervised')`` of davis2017-evaluation (Caelles
+et al., The 2019 DAVIS Challenge on VOS). Values are fractions. Letters: T frames, O annotated objects, P proposals.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from .masks import contour_accuracy, region_similarity
+
+VOID = 255
+MAX_PROPOSALS = 20  # of the official task
+
+
+def merge_objects(
+    probabilities: Iterable[np.ndarray], shape: tuple[int, ...], threshold: float = 0.5, background: float = 0.1
+) -> np.ndarray:
+    """Gives every pixel to the most probable object: argmax over the background and all objects.
+
+    Probabilities below the threshold count as 0 first, so with the default values a pixel goes to an object as soon as
+    one has 0.5. Of equal ones the first wins.
+
+    Args:
+        probabilities: mask probability of every object, float of the given shape.
+        shape: of the label map, such as (T, H, W).
+        threshold: below it a probability counts as 0.
+        background: probability of the background everywhere.
+
+    Returns:
+        uint8 of the given shape: the object's place in ``probabilities``, counted from 1, or 0.
+
+    Raises:
+        ValueError: if a probability map has another shape, or there are more objects than a label map can hold.
+    """
+    labels = np.zeros(shape, np.uint8)
+    best = np.full(shape, background, np.float32)
+    for label, probability in enumerate(probabilities, 1):
+        if np.shape(probability) != tuple(shape):
+            raise ValueError(f'object {label} has probabilities of shape {np.shape(probability)}, expected {shape}')
+        if label == VOID:
+            raise ValueError(f'a label map holds at most {VOID - 1} objects: {VOID} is void')
+        wins = (probability >= threshold) & (probability > best)
+        labels[wins], best[wins] = label, probability[wins]
+    return labels
+
+
+def evaluate_unsupervised(gt: np.ndarray, pred: np.ndarray, bound_th: float = 0.008) -> tuple[np.ndarray, np.ndarray]:
+    """J and F of every annotated object of a video, each with the proposal that fits it best, one to one.
+
+    Proposals are assigned by the Hungarian method on the mean of J and F over all frames. What counts as an object is
+    what the *first* frame knows: labels 1 to its largest; an object that comes later with a larger label is not
+    evaluated. Proposals are 1 to the largest label in any frame, filled up with empty ones to the number of objects;
+    proposals left over cost nothing. Void pixels of the annotation count neither for nor against.
+
+    Args:
+        gt: annotated label map, uint8 (T, H, W).
+        pred: predicted label map, uint8 (T, H, W); its labels need not be those of the annotation.
+        bound_th: tolerance of F, see `contour_accuracy`.
+
+    Returns:
+        J and F, float64 (O, T) each, in the order of the annotated labels (the official code lists them in the order of
+        the proposals, which changes no mean).
+
+    Raises:
+        ValueError: if shapes differ, or there are more than 20 proposals, as the official task allows.
+    """
+    if gt.ndim != 3 or gt.shape != pred.shape or not len(gt):
+        raise ValueError(f'expected two label maps of the same shape (T, H, W), got gt {gt.shape}, pred {pred.shape}')
+    void = gt == VOID
+    num_objects = int(np.where(void[0], 0, gt[0]).max())
+    num_proposals = int(pred.max())
+    if num_proposals > MAX_PROPOSALS:
+        raise ValueError(
+            f'the prediction holds label {num_proposals}, but the task allows {MAX_PROPOSALS}: number objects from 1'
+        )
+    num_proposals = max(num_proposals, num_objects)
+    void = void if void.any() else None
+    region, contour = np.zeros((2, num_objects, num_proposals, len(gt)))
+    for i in range(num_objects):
+        for k in range(num_proposals):
+            pair = gt == i + 1, pred == k + 1
+            region[i, k] = region_similarity(*pair, void)
+            contour[i, k] = contour_accuracy(*pair, void, bound_th)
+    objects, proposals = linear_sum_assignment(-(region.mean(axis=2) + contour.mean(axis=2)) / 2)
+    return region[objects, proposals], contour[objects, proposals]

@@ -1,0 +1,101 @@
+"""From the record of every expression to one result: groups, a confidence interval, a table, files.
+
+What a record scored is a fraction. All that a summary, the table and the files hold is in percent, but for counts,
+which are int. A record is any object with ``video_id`` (bootstrap draws whole videos) and ``group`` (None: no groups).
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ifirvos.files import csv_text, write_whole
+
+from ..functional.masks import bootstrap_interval
+
+
+def summarize(
+    records: Sequence[Any],
+    measure: Callable[[Sequence[Any]], dict[str, float]],
+    interval_of: str,
+    value: Callable[[Any], float],
+    bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> dict[str, dict]:
+    """The measures overall and of every group.
+
+    Args:
+        records: at least one.
+        measure: the measures of some records, in percent.
+        interval_of: the measure to give an interval, a mean over records.
+        value: what a record adds to that mean, a fraction.
+        bootstrap: draws of whole videos for the interval; 0 leaves it out.
+        confidence: share of the draws that the interval holds.
+        seed: of the draws.
+
+    Returns:
+        ``overall``: the measures, and with ``bootstrap`` the interval as ``NAME_low`` and ``NAME_high``; ``groups``:
+        the measures by name of the group, sorted.
+
+    Raises:
+        ValueError: if there is no record.
+    """
+    if not records:
+        raise ValueError('there is nothing to summarize: no sample was evaluated')
+    overall = measure(records)
+    if bootstrap:
+        values, videos = [value(record) for record in records], [record.video_id for record in records]
+        low, high = bootstrap_interval(values, videos, bootstrap, confidence, seed)
+        overall |= {f'{interval_of}_low': 100 * low, f'{interval_of}_high': 100 * high}
+    names = sorted({record.group for record in records if record.group is not None})
+    groups = {name: measure([record for record in records if record.group == name]) for name in names}
+    return dict(overall=overall, groups=groups)
+
+
+def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str | None = None) -> str:
+    """The summary as lines of text: a row a group, then all records; and the interval, if there is one."""
+    rows = {**summary['groups'], 'all': summary['overall']}
+    width = max(map(len, [*rows, group_by or '']))
+    table = [(group_by or '', columns)]
+    for name, row in rows.items():
+        table.append((name, [str(row[key]) if isinstance(row[key], int) else f'{row[key]:.2f}' for key in columns]))
+    widths = [max(9, len(title) + 2) for title in columns]
+    lines = [f'{name:{width}}' + ''.join(map(str.rjust, cells, widths)) for name, cells in table]
+    overall = summary['overall']
+    for low in (key for key in overall if key.endswith('_low')):
+        name = low.removesuffix('_low')
+        lines.append(f'{name} between {overall[low]:.2f} and {overall[f"{name}_high"]:.2f} (bootstrap over videos)')
+    return '\n'.join(lines)
+
+
+def write_report(
+    out_dir: str | Path,
+    name: str,
+    summary: dict[str, dict],
+    columns: Sequence[str],
+    details: Mapping[str, Sequence[Mapping[str, Any]]],
+    **about,
+) -> None:
+    """Writes ``NAME_metric.json`` and ``NAME_metric.csv`` (the summary) and ``NAME_{detail}.csv`` for every detail.
+
+    Each file appears whole or not at all; files of an earlier evaluation are replaced.
+
+    Args:
+        out_dir: the folder, made if it is missing.
+        name: what the file names begin with.
+        summary: what `summarize` returned.
+        columns: the measures in ``NAME_metric.csv``.
+        details: rows of further tables, all with the keys of the first, which are the header.
+        about: how it was made, for the json: anything that json takes.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    report = dict(unit='percent', **about, **summary)
+    write_whole(out_dir / f'{name}_metric.json', json.dumps(report, indent=2, ensure_ascii=False) + '\n')
+    rows = {**summary['groups'], 'all': summary['overall']}
+    titles = {key: key if isinstance(summary['overall'][key], int) else f'{key} [%]' for key in columns}
+    table = [dict(group=group) | {titles[key]: row[key] for key in columns} for group, row in rows.items()]
+    write_whole(out_dir / f'{name}_metric.csv', csv_text(table))
+    for detail, detail_rows in details.items():
+        write_whole(out_dir / f'{name}_{detail}.csv', csv_text(detail_rows))

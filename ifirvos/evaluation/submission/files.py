@@ -1,0 +1,146 @@
+"""Masks in the layout that the servers of Ref-YouTube-VOS and MeViS take, and its check.
+
+``Annotations/VIDEO/EXPRESSION/FRAME.png``: 8-bit grey, 0 or 255, of the original size, a file for every frame that the
+expression file lists.
+"""
+
+import io
+import os
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from ifirvos.files import written_whole
+
+ROOT = 'Annotations'
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
+
+Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> names of its frames
+
+
+def write_expression(
+    out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str], masks: Sequence[np.ndarray]
+) -> Path:
+    """Writes the masks of one expression. Its folder appears when it is complete; an earlier one is replaced.
+
+    Args:
+        out_dir: the folder that holds ``Annotations``.
+        video_id: name of the video's folder.
+        exp_id: name of the expression's folder.
+        frames: (T,) names of the frames, without ending.
+        masks: (T,) bool (H, W) each, at the size of the original frame.
+
+    Returns:
+        the folder.
+
+    Raises:
+        ValueError: if an id cannot be a folder's name, or frames and masks differ in number.
+    """
+    if len(frames) != len(masks):
+        raise ValueError(f'{video_id}/{exp_id}: {len(frames)} frames but {len(masks)} masks')
+    for part in (video_id, exp_id, *frames):
+        if part in ('', '.', '..') or '/' in part or '\\' in part:
+            raise ValueError(f'{part!r} in {video_id!r}/{exp_id!r} cannot be the name of a file')
+    folder = Path(out_dir) / ROOT / video_id / exp_id
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # Beside Annotations, not in it: what a killed process leaves is then never taken for an expression.
+    staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
+    try:
+        for frame, mask in zip(frames, masks, strict=True):
+            Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * 255).save(staged / f'{frame}.png')
+        staged.chmod(0o755)  # mkdtemp's folders are for the owner alone
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staged, folder)
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+    return folder
+
+
+def is_written(out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str]) -> bool:
+    """Whether an expression's folder holds the masks of exactly these frames."""
+    folder = Path(out_dir) / ROOT / video_id / exp_id
+    return folder.is_dir() and {path.name for path in folder.iterdir()} == {f'{frame}.png' for frame in frames}
+
+
+def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[str, str]]:
+    """What is still to be done: the (video, expression) pairs that are not written."""
+    return [key for key, frames in expected.items() if not is_written(out_dir, *key, frames)]
+
+
+def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
+    """Puts ``Annotations`` of a folder into a zip, which appears when it is complete; returns the number of masks."""
+    root, zip_path = Path(out_dir) / ROOT, Path(zip_path)
+    files = sorted(root.glob('*/*/*.png'))
+    if not files:
+        raise FileNotFoundError(f'{root} holds no masks (VIDEO/EXPRESSION/FRAME.png) to put into {zip_path}')
+    # PNGs are compressed already.
+    with written_whole(zip_path) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_STORED) as archive:
+        for file in files:
+            entry = zipfile.ZipInfo((ROOT / file.relative_to(root)).as_posix(), date_time=_ZIP_TIME)
+            entry.external_attr = (stat.S_IFREG | 0o644) << 16
+            archive.writestr(entry, file.read_bytes())
+    return len(files)
+
+
+def check_submission(
+    path: str | Path, expected: Expected, sizes: Mapping[str, tuple[int, int]] | None = None
+) -> Iterator[str]:
+    """What a server would object to, one sentence each.
+
+    Args:
+        path: the zip, or the folder that holds ``Annotations``.
+        expected: the frames of every (video, expression).
+        sizes: (height, width) of the frames of every video; without it, masks of a video must be of one size.
+    """
+    path = Path(path)
+    wanted = {f'{ROOT}/{video}/{exp}/{frame}.png': video for (video, exp), names in expected.items() for frame in names}
+    sizes = dict(sizes or {})
+    with _Files(path) as files:
+        for name in sorted(wanted.keys() - files.names):
+            yield f'{name} is missing'
+        for name in sorted(files.names - wanted.keys()):
+            yield f'{name} does not belong there'
+        for name in sorted(files.names & wanted.keys()):
+            try:
+                with Image.open(io.BytesIO(files.read(name))) as picture:
+                    mode, mask = picture.mode, np.asarray(picture)
+            except (OSError, zipfile.BadZipFile) as error:
+                yield f'{name} cannot be read as a picture ({type(error).__name__})'
+                continue
+            size = sizes.setdefault(wanted[name], mask.shape[:2])
+            if mode != 'L':
+                yield f'{name} is a {mode} picture: it must be 8-bit grey'
+            elif mask.shape != tuple(size):
+                yield f'{name} is {mask.shape[1]}x{mask.shape[0]}: it must be {size[1]}x{size[0]}'
+            elif not np.isin(mask, (0, 255)).all():
+                yield f'{name} holds values beside 0 and 255'
+
+
+class _Files:
+    """The files of a folder or a zip, by name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.archive = None if path.is_dir() else zipfile.ZipFile(path)
+        if self.archive is None:
+            self.names = {file.relative_to(path).as_posix() for file in path.rglob('*') if file.is_file()}
+        else:
+            self.names = {name for name in self.archive.namelist() if not name.endswith('/')}
+
+    def read(self, name: str) -> bytes:
+        return (self.path / name).read_bytes() if self.archive is None else self.archive.read(name)
+
+    def __enter__(self) -> '_Files':
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self.archive is not None:
+            self.archive.close()

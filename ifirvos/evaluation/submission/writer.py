@@ -1,0 +1,83 @@
+"""Writes what a server is sent, in place of scores: for splits whose masks are secret."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from ifirvos.registry import METRICS
+from ifirvos.structures import frame_name
+
+from ..metrics.samples import meta, prediction, union
+from .files import is_written, pack_submission, write_expression
+
+
+@METRICS.register_module()
+class SubmissionWriter(BaseMetric):
+    """Writes every expression's masks as Ref-YouTube-VOS's and MeViS's servers take them, then the zip.
+
+    A sample is one expression on its whole video, with metainfo ``video_id`` and ``exp_id``, whose frames hold
+    ``pred_track_instances.masks`` at the original size. Several processes share the folder. Logged under
+    ``submission/``: ``expressions``, how many were written or found.
+
+    Args:
+        out_dir: gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the log file of the run.
+        zip_path: the zip. None: ``out_dir`` with ``.zip`` appended.
+        overwrite: False keeps complete expressions of an earlier run as they are. With `SubmissionLoop` the model does
+            not even see them.
+        collect_device: where the processes' counts are collected, 'cpu' or 'gpu'.
+        prefix: of the logged name.
+    """
+
+    default_prefix = 'submission'
+
+    def __init__(
+        self,
+        *,
+        out_dir: str | None = None,
+        zip_path: str | None = None,
+        overwrite: bool = True,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        self._out_dir, self._zip_path = out_dir, zip_path
+        self.overwrite = overwrite
+
+    @property
+    def out_dir(self) -> Path:
+        """The folder: the same for all processes of a run."""
+        if self._out_dir is None:
+            log_file = MMLogger.get_current_instance().log_file
+            if not log_file:
+                raise ValueError('SubmissionWriter needs an out_dir: this run has no log file to put it beside.')
+            return Path(log_file).parent / 'submission'
+        return Path(self._out_dir)
+
+    @property
+    def zip_path(self) -> Path:
+        """The zip."""
+        return Path(self._zip_path or f'{self.out_dir}.zip')
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Writes a batch's masks; ``data_samples`` are what ``TrackDataSample.to_dict`` returns."""
+        for sample in data_samples:
+            video_id, exp_id = str(meta(sample, 'video_id')), str(meta(sample, 'exp_id'))
+            frames = sample['video_data_samples']
+            names = [frame_name(frame) for frame in frames]
+            if self.overwrite or not is_written(self.out_dir, video_id, exp_id, names):
+                masks = [union(prediction(frame, 'masks')) for frame in frames]
+                write_expression(self.out_dir, video_id, exp_id, names, masks)
+            self.results.append((video_id, exp_id))
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """As the parent, for all results: what a sampler repeats is known by its ids."""
+        return super().evaluate(sys.maxsize)
+
+    def compute_metrics(self, results: list[tuple[str, str]]) -> dict[str, float]:
+        """Makes the zip."""
+        count = pack_submission(self.out_dir, self.zip_path)
+        MMLogger.get_current_instance().info('%d masks are in %s', count, self.zip_path)
+        return dict(expressions=len(set(results)))

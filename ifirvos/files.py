@@ -1,0 +1,81 @@
+"""Files that appear under their name when they are complete: written beside, flushed to the disk, renamed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PART = '.part'
+
+
+def unfinished(path: str | os.PathLike) -> Path:
+    """Return where a file is written before it gets its name: hidden, in the same folder."""
+    path = Path(path)
+    return path.with_name(f'.{path.name}{PART}')
+
+
+@contextmanager
+def written_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
+    """Give a path to write to; leaving the block flushes the file to the disk and renames it to ``path``.
+
+    The folder is made. If the block fails, what was at ``path`` before stays, and the unfinished file is removed.
+
+    Args:
+        path: final name.
+        sync: flush to the disk before renaming, so that the file is whole even after a power cut; many small files that
+            can be made again do without.
+
+    Yields:
+        The unfinished file's path, with the ending ``.part``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    part = unfinished(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield part
+        if sync:
+            with open(part, 'rb') as file:
+                os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_whole(path: str | os.PathLike, data: str | bytes, encoding: str = 'utf-8') -> None:
+    """Write text or bytes; the file is never seen half-written.
+
+    Args:
+        path: file to write; its folder is made.
+        data: text, whose line ends stay as they are, or bytes.
+        encoding: of text.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with written_whole(path) as part:
+        part.write_bytes(data.encode(encoding) if isinstance(data, str) else data)
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Format rows as CSV with a header.
+
+    Args:
+        rows: dictionaries with the same keys.
+        columns: the header; None takes the keys of the first row.
+    """
+    text = io.StringIO(newline='')
+    if columns is None:
+        columns = list(rows[0]) if rows else []
+    writer = csv.DictWriter(text, fieldnames=columns, lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

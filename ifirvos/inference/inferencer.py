@@ -1,0 +1,420 @@
+"""RVOSInferencer: a video and sentences in, one mask a frame and sentence out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from mmdet.structures import TrackDataSample
+from mmengine.config import Config, ConfigDict
+from mmengine.infer import BaseInferencer
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
+from ifirvos.errors import CheckpointError, InputError
+from ifirvos.models.query_linker import QueryLinker
+from ifirvos.plain_config import plain_config
+from ifirvos.registry import MODELS, TRANSFORMS
+from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
+from ifirvos.video.reader import VideoReader
+
+from .loading import checked_device, resolve_model
+from .model_index import ROOT
+from .preprocessing import clip_sample, flatten, resize, test_pipeline
+from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
+from .windows import LINKS, FeatureWindow, windows
+from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, draw_window, unique_slugs
+
+__all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
+
+CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
+OVERLAP = 8
+DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+# Bytes that a sentence takes at its peak for each byte of fp32 features of its window, at most: 12 to 20 were measured,
+# with small and with large test_cfg.frame_chunk.
+BYTES_A_FEATURE_BYTE = 20
+Progressed = Callable[[int, int | None], None]
+
+
+class RVOSInferencer(BaseInferencer):
+    """Segment in a video what sentences refer to.
+
+    Frames are decoded and resized once, and pass through the backbone once, for all sentences. A video longer than
+    ``clip_len`` goes through in overlapping windows, so that memory does not grow with its length.
+
+    Args:
+        model: config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None takes the config
+            inside ``weights``, or the shipped model where no weights are given either.
+        weights: checkpoint of the model; every key must fit. None takes those that ``model-index.yml`` names; with a
+            config of your own it leaves random weights.
+        device: 'cpu', 'cuda', 'cuda:1'…; None takes what is there.
+        show_progress: show a bar.
+        dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision; what does not bear it (LEwV, deformable attention, the
+            masks) stays in fp32.
+        memory: GiB that the sentences of a window may take together beside the frames' features, roughly: it decides
+            how many go through at once. One always does.
+        clip_len: frames of a window; None sees the whole video at once.
+        overlap: frames that neighbouring windows share; None: 8, less in short windows.
+        link: 'agreement' follows each sentence's object over windows (:class:`QueryLinker`); 'independent' cuts the
+            video into windows that know nothing of one another, as ReferFormer does for Ref-DAVIS17.
+
+    Raises:
+        FileNotFoundError: no such config or weights.
+        CheckpointError: the weights do not fit the model.
+        InputError: an option has no such value, or the model cannot be built.
+
+    Example:
+        >>> results = RVOSInferencer()('clip.mp4', ['the red star', 'the circle on the left'])
+        >>> results[0].masks.shape
+        (24, 192, 288)
+    """
+
+    postprocess_kwargs = {'texts', 'score_threshold'}
+
+    def __init__(
+        self,
+        model: str | os.PathLike | Config | None = None,
+        weights: str | os.PathLike | None = None,
+        device: str | None = None,
+        show_progress: bool = True,
+        *,
+        dtype: str = 'fp32',
+        memory: float = 2.0,
+        clip_len: int | None = CLIP_LEN,
+        overlap: int | None = None,
+        link: str = 'agreement',
+    ) -> None:
+        if dtype not in DTYPES:
+            raise InputError(f'dtype must be one of {", ".join(DTYPES)}, not {dtype!r}.')
+        if link not in LINKS:
+            raise InputError(f'link must be one of {", ".join(LINKS)}, not {link!r}.')
+        if clip_len is not None and clip_len < 1:
+            raise InputError(f'clip_len must be at least 1, not {clip_len}.')
+        overlap = min(OVERLAP, (clip_len or 0) // 4) if overlap is None else overlap
+        if clip_len is not None and not 0 <= overlap < clip_len:
+            raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
+        if not memory > 0:
+            raise InputError(f'memory must be above 0 GiB, not {memory}.')
+        self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
+        self.overlap = overlap if link == 'agreement' else 0
+        model, weights = resolve_model(model, weights)
+        self.config_name = model if isinstance(model, str) else None
+        self.weights_name = weights
+        super().__init__(model, weights, checked_device(device), scope=MODELS.scope, show_progress=show_progress)
+        self.device = next(self.model.parameters()).device
+
+    def __call__(
+        self,
+        inputs: VideoInput | Sequence[VideoInput],
+        texts: str | Sequence[str] | Sequence[Sequence[str]],
+        channel_order: str = 'rgb',
+        *,
+        score_threshold: float | None = None,
+        mask_format: str = 'bool',
+        return_vis: bool = False,
+        out_dir: str | os.PathLike | None = None,
+        save: Sequence[str] = DEFAULT_SAVES,
+        overwrite: bool = False,
+        progress: Progressed | None = None,
+    ) -> list[SentenceResult] | list[list[SentenceResult]]:
+        """Segment what each sentence refers to.
+
+        Args:
+            inputs: video file, folder of frames, address, number of a webcam, VideoReader, or frames: uint8
+                (T, H, W, 3) or a list or iterator of (H, W, 3), also grey or with alpha. Or several videos: a list of
+                paths, readers or arrays (T, H, W, 3).
+            texts: one sentence or several; of several videos, the same for all, or a list for each.
+            channel_order: 'rgb' or 'bgr', of frames given as arrays.
+            score_threshold: frames with a lower score have ``present`` False and an empty mask and box; None: off.
+            mask_format: 'bool' for arrays; 'rle' keeps the masks coded, a few hundred bytes each, and decodes them when
+                they are looked at.
+            return_vis: also give the frames with the masks painted.
+            out_dir: write a folder a sentence below it, straight away (of several videos, below a folder a video).
+            save: what to write there, of 'overlay', 'masks', 'rle', 'csv', 'cutout'; result.json always.
+            overwrite: replace the results of an earlier run.
+            progress: called after every window with the frames done and the frames to expect (None where nobody knows).
+
+        Returns:
+            One result a sentence, in the order given; of several videos, a list of such lists.
+
+        Raises:
+            FileNotFoundError, VideoError: the video cannot be read.
+            OutputExistsError: there are results, and ``overwrite`` is off.
+            InputError: no sentence, an empty one, frames that are not images, or an unknown option.
+        """
+        if mask_format not in MASK_FORMATS:
+            raise InputError(f'mask_format must be one of {", ".join(MASK_FORMATS)}, not {mask_format!r}.')
+        options = dict(
+            channel_order=channel_order,
+            score_threshold=score_threshold,
+            mask_format=mask_format,
+            return_vis=return_vis,
+            save=check_saves(save),
+            overwrite=overwrite,
+            progress=progress,
+        )
+        if not is_batch(inputs):
+            return self._segment(inputs, check_sentences(texts), out_dir=out_dir, **options)
+        texts = _texts_of_videos(texts, len(inputs))
+        names = unique_slugs([_video_name(video, number) for number, video in enumerate(inputs, 1)])
+        folders = [None if out_dir is None else Path(out_dir) / name for name in names]
+        return [
+            self._segment(video, sentences, out_dir=folder, **options)
+            for video, sentences, folder in zip(inputs, texts, folders, strict=True)
+        ]
+
+    def stream(
+        self,
+        inputs: VideoInput,
+        texts: str | Sequence[str],
+        channel_order: str = 'rgb',
+        score_threshold: float | None = None,
+    ) -> Iterator[WindowResult]:
+        """Segment a video of any length, window by window; nothing is kept of those that have been given.
+
+        Args:
+            inputs: one video, as above; it may have no end.
+            texts: one sentence or several.
+            channel_order: 'rgb' or 'bgr', of frames given as arrays.
+            score_threshold: as above.
+
+        Yields:
+            The frames in order, each once, with the results of every sentence.
+
+        Raises:
+            As :meth:`__call__`; what does not depend on the frames, at once.
+        """
+        return self._stream(VideoStream(inputs, channel_order), check_sentences(texts), score_threshold)
+
+    # ------------------------------------------------------------------ one video
+    def _segment(
+        self,
+        inputs: VideoInput,
+        texts: list[str],
+        channel_order: str,
+        score_threshold: float | None,
+        mask_format: str,
+        return_vis: bool,
+        out_dir: str | os.PathLike | None,
+        save: Sequence[str],
+        overwrite: bool,
+        progress: Progressed | None,
+    ) -> list[SentenceResult]:
+        writer = None
+        if out_dir is not None:
+            folders = [Path(out_dir) / name for name in unique_slugs(texts)]
+            check_free(folders, overwrite)
+        video = VideoStream(inputs, channel_order)
+        if out_dir is not None:
+            info = dict(config=self.config_name, weights=self.weights_name)
+            writer = ResultWriter(folders, texts, video.reader, save=save, info=info, overwrite=overwrite)
+        collectors = [ResultCollector(text, mask_format) for text in texts]
+        with self._bar(f'Segmenting, {len(texts)} sentence(s)', video.num_frames) as bar, writer or nullcontext():
+            for window in self._stream(video, texts, score_threshold):
+                vis = draw_window(window) if return_vis else [None] * len(texts)
+                for collector, part, frames in zip(collectors, window.results, vis, strict=True):
+                    collector.add(part, frames)
+                if writer is not None:
+                    writer.write(window)
+                done = window.start + len(window.frames)
+                bar.update(bar.task_ids[0], completed=done)
+                if progress is not None:
+                    progress(done, video.num_frames)
+        return [collector.result() for collector in collectors]
+
+    def _stream(self, video: VideoStream, texts: list[str], score_threshold: float | None) -> Iterator[WindowResult]:
+        linked = self.link == 'agreement'
+        linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
+        # Of a backbone whose frames see one another nothing can be reused: what is kept are the frames themselves.
+        kept, waiting, start = FeatureWindow(), [], 0
+        for window in windows(video, self.clip_len, self.overlap, full_last=linked):
+            clip = self.preprocess([frame for frame, _ in window.new])
+            if self.model.takes_clips:
+                (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
+                feats, meta = self.extract(clip)
+            else:
+                feats, meta = self.extract(clip)
+                feats = kept.extend(feats, window.size)
+            for linker in linkers:
+                linker.begin(window.shared)
+            metas = [dict(meta, frame_id=t, ori_video_length=window.size) for t in range(window.size)]
+            first, stop = window.gives
+            results, at_once = [], self._sentences_at_once(feats, meta)
+            for begin in range(0, len(texts), at_once):
+                part = slice(begin, begin + at_once)
+                samples = self.forward(feats, metas, texts[part], linkers[part])
+                whole = self.postprocess(samples, texts[part], score_threshold)
+                results += [result.part(first, stop) for result in whole]
+            waiting += window.new
+            given, waiting = waiting[: stop - first], waiting[stop - first :]
+            yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
+            start += len(given)
+
+    def preprocess(self, frames: Sequence[np.ndarray]) -> dict:
+        """Resize frames.
+
+        Args:
+            frames: n times uint8 RGB (H, W, 3).
+
+        Returns:
+            dict with ``inputs``, uint8 BGR (n, 3, h, w) as mmdet's pipelines give it, and ``meta``, which all frames of
+            the video have in common.
+        """
+        images = []
+        for frame in frames:
+            image, meta = self.pipeline(np.ascontiguousarray(frame[..., ::-1]))
+            images.append(image)
+        return dict(inputs=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), meta=meta)
+
+    @torch.inference_mode()
+    def extract(self, clip: dict) -> tuple[list[Tensor], dict]:
+        """What :meth:`preprocess` gave, normalised, padded and sent through the backbone.
+
+        Returns:
+            the features (n, C, h, w) of every level, and the frames' metainfo with the padding in it.
+        """
+        blank = clip_sample([clip['meta']] * len(clip['inputs']), text='')
+        data = self.model.data_preprocessor(dict(inputs=[clip['inputs']], data_samples=[blank]), False)
+        with self._precision():
+            feats = self.model.extract_feat(data['inputs'])
+        return feats, data['data_samples'][0][0].metainfo
+
+    @torch.inference_mode()
+    def forward(
+        self, feats: list[Tensor], metas: Sequence[dict], texts: Sequence[str], linkers: Sequence[QueryLinker]
+    ) -> list[TrackDataSample]:
+        """Predict some sentences on a window, all at once.
+
+        Args:
+            feats: of the window's T frames, (T, C, h, w) a level.
+            metas: T times metainfo.
+            texts: the sentences.
+            linkers: one a sentence.
+
+        Returns:
+            One data sample a sentence, whose frames carry ``pred_track_instances``.
+        """
+        # The data sets train on lower-case sentences with single blanks.
+        samples = [clip_sample(metas, ' '.join(text.lower().split())) for text in texts]
+        with self._precision():
+            return self.model.predict_features(feats, samples, linkers)
+
+    def visualize(self, inputs: object, preds: object, **kwargs) -> None:
+        """Nothing here: ``ifirvos.visualization`` draws and ``ifirvos.inference.writers`` writes results."""
+
+    def postprocess(
+        self, preds: Sequence[TrackDataSample], texts: Sequence[str], score_threshold: float | None = None
+    ) -> list[SentenceResult]:
+        """Data samples to arrays; masks and boxes of frames below the threshold become empty."""
+        return [_to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
+
+    def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
+        """How many sentences keep within ``memory``."""
+        features = sum(level.numel() for level in feats) * 4  # most of what follows is fp32 whatever came in
+        masks = len(feats[0]) * meta['ori_shape'][0] * meta['ori_shape'][1]
+        return max(1, int(self.memory * 2**30 // (BYTES_A_FEATURE_BYTE * features + masks)))
+
+    def _precision(self) -> AbstractContextManager:
+        if self.dtype == 'fp32':
+            return nullcontext()
+        return torch.autocast(self.device.type, DTYPES[self.dtype])
+
+    def _bar(self, what: str, total: int | None) -> Progress:
+        columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bar = Progress(*columns, console=Console(stderr=True), disable=not self.show_progress)
+        bar.add_task(what, total=total)
+        return bar
+
+    # ------------------------------------------------------------------ what BaseInferencer's constructor calls
+    def _init_model(self, cfg: ConfigDict, weights: str | None, device: str) -> nn.Module:
+        """BaseInferencer's, with safe and strict loading; ``cfg`` is filled when it is empty."""
+        checkpoint = None if weights is None else load_checkpoint(weights)
+        if not cfg:
+            text = config_text(checkpoint)
+            if text is None:
+                raise CheckpointError(
+                    f'{weights} does not hold its config; name the config file too (--config, model=).'
+                )
+            cfg.update(plain_config(text)._cfg_dict)
+            self.config_name = f'{weights} (its own config)'
+        # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
+        with DefaultScope.overwrite_default_scope(MODELS.scope):
+            try:
+                model = MODELS.build(cfg.model)
+            except RuntimeError as error:  # a text encoder that cannot be had, say
+                raise InputError(
+                    f'The model of {self.config_name or "the given config"} cannot be built: {error}'
+                ) from error
+        if checkpoint is None:
+            MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
+        else:
+            load_strictly(model, checkpoint, weights, self.config_name or 'the given config')
+        return model.to(device).eval()
+
+    def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
+        """The resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
+        pipeline = test_pipeline(cfg.test_dataloader.dataset)
+        resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if t['type'].startswith('Resize')]
+        if not resizes:
+            raise ValueError('The config has no Resize… in its test pipeline, so the input size is unknown.')
+        return partial(resize, resizes)
+
+    def _init_collate(self, cfg: ConfigDict) -> None:
+        """None: one video at a time."""
+
+    def _init_visualizer(self, cfg: ConfigDict) -> None:
+        """None: the config's visualizer belongs to its runner and would make folders."""
+
+
+def check_sentences(texts: str | Sequence[str]) -> list[str]:
+    """The sentences as a list, without surrounding blanks.
+
+    Raises:
+        InputError: there is none, or one is empty.
+    """
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise InputError('Give at least one sentence.')
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise InputError(f'Sentence {number} is a {type(text).__name__}, not a string.')
+        if not text.strip():
+            raise InputError(f'Sentence {number} is empty: say what to segment, for example "the red star".')
+    return [text.strip() for text in texts]
+
+
+def _texts_of_videos(texts: str | Sequence, number: int) -> list[list[str]]:
+    """The sentences of every video: the same for all, or a list for each."""
+    if isinstance(texts, str) or not any(isinstance(part, list | tuple) for part in texts):
+        return [check_sentences(texts)] * number
+    if len(texts) != number:
+        raise InputError(f'{number} videos need {number} lists of sentences, or one list for all, not {len(texts)}.')
+    return [check_sentences(part) for part in texts]
+
+
+def _video_name(video: VideoInput, number: int) -> str:
+    source = video.source if isinstance(video, VideoReader) else video
+    return Path(str(source)).stem if isinstance(source, str | os.PathLike) else f'video {number}'
+
+
+def _to_result(sample: TrackDataSample, text: str, score_threshold: float | None) -> SentenceResult:
+    instances = [frame.pred_track_instances for frame in sample]
+    scores = np.array([float(frame.scores[0]) for frame in instances], np.float32)
+    masks = np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
+    boxes = np.stack([_numpy(frame.bboxes)[0] for frame in instances]).astype(np.float32, copy=False)
+    present = np.ones(len(scores), bool) if score_threshold is None else scores >= score_threshold
+    masks[~present], boxes[~present] = False, 0
+    return SentenceResult(text, masks, scores, boxes, int(sample.query_index), present)
+
+
+def _numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
+    return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

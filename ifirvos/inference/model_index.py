@@ -1,0 +1,63 @@
+"""Models by name: ``model-index.yml`` in MMDetection's format, which names every model's config and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+INDEX = 'model-index.yml'
+
+
+def shipped(path: str | Path) -> Path:
+    """A file of the repository.
+
+    Raises:
+        FileNotFoundError: it is not there, as where only the package is installed.
+    """
+    if not (ROOT / path).is_file():
+        raise FileNotFoundError(
+            f'The shipped {path} is not under {ROOT}: install with "pip install -e ." from a full clone of the '
+            'repository, or name a config and weights of your own.'
+        )
+    return ROOT / path
+
+
+def list_models() -> dict[str, dict]:
+    """Every model of the index by its name: its entry, with ``Config`` and ``Weights`` (None where there are none).
+
+    Raises:
+        FileNotFoundError: the index is not there.
+    """
+    models = {}
+    for part in yaml.safe_load(shipped(INDEX).read_text(encoding='utf-8'))['Import']:
+        for model in yaml.safe_load(shipped(part).read_text(encoding='utf-8'))['Models']:
+            models[model['Name']] = model
+    return models
+
+
+def find_model(name: str) -> tuple[Path, Path | None]:
+    """Config and weights of a model.
+
+    Args:
+        name: as in the index, or one of its aliases; upper and lower case are the same.
+
+    Returns:
+        the config's file, and that of the weights or None where there are none.
+
+    Raises:
+        KeyError: no such model; lists those there are.
+        FileNotFoundError: the index, or what it names, is not there.
+    """
+    models = list_models()
+    for model in models.values():
+        names = [model['Name'], *_as_list(model.get('Alias'))]
+        if name.lower() in (known.lower() for known in names):
+            weights = _as_list(model.get('Weights'))
+            return shipped(model['Config']), shipped(weights[0]) if weights else None
+    raise KeyError(f'no model {name!r}; there are {", ".join(models)}')
+
+
+def _as_list(value: str | list | None) -> list:
+    return [] if value is None else value if isinstance(value, list) else [value]

@@ -1,0 +1,88 @@
+"""Videos of any length, window by window: which frames a window sees, and which of its queries goes on with the object.
+
+The model looks at a clip as a whole and numbers its query sequences anew in each: query 3 of one window is not query 3
+of the next. Neighbouring windows share some frames, and there the masks tell which query has the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor
+
+LINKS = ('agreement', 'independent')
+Item = TypeVar('Item')
+
+
+@dataclass(frozen=True)
+class Window(Generic[Item]):
+    """One window over a stream of frames.
+
+    Attributes:
+        new: the frames that no window before has seen.
+        size: its length: it sees the last ``size`` frames so far.
+        shared: how many of them, the first ones, the window before saw too.
+        gives: (first, stop) within the window: the frames whose results are taken from it.
+    """
+
+    new: list[Item]
+    size: int
+    shared: int
+    gives: tuple[int, int]
+
+
+def windows(
+    frames: Iterable[Item], clip_len: int | None, overlap: int = 0, full_last: bool = True
+) -> Iterator[Window[Item]]:
+    """Windows of ``clip_len`` frames that overlap; nothing of the stream is kept but what is handed out.
+
+    Of the frames that two windows share, each gives the half that lies farther from its own border. A video shorter
+    than ``clip_len`` is one window.
+
+    Args:
+        frames: read once, in order.
+        clip_len: frames of a window; None: all in one.
+        overlap: frames that neighbours share, at least.
+        full_last: the last window starts earlier to be full; else it is shorter.
+
+    Raises:
+        ValueError: the overlap is not shorter than the window.
+    """
+    if clip_len is not None and not 0 <= overlap < clip_len:
+        raise ValueError(f'windows of {clip_len} frames cannot share {overlap}: use 0 to {clip_len - 1}')
+    stream = iter(frames)
+    new = list(islice(stream, clip_len))
+    seen = given = 0
+    while new:
+        following = [] if clip_len is None else list(islice(stream, 1))
+        known = min(seen, clip_len - len(new) if full_last else overlap) if seen else 0
+        seen += len(new)
+        size = known + len(new)
+        stop = seen - overlap // 2 if following else seen
+        yield Window(new, size, known, (given - (seen - size), stop - (seen - size)))
+        given = stop
+        new = following + list(islice(stream, clip_len - overlap - 1)) if following else []
+
+
+class FeatureWindow:
+    """What is known of the frames that the present window sees, their features as a rule: so every frame passes through
+    the backbone once."""
+
+    def __init__(self) -> None:
+        self._levels: list[Tensor] = []
+
+    def extend(self, new: list[Tensor], size: int) -> list[Tensor]:
+        """Append the features (n, C, h, w) of every level and keep the last ``size`` frames.
+
+        Returns:
+            list[Tensor]: the window's features, (size, C, h, w) a level.
+        """
+        self._levels = self._levels or [fresh[:0] for fresh in new]
+        for level, fresh in enumerate(new):  # one after the other, so that only one of them is there twice
+            old, kept = self._levels[level], size - len(fresh)
+            self._levels[level] = torch.cat([old[len(old) - kept :], fresh]) if kept else fresh
+        return self._levels

@@ -1,0 +1,330 @@
+"""Results to disk, frame by frame: overlay and cut-out videos, mask PNGs, COCO RLEs, CSV and JSON of every sentence."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ifirvos.errors import InputError, OutputExistsError, VideoError
+from ifirvos.files import write_whole
+from ifirvos.label_maps import write_palette_png
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.sources import DEFAULT_FPS
+from ifirvos.video.writer import VideoWriter, has_encoder, video_suffix
+from ifirvos.visualization import draw_result, object_color
+
+from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
+from .results import MaskSequence, SentenceResult, WindowResult
+
+__all__ = [
+    'DEFAULT_SAVES',
+    'RESULT_FILE',
+    'SAVES',
+    'OutputExistsError',
+    'ResultWriter',
+    'check_free',
+    'check_saves',
+    'draw_window',
+    'slug',
+    'staged_folders',
+    'unique_slugs',
+    'write_results',
+    'write_whole',
+]
+
+DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
+SAVES = (*DEFAULT_SAVES, 'cutout')
+CSV_COLUMNS = ('frame', 'time', 'score', 'present', 'x1', 'y1', 'x2', 'y2', 'area', 'query')
+_FRINGE = 9  # pixels of background that a cut-out keeps under its transparent edge: lossy video mixes neighbours
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One sentence's result in one frame, as the files get it."""
+
+    number: int
+    time: Fraction  # seconds
+    frame: np.ndarray  # uint8 RGB (H, W, 3)
+    mask: np.ndarray  # bool (H, W)
+    score: float
+    present: bool
+    box: tuple[float, float, float, float]  # xyxy in pixels
+    query: int
+
+
+@dataclass(frozen=True)
+class _Target:
+    """Where one sentence's files go, and what is the same in all its frames."""
+
+    folder: Path
+    text: str
+    index: int
+    fps: Fraction
+    sound: Path | None
+
+
+Sink = Callable[[FrameResult], None]
+
+
+def check_saves(save: Sequence[str]) -> tuple[str, ...]:
+    """The names of the outputs, checked.
+
+    Raises:
+        InputError: one of them is unknown.
+    """
+    save = (save,) if isinstance(save, str) else tuple(save)
+    unknown = [name for name in save if name not in SAVES]
+    if unknown:
+        raise InputError(f'There is no output {unknown[0]!r}; choose of {", ".join(SAVES)}.')
+    return save
+
+
+# ---------------------------------------------------------------------- one kind of file each
+@contextmanager
+def _overlay(to: _Target) -> Iterator[Sink]:
+    color = object_color(to.index)
+    with VideoWriter(to.folder / f'overlay{video_suffix()}', to.fps, sound_of=to.sound) as video:
+        yield lambda one: video.write(draw_result(one.frame, one.mask, to.text, one.score, color), one.time)
+
+
+@contextmanager
+def _masks(to: _Target) -> Iterator[Sink]:
+    folder = to.folder / 'masks'
+    folder.mkdir()
+    yield lambda one: write_palette_png(folder / f'{one.number:05d}.png', one.mask)
+
+
+@contextmanager
+def _rle(to: _Target) -> Iterator[Sink]:
+    """A YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
+    scores = []
+    with (to.folder / 'masks.json').open('w', encoding='utf-8') as file:
+        file.write(f'[{{"video_id": 0, "category_id": 1, "sentence": {json.dumps(to.text)}, "segmentations": [')
+
+        def write(one: FrameResult) -> None:
+            rle = MaskSequence([one.mask]).rles[0] if one.present else None
+            file.write((',' if scores else '') + '\n' + json.dumps(rle))
+            scores.append(one.score)
+
+        yield write
+        file.write(f'\n], "score": {float(np.mean(scores)) if scores else 0.0:.6f}}}]\n')
+
+
+@contextmanager
+def _csv(to: _Target) -> Iterator[Sink]:
+    with (to.folder / 'frames.csv').open('w', encoding='utf-8', newline='') as file:
+        rows = csv.writer(file)
+        rows.writerow(CSV_COLUMNS)
+        yield lambda one: rows.writerow(
+            [
+                one.number,
+                f'{float(one.time):.6f}',
+                f'{one.score:.6f}',
+                int(one.present),
+                *(f'{side:.2f}' for side in one.box),
+                int(one.mask.sum()),
+                one.query,
+            ]
+        )
+
+
+@contextmanager
+def _cutout(to: _Target) -> Iterator[Sink]:
+    """VP9 with an alpha channel; PNGs in a folder where PyAV has no encoder for it."""
+    if not has_encoder('libvpx-vp9'):
+        folder = to.folder / 'cutout'
+        folder.mkdir()
+        yield lambda one: Image.fromarray(cut_out(one.frame, one.mask)).save(folder / f'{one.number:05d}.png')
+        return
+    with VideoWriter(to.folder / 'cutout.webm', to.fps, sound_of=to.sound, alpha=True) as video:
+        yield lambda one: video.write(cut_out(one.frame, one.mask), one.time)
+
+
+_SINKS: dict[str, Callable[[_Target], AbstractContextManager[Sink]]] = dict(
+    overlay=_overlay, masks=_masks, rle=_rle, csv=_csv, cutout=_cutout
+)
+
+
+def cut_out(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The object alone: uint8 RGB (H, W, 3) and bool (H, W) -> RGBA (H, W, 4), transparent and black around it."""
+    kept = cv2.dilate(mask.astype(np.uint8), np.ones((_FRINGE, _FRINGE), np.uint8))[..., None]
+    return np.concatenate([frame * kept, mask[..., None].astype(np.uint8) * 255], axis=2)
+
+
+# ---------------------------------------------------------------------- all of them
+class ResultWriter:
+    """Writes the results of a video as they come; a folder a sentence, which gets its name when all is complete.
+
+    Use as a context manager: leaving it by an exception leaves no folder.
+
+    Args:
+        folders: one a sentence, all in one parent, see :func:`unique_slugs`.
+        texts: the sentences.
+        reader: the video that the frames come from: its rate, sound and problem; None for frames of other origin.
+        save: what to write, of ``SAVES``; result.json always.
+        info: further entries of result.json (model, weights, …).
+        overwrite: replace results of an earlier run.
+
+    Attributes:
+        overlays: the overlay videos, complete after the block.
+
+    Raises:
+        OutputExistsError: when entered: a folder is there, see :func:`check_free`.
+        InputError: an unknown kind of output.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        texts: Sequence[str],
+        reader: VideoReader | None = None,
+        *,
+        save: Sequence[str] = DEFAULT_SAVES,
+        info: dict | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.folders, self.texts, self.reader = list(folders), list(texts), reader
+        self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
+        overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
+        self.overlays = [folder / name for folder in self.folders for name in overlay]
+        self.num_frames = 0
+        self._size = (0, 0)
+        self._staged: list[Path] = []
+        self._sinks: list[list[Sink]] = []
+        self._rows: list[list[dict]] = [[] for _ in self.texts]
+
+    def __enter__(self) -> ResultWriter:
+        with ExitStack() as stack:
+            self._staged = stack.enter_context(staged_folders(self.folders, self.overwrite))
+            stack.push(self._write_records)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error) -> bool | None:
+        return self._stack.__exit__(*error)
+
+    @property
+    def fps(self) -> Fraction:
+        """Frames a second of the videos that are written."""
+        return DEFAULT_FPS if self.reader is None else self.reader.fps
+
+    def write(self, window: WindowResult) -> None:
+        """Append the frames of a window."""
+        if not self._sinks:
+            self._start(window.frames[0].shape[:2])
+        for index, result in enumerate(window.results):
+            for t, (frame, time) in enumerate(zip(window.frames, window.times, strict=True)):
+                one = FrameResult(
+                    window.start + t,
+                    time,
+                    frame,
+                    np.asarray(result.masks[t]),
+                    float(result.scores[t]),
+                    bool(result.present[t]),
+                    tuple(result.boxes[t].tolist()),
+                    int(result.query_indices[t]),
+                )
+                for sink in self._sinks[index]:
+                    sink(one)
+                self._rows[index].append(
+                    dict(
+                        frame=one.number,
+                        time=round(float(time), 6),
+                        score=round(one.score, 6),
+                        present=one.present,
+                        box=[round(side, 2) for side in one.box],
+                        query=one.query,
+                    )
+                )
+        self.num_frames = window.start + len(window.frames)
+
+    def _start(self, size: tuple[int, int]) -> None:
+        """Open all files; only now the rate of a webcam is known."""
+        self._size = size
+        sound = None if self.reader is None else self.reader.sound_source
+        for index, (folder, text) in enumerate(zip(self._staged, self.texts, strict=True)):
+            target = _Target(folder, text, index, self.fps, sound)
+            self._sinks.append([self._stack.enter_context(_SINKS[name](target)) for name in self.save])
+
+    def _write_records(self, error_type: type | None, *_) -> None:
+        if error_type is not None:
+            return
+        height, width = self._size
+        for folder, text, rows in zip(self._staged, self.texts, self._rows, strict=True):
+            record = dict(
+                sentence=text,
+                video=None if self.reader is None else str(self.reader.source),
+                **self.info,
+                width=width,
+                height=height,
+                fps=float(self.fps),
+                num_frames=self.num_frames,
+                overlay=f'overlay{video_suffix()}' if 'overlay' in self.save else None,
+                masks='masks/{frame:05d}.png' if 'masks' in self.save else None,
+                problem=None if self.reader is None else self.reader.problem,
+                query_index=rows[0]['query'] if rows else None,
+                frames=rows,
+            )
+            (folder / RESULT_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding='utf-8')
+
+
+def write_results(
+    reader: VideoReader,
+    results: Sequence[SentenceResult],
+    folders: Sequence[Path],
+    *,
+    info: dict | None = None,
+    overwrite: bool = False,
+    progress: Callable[[Iterable], Iterable] = iter,
+    save: Sequence[str] = DEFAULT_SAVES,
+) -> list[Path]:
+    """Write results that are complete; the video is decoded a second time, for all sentences together.
+
+    Args:
+        reader: the video that the results are of.
+        results: one a sentence.
+        folders: one a sentence, see :func:`unique_slugs`.
+        info: further entries of the JSON (model, weights, …).
+        overwrite: replace results of an earlier run.
+        progress: wraps the frames, to show a bar.
+        save: see :class:`ResultWriter`.
+
+    Returns:
+        The overlay videos.
+
+    Raises:
+        VideoError: the video has become shorter.
+    """
+    num_frames, texts = len(results[0].scores), [result.text for result in results]
+    with ResultWriter(folders, texts, reader, save=save, info=info, overwrite=overwrite) as writer:
+        for t, (frame, time) in enumerate(progress(reader.timed())):
+            if t == num_frames:
+                break
+            writer.write(WindowResult(t, [frame], [time], [result.part(t, t + 1) for result in results]))
+        if writer.num_frames < num_frames:
+            raise VideoError(
+                f'{reader.source} gave {num_frames} frames first and {writer.num_frames} now: it changed meanwhile.'
+            )
+    return writer.overlays
+
+
+def draw_window(window: WindowResult) -> list[np.ndarray]:
+    """Of every sentence the window's frames with its mask painted: uint8 RGB (n, H, W, 3)."""
+    return [
+        np.stack(
+            [
+                draw_result(frame, mask, result.text, float(score), object_color(index))
+                for frame, mask, score in zip(window.frames, result.masks, result.scores, strict=True)
+            ]
+        )
+        for index, result in enumerate(window.results)
+    ]

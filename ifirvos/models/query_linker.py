@@ -1,0 +1,55 @@
+"""Which query of a window goes on with the object of the window before.
+
+The model numbers its query sequences anew in each window: query 3 of one is not query 3 of the next. Neighbouring
+windows share some frames, and there the masks tell which query has the same object.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+
+class QueryLinker:
+    """Follows one sentence's object from window to window.
+
+    A query counts its mean score over the window, plus ``weight`` times the IoU of its masks with those that the window
+    before gave, over the frames that both see. So a query goes on with its object unless another is clearly better
+    scored. Where the object was nowhere in the shared frames, the score alone decides, as in the first window.
+
+    Args:
+        weight: of the agreement; 0 links nothing.
+    """
+
+    def __init__(self, weight: float = 0.5) -> None:
+        self.weight = weight
+        self._shared = 0
+        self._masks: Tensor | None = None
+
+    def begin(self, shared: int) -> None:
+        """Say how many frames at the start of the next window are the last ones of the window before."""
+        self._shared = shared
+
+    def choose(self, scores: Tensor, draw: Callable[[int], Tensor]) -> int:
+        """The query to take.
+
+        Args:
+            scores: probabilities (T, N) of the window's queries.
+            draw: n -> mask logits (n, N, h, w) of all queries on the first n frames.
+        """
+        total = scores.mean(0)
+        if self._masks is not None and self._shared and self.weight:
+            before = self._masks[-self._shared :]
+            if before.any():
+                total = total + self.weight * agreement(draw(self._shared) > 0, before)
+        return int(total.argmax())
+
+    def remember(self, masks: Tensor) -> None:
+        """Keep the mask logits (T, h, w) of the query that was taken, for the next window."""
+        self._masks = masks > 0
+
+
+def agreement(masks: Tensor, reference: Tensor) -> Tensor:
+    """IoU over frames and pixels together: bool (T, N, h, w) and (T, h, w) -> (N,)."""
+    reference = reference[:, None]
+    union = (masks | reference).sum((0, 2, 3))
+    return (masks & reference).sum((0, 2, 3)) / union.clamp(min=1)

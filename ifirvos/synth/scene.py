@@ -1,0 +1,80 @@
+"""A SynthRVOS scene: where every object is and what it shows in every frame. Plain data, no drawing, no randomness."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .appearance import Look
+
+# The frame size (height, width) at which every length in pixels of this package is stated; see `Scene.unit`.
+REFERENCE_SIZE = (192, 288)
+PAIR_IDS = (1, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class SceneObject:
+    """One object over T frames.
+
+    Attributes:
+        look: its size, colour and shape.
+        radius: in pixels.
+        centres: (T, 2) x and y in pixels, multiples of a half (the renderer draws a sprite for each of the 4 phases);
+            may lie outside the frame.
+        present: (T,) bool, False where the object is not drawn at all.
+        coloured: (T,) bool, False where it is grey in place of its colour.
+    """
+
+    look: Look
+    radius: float
+    centres: np.ndarray
+    present: np.ndarray
+    coloured: np.ndarray
+
+    @property
+    def flashes(self) -> bool:
+        """Whether its colour shows in some frames only."""
+        return not self.coloured.all()
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """K objects over T frames; the object with id i (its pixel value in the annotation) is `objects[i - 1]`.
+
+    Attributes:
+        kind: which of the pair kinds objects 1 and 2 were made for.
+        size: (height, width) of the frames.
+        objects: tuple of K.
+        front_to_back: the K indices into `objects`, nearest first: a nearer object hides a farther one.
+        background_seed: int.
+    """
+
+    kind: str
+    size: tuple[int, int]
+    objects: tuple[SceneObject, ...]
+    front_to_back: tuple[int, ...]
+    background_seed: int
+
+    @property
+    def num_frames(self) -> int:
+        return len(self.objects[0].present)
+
+    @property
+    def unit(self) -> float:
+        """Pixels of this scene a pixel of a 192x288 frame is worth."""
+        return length_unit(self.size)
+
+
+def length_unit(size: tuple[int, int]) -> float:
+    """Pixels at frame `size` (height, width) a pixel of a 192x288 frame is worth."""
+    return min(size[0] / REFERENCE_SIZE[0], size[1] / REFERENCE_SIZE[1])
+
+
+def reverse(scene: Scene) -> Scene:
+    """The same scene played backwards."""
+    return replace(
+        scene,
+        objects=tuple(
+            replace(thing, centres=thing.centres[::-1], present=thing.present[::-1], coloured=thing.coloured[::-1])
+            for thing in scene.objects
+        ),
+    )

@@ -1,0 +1,146 @@
+"""Video out through PyAV: files that a browser plays."""
+
+from __future__ import annotations
+
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from mmengine.logging import MMLogger
+
+from ifirvos.errors import VideoError
+
+from .audio import SoundTrack
+
+# What browsers play, best first: encoder -> container, options of the encoder, options of the container. Without
+# B-frames the duration of a video of variable frame rate comes out right.
+_ENCODERS = {
+    'libx264': ('mp4', dict(crf='18', preset='veryfast', bf='0'), dict(movflags='faststart')),
+    'libvpx-vp9': ('webm', {'crf': '30', 'b:v': '0', 'deadline': 'good', 'cpu-used': '4'}, {}),
+}
+
+
+ALPHA_ENCODER = 'libvpx-vp9'
+
+
+_TIME_BASE = Fraction(1, 90000)
+
+
+def browser_encoder() -> str:
+    """The best encoder for browsers that this PyAV has: H.264, else VP9.
+
+    Raises:
+        VideoError: it has neither.
+    """
+    for name in _ENCODERS:
+        if has_encoder(name):
+            return name
+    raise VideoError(f'This PyAV has none of the encoders {", ".join(_ENCODERS)}; install the "av" wheel from PyPI.')
+
+
+def has_encoder(name: str) -> bool:
+    """Whether this PyAV can write with an encoder."""
+    if name not in av.codecs_available:
+        return False
+    try:
+        av.Codec(name, 'w')
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
+def video_suffix(encoder: str | None = None) -> str:
+    """File name ending that goes with an encoder: '.mp4' or '.webm'."""
+    return '.' + _ENCODERS[encoder or browser_encoder()][0]
+
+
+class VideoWriter:
+    """Write frames to a video that browsers play (yuv420p); the file appears under its name when it is complete.
+
+    Use as a context manager: leaving it by an exception removes what was written so far. H.264 and VP9 in yuv420p
+    want even sizes: an odd side is made even by repeating its last row or column.
+
+    Args:
+        path: file to write; its ending must be that of the encoder (see :func:`video_suffix`).
+        fps: frames a second.
+        encoder: 'libx264' or 'libvpx-vp9'; None takes the first of them that exists, with ``alpha`` VP9.
+        sound_of: a video file whose sound is taken along, as far as there are frames; None: silent.
+        alpha: frames are RGBA and keep their transparency (VP9 only).
+
+    Raises:
+        VideoError: the ending does not go with the encoder, or the encoder knows no transparency.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        fps: float | Fraction,
+        encoder: str | None = None,
+        sound_of: str | os.PathLike | None = None,
+        alpha: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        self.encoder = encoder or (ALPHA_ENCODER if alpha else browser_encoder())
+        self.fps = Fraction(fps).limit_denominator(1001)
+        if self.path.suffix != video_suffix(self.encoder):
+            raise VideoError(f'{self.encoder} writes {video_suffix(self.encoder)} files, not {self.path.name}.')
+        if alpha and self.encoder != ALPHA_ENCODER:
+            raise VideoError(f'{self.encoder} knows no transparency; use {ALPHA_ENCODER}.')
+        self._sound_of, self._alpha = sound_of, alpha
+        self._part = self.path.with_name(f'.{self.path.name}.part')
+        self._container = self._stream = self._sound = None
+        self._end = Fraction(0)  # when the last frame so far ends
+
+    def write(self, frame: np.ndarray, time: Fraction | None = None) -> None:
+        """Append one frame.
+
+        Args:
+            frame: uint8 RGB (H, W, 3), with ``alpha`` RGBA (H, W, 4); all have the size of the first.
+            time: seconds from the first frame, growing; None: one frame after the last.
+        """
+        frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode='edge')
+        if self._container is None:
+            self._start(*frame.shape[:2])
+        time = self._end if time is None else Fraction(time)
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgba' if self._alpha else 'rgb24')
+        picture.time_base, picture.pts = _TIME_BASE, round(time / _TIME_BASE)
+        self._container.mux(self._stream.encode(picture))
+        self._end = time + 1 / self.fps
+        if self._sound is not None:
+            self._sound.write_until(time)
+
+    def _start(self, height: int, width: int) -> None:
+        container_format, codec_options, container_options = _ENCODERS[self.encoder]
+        self._container = av.open(str(self._part), 'w', format=container_format, options=container_options)
+        self._stream = self._container.add_stream(self.encoder, rate=self.fps, options=codec_options)
+        self._stream.codec_context.time_base = _TIME_BASE
+        self._stream.width, self._stream.height = width, height
+        self._stream.pix_fmt = 'yuva420p' if self._alpha else 'yuv420p'
+        if self._alpha:
+            self._stream.metadata['alpha_mode'] = '1'
+        if self._sound_of is not None:
+            try:
+                self._sound = SoundTrack(self._sound_of, self._container, container_format)
+            except (av.FFmpegError, OSError, ValueError) as error:
+                MMLogger.get_current_instance().warning(f'{self._sound_of}: its sound is left out ({error}).')
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(self, error_type: type | None, *_) -> None:
+        if self._container is None:
+            return  # no frame came, no file
+        try:
+            if error_type is None:
+                if self._sound is not None:
+                    self._sound.finish(self._end)
+                self._container.mux(self._stream.encode())  # what the encoder still holds
+            self._container.close()
+            if error_type is None:
+                os.replace(self._part, self.path)
+        finally:
+            if self._sound is not None:
+                self._sound.close()
+            self._part.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""The layout of submissions, their zip and their check."""
+
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.evaluator import Evaluator
+from mmengine.logging import MMLogger
+from mmengine.structures import InstanceData
+from PIL import Image
+
+from ifirvos.evaluation.submission.files import (
+    check_submission,
+    is_written,
+    missing_expressions,
+    pack_submission,
+    write_expression,
+)
+from ifirvos.registry import METRICS
+
+FRAMES = ('00000', '00005')
+EXPECTED = {('v', '0'): FRAMES, ('v', '1'): FRAMES, ('w-Ü', 'ex-1'): ('00010',)}
+MASK = np.zeros((6, 8), bool)
+MASK[1:3, 2:5] = True
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for (video, exp), frames in EXPECTED.items():
+        write_expression(tmp_path / 'out', video, exp, frames, [MASK] * len(frames))
+    return tmp_path / 'out'
+
+
+def test_masks_are_grey_0_and_255(folder):
+    with Image.open(folder / 'Annotations/v/1/00005.png') as picture:
+        assert picture.mode == 'L'
+        np.testing.assert_array_equal(np.asarray(picture), MASK * 255)
+    assert sorted(path.name for path in folder.iterdir()) == ['Annotations']
+
+
+def test_failure_leaves_the_earlier_masks_and_nothing_else(folder):
+    with pytest.raises(TypeError):
+        write_expression(folder, 'v', '0', FRAMES, [MASK, np.zeros((2, 2, 2, 2), bool)])
+    assert is_written(folder, 'v', '0', FRAMES)
+    assert list(check_submission(folder, EXPECTED)) == []
+
+
+@pytest.mark.parametrize('name', ['..', 'a/b', '', 'a\\b'])
+def test_ids_that_leave_the_folder(tmp_path, name):
+    with pytest.raises(ValueError, match='cannot be the name'):
+        write_expression(tmp_path, 'v', name, ['0'], [MASK])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing(folder):
+    (folder / 'Annotations/v/1/00005.png').unlink()
+    assert missing_expressions(folder, EXPECTED) == [('v', '1')]
+
+
+def test_zip_holds_the_masks_alone_and_is_reproducible(folder, tmp_path):
+    (folder / 'notes.txt').write_text('mine')
+    assert pack_submission(folder, tmp_path / 'a.zip') == 5
+    assert pack_submission(folder, tmp_path / 'b.zip') == 5
+    assert (tmp_path / 'a.zip').read_bytes() == (tmp_path / 'b.zip').read_bytes()
+    with zipfile.ZipFile(tmp_path / 'a.zip') as archive:
+        names = archive.namelist()
+    assert names == sorted(f'Annotations/{v}/{e}/{f}.png' for (v, e), frames in EXPECTED.items() for f in frames)
+    assert list(check_submission(tmp_path / 'a.zip', EXPECTED, {'v': (6, 8), 'w-Ü': (6, 8)})) == []
+
+
+def test_nothing_to_pack(tmp_path):
+    with pytest.raises(FileNotFoundError, match='holds no masks'):
+        pack_submission(tmp_path, tmp_path / 'a.zip')
+
+
+@pytest.mark.parametrize(
+    ('harm', 'complaint'),
+    [
+        (lambda path: path.unlink(), 'is missing'),
+        (lambda path: path.with_name('00099.png').write_bytes(path.read_bytes()), '00099.png does not belong'),
+        (lambda path: path.write_bytes(b'not a picture'), 'cannot be read'),
+        (lambda path: Image.fromarray(MASK.astype(np.uint8)).save(path), 'beside 0 and 255'),
+        (lambda path: Image.fromarray(np.zeros((8, 6), np.uint8)).save(path), '6x8: it must be 8x6'),
+        (lambda path: Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save(path), 'RGB picture'),
+    ],
+)
+def test_check_names_what_is_wrong(folder, tmp_path, harm, complaint):
+    harm(folder / 'Annotations/v/1/00005.png')
+    problems = list(check_submission(folder, EXPECTED))
+    assert len(problems) == 1
+    assert complaint in problems[0]
+    pack_submission(folder, tmp_path / 'a.zip')
+    assert list(check_submission(tmp_path / 'a.zip', EXPECTED)) == problems
+
+
+class TestWriter:
+    @staticmethod
+    def make_sample(exp_id, mask):
+        frames = []
+        for name in FRAMES:
+            frame = DetDataSample(metainfo=dict(img_path=f'x/{name}.jpg'))
+            frame.pred_track_instances = InstanceData(masks=torch.from_numpy(mask[None]))
+            frames.append(frame)
+        sample = TrackDataSample(metainfo=dict(video_id='v', exp_id=exp_id))
+        sample.video_data_samples = frames
+        return sample
+
+    def run(self, samples, **config):
+        evaluator = Evaluator(METRICS.build(dict(type='SubmissionWriter', **config)))
+        evaluator.process(samples)
+        return evaluator.evaluate(len(samples))
+
+    def test_writes_tree_and_zip_without_annotations(self, tmp_path):
+        samples = [self.make_sample(exp, MASK) for exp in '01']
+        assert self.run(samples, out_dir=str(tmp_path / 'sub')) == {'submission/expressions': 2}
+        expected = {('v', '0'): FRAMES, ('v', '1'): FRAMES}
+        assert list(check_submission(tmp_path / 'sub.zip', expected, {'v': MASK.shape})) == []
+
+    def test_resumes(self, tmp_path):
+        self.run([self.make_sample('0', MASK)], out_dir=str(tmp_path / 'sub'))
+        samples = [self.make_sample(exp, ~MASK) for exp in '01']
+        self.run(samples, out_dir=str(tmp_path / 'sub'), overwrite=False)
+        first, second = (np.asarray(Image.open(tmp_path / f'sub/Annotations/v/{exp}/00000.png')) > 0 for exp in '01')
+        np.testing.assert_array_equal(first, MASK)
+        np.testing.assert_array_equal(second, ~MASK)
+
+    def test_goes_beside_the_log(self, tmp_path, monkeypatch):
+        logger = MMLogger('beside_the_log', log_file=str(tmp_path / 'run.log'))
+        monkeypatch.setattr(MMLogger, 'get_current_instance', lambda: logger)
+        self.run([self.make_sample('0', MASK)])
+        assert (tmp_path / 'submission.zip').is_file()
+        monkeypatch.setattr(MMLogger, 'get_current_instance', lambda: MMLogger('no_log'))
+        with pytest.raises(ValueError, match='out_dir'):
+            self.run([self.make_sample('0', MASK)])

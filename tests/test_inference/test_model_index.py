@@ -1,0 +1,31 @@
+"""model-index.yml: every name leads to files that are there, and every file of weights has a name."""
+
+import pytest
+from mmengine.config import Config
+
+from ifirvos.inference.model_index import ROOT, find_model, list_models
+
+
+def test_every_model_has_a_config_and_its_weights_are_there():
+    for name, model in list_models().items():
+        assert Config.fromfile(ROOT / model['Config']).model.type == 'IFIRVOS', name
+        assert model['Weights'] is None or (ROOT / model['Weights']).is_file(), name
+
+
+def test_every_file_of_weights_has_a_name():
+    named = {model['Weights'] for model in list_models().values()}
+    assert {f'weights/{path.name}' for path in (ROOT / 'weights').glob('*.pth')} <= named
+
+
+def test_names_are_found_whatever_their_case():
+    config, weights = find_model('R18_Synth')
+    assert (config.name, weights.name) == ('r18_synth.py', 'r18_synth.pth')
+    assert find_model('r50_ytvos')[1] is None
+    with pytest.raises(KeyError, match="no model 'yolo'; there are r18_synth, "):
+        find_model('yolo')
+
+
+def test_it_says_when_only_the_package_is_installed(monkeypatch, tmp_path):
+    monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
+    with pytest.raises(FileNotFoundError, match='full clone'):
+        find_model('r18_synth')

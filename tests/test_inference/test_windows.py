@@ -1,0 +1,76 @@
+"""Windows over a stream of frames, and the query that goes on with its object; no model but hand-made ones."""
+
+from itertools import count, islice
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifirvos.inference.windows import FeatureWindow, windows
+
+
+def spans(length, clip_len, overlap, full_last=True):
+    """Of every window: the frames it sees and those it gives, as numbers in the video."""
+    seen, found = 0, []
+    for window in windows(range(length), clip_len, overlap, full_last):
+        seen += len(window.new)
+        start = seen - window.size
+        assert window.new == list(range(seen - len(window.new), seen))
+        found.append((range(start, seen), range(start + window.gives[0], start + window.gives[1]), window.shared))
+    return found
+
+
+def test_a_video_by_hand():
+    """Ten frames, windows of four that share two: the half of the shared frames farther from the border."""
+    assert [(list(sees), list(gives), shared) for sees, gives, shared in spans(10, 4, 2)] == [
+        ([0, 1, 2, 3], [0, 1, 2], 0),
+        ([2, 3, 4, 5], [3, 4], 2),
+        ([4, 5, 6, 7], [5, 6], 2),
+        ([6, 7, 8, 9], [7, 8, 9], 2),
+    ]
+
+
+def test_the_last_window_is_full_or_like_davis_the_rest():
+    assert [list(sees) for sees, _, _ in spans(7, 3, 0)] == [[0, 1, 2], [3, 4, 5], [4, 5, 6]]
+    assert [list(gives) for _, gives, _ in spans(7, 3, 0)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert [list(sees) for sees, _, _ in spans(7, 3, 0, full_last=False)] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+@given(st.integers(0, 60), st.integers(1, 12), st.integers(0, 11), st.booleans())
+def test_every_frame_comes_in_once_and_is_given_once(length, clip_len, overlap, full_last):
+    overlap = min(overlap, clip_len - 1)
+    found = spans(length, clip_len, overlap, full_last)
+    assert [t for _, gives, _ in found for t in gives] == list(range(length))
+    for number, (sees, gives, shared) in enumerate(found):
+        assert set(gives) <= set(sees)
+        assert len(sees) <= clip_len
+        assert shared == (len(set(sees) & set(found[number - 1][0])) if number else 0)
+        if number and full_last:
+            assert shared >= overlap
+            assert len(sees) == clip_len
+
+
+def test_all_at_once_and_nothing():
+    assert [list(sees) for sees, _, _ in spans(50, None, 0)] == [list(range(50))]
+    assert spans(0, 4, 2) == []
+    with pytest.raises(ValueError, match='cannot share'):
+        next(windows(range(9), 4, 4))
+
+
+def test_a_stream_without_end_is_read_one_frame_ahead():
+    stream = count()
+    first, second = islice(windows(stream, 6, 2), 2)
+    assert (first.new, second.new) == (list(range(6)), list(range(6, 10)))
+    assert next(stream) == 11
+
+
+def test_features_are_those_of_the_frames_that_a_window_sees():
+    everything = torch.arange(40.0).view(10, 4, 1, 1)
+    features, seen = FeatureWindow(), 0
+    for window in windows(range(10), 4, 2):
+        fresh = everything[window.new]
+        feats = features.extend([fresh, 10 * fresh], window.size)
+        seen += len(fresh)
+        assert torch.equal(feats[0], everything[seen - window.size : seen])
+        assert torch.equal(feats[1], 10 * feats[0])

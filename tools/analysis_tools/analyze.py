@@ -1,0 +1,272 @@
+"""Lists the best and the worst expressions of a run, and where two runs differ most, with pictures.
+
+    python tools/analysis_tools/analyze.py NAME=RUN [NAME=RUN] --out DIR [--config CONFIG --models MODEL [MODEL]]
+
+A RUN is a folder with rvos_expressions.csv and rvos_frames.csv, which RVOSMetric writes (``tools/test.py`` beside its
+log, ``tools/analysis_tools/eval_masks.py --out``); the newest below the folder is taken. DIR gets
+
+    analysis.md       the lists, means by group, and the pictures in place
+    expressions.csv   every expression with both scores and their difference
+    pictures/         Figure 5 of every listed expression, where --config (its data set) and --models (one a run: a
+                      checkpoint or a folder of masks, see compare.py) are given; their columns hold the worst
+                      frame, or the one in which the runs differ most
+"""
+
+import argparse
+import csv
+import html
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import compare as figure
+import numpy as np
+from mmengine.config import DictAction
+from tqdm import tqdm
+
+from ifirvos.errors import CheckpointError, InputError
+from ifirvos.inference.writers import staged_folders, write_whole
+from ifirvos.visualization.frames import safe_part, spread
+
+MEASURES = ('J&F', 'J', 'F')
+EXPRESSIONS, FRAMES = 'rvos_expressions.csv', 'rvos_frames.csv'
+USER_ERROR = 2
+Key = tuple[str, str]  # video, expression
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run scored, in percent.
+
+    Attributes:
+        name: Of the run.
+        rows: By (video, expression) the row of ``rvos_expressions.csv``.
+        frames: Likewise J of every frame, (T,).
+    """
+
+    name: str
+    rows: dict[Key, dict[str, str]]
+    frames: dict[Key, np.ndarray]
+
+    def value(self, key: Key, measure: str) -> float:
+        return float(self.rows[key][f'{measure} [%]'])
+
+
+def read_scores(spec: str) -> Scores:
+    """A run's scores; ``spec`` is ``[NAME=]FOLDER``.
+
+    Raises:
+        FileNotFoundError: The folder holds no such files.
+        InputError: They are not RVOSMetric's.
+    """
+    name, _, path = spec.rpartition('=')
+    found = sorted(Path(path).rglob(EXPRESSIONS), key=lambda file: file.stat().st_mtime)
+    if not found:
+        raise FileNotFoundError(f'There is no {EXPRESSIONS} in {path or "."} or below; tools/test.py writes it.')
+    try:
+        with open(found[-1], encoding='utf-8', newline='') as file:
+            rows = {(row['video_id'], row['exp_id']): row for row in csv.DictReader(file)}
+        frames: dict[Key, list[float]] = {}
+        with open(found[-1].with_name(FRAMES), encoding='utf-8', newline='') as file:
+            for row in csv.DictReader(file):
+                frames.setdefault((row['video_id'], row['exp_id']), []).append(float(row['J [%]']))
+        for row in rows.values():
+            for measure in MEASURES:
+                float(row[f'{measure} [%]'])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f'{found[-1]} and {FRAMES} are not what RVOSMetric writes: {error!r}.') from error
+    if missing := rows.keys() - frames.keys():
+        raise InputError(f'{found[-1].with_name(FRAMES)} lacks {len(missing)} expressions, such as {min(missing)}.')
+    return Scores(name or Path(path).name, rows, {key: np.array(values) for key, values in frames.items()})
+
+
+def shared(runs: Sequence[Scores], group: str | None) -> list[Key]:
+    """The expressions that all runs have scored, in the order of the first.
+
+    Raises:
+        InputError: There is none.
+    """
+    keys = [key for key in runs[0].rows if all(key in run.rows for run in runs)]
+    if group is not None:
+        keys = [key for key in keys if runs[0].rows[key]['group'] == group]
+    if not keys:
+        groups = ', '.join(sorted({row['group'] for row in runs[0].rows.values()}))
+        raise InputError(f'No expression is left to compare (the groups of {runs[0].name} are: {groups}).')
+    return keys
+
+
+def lists(runs: Sequence[Scores], keys: Sequence[Key], measure: str, top: int) -> list[tuple[str, list[Key]]]:
+    """Title and expressions of every list; ties keep the order of the keys."""
+    chosen = []
+    for run in runs:
+        value = {key: run.value(key, measure) for key in keys}
+        chosen.append((f'Best of {run.name}', sorted(keys, key=lambda key: -value[key])[:top]))
+        chosen.append((f'Worst of {run.name}', sorted(keys, key=value.get)[:top]))
+    if len(runs) == 2:
+        first, second = runs
+        gain = {key: second.value(key, measure) - first.value(key, measure) for key in keys}
+        better = sorted((key for key in keys if gain[key] > 0), key=lambda key: -gain[key])
+        worse = sorted((key for key in keys if gain[key] < 0), key=gain.get)
+        chosen.append((f'{second.name} better than {first.name} by most', better[:top]))
+        chosen.append((f'{first.name} better than {second.name} by most', worse[:top]))
+    return chosen
+
+
+def columns(runs: Sequence[Scores], key: Key, number: int) -> list[int]:
+    """The frames of a picture: evenly spread, the one of most interest in place of its nearest."""
+    curves = [run.frames[key] for run in runs]
+    if len(curves) == 2 and len(curves[0]) == len(curves[1]):
+        special = int(np.abs(curves[0] - curves[1]).argmax())
+    else:
+        special = int(curves[0].argmin())
+    ids = np.array(spread(len(curves[0]), number))
+    ids[np.abs(ids - special).argmin()] = special
+    return sorted(ids.tolist())
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table; a number gets one decimal, and text cannot break out of its cell."""
+
+    def cell(value: object) -> str:
+        if isinstance(value, float):
+            return f'{value:.1f}'
+        return html.escape(' '.join(str(value).split()), quote=False).replace('|', '\\|')
+
+    lines = [header, ['---'] * len(header), *rows]
+    return '\n'.join('| ' + ' | '.join(map(cell, line)) + ' |' for line in lines)
+
+
+def difference(values: Sequence[float]) -> list[float]:
+    """The second minus the first, where there are two."""
+    return [values[1] - values[0]] if len(values) == 2 else []
+
+
+def group_table(runs: Sequence[Scores], keys: Sequence[Key], measure: str) -> str:
+    """Means by group, and over all."""
+    groups: dict[str, list[Key]] = {}
+    for key in keys:
+        groups.setdefault(runs[0].rows[key]['group'] or '(none)', []).append(key)
+    rows = []
+    for name, part in [*sorted(groups.items()), ('all', list(keys))]:
+        means = [float(np.mean([run.value(key, measure) for key in part])) for run in runs]
+        rows.append([name, *means, *difference(means), len(part)])
+    return table(['group', *(run.name for run in runs), *(['difference'] if len(runs) == 2 else []), 'n'], rows)
+
+
+def joined_csv(runs: Sequence[Scores], keys: Sequence[Key], measure: str) -> str:
+    """Every expression with all scores."""
+    text = io.StringIO(newline='')
+    writer = csv.writer(text, lineterminator='\n')
+    names = [f'{run.name} {measure} [%]' for run in runs]
+    writer.writerow(['video_id', 'exp_id', 'group', *names, *(['difference'] if len(runs) == 2 else []), 'text'])
+    for key in keys:
+        values = [run.value(key, measure) for run in runs]
+        row = runs[0].rows[key]
+        writer.writerow([*key, row['group'], *values, *difference(values), row['text']])
+    return text.getvalue()
+
+
+def draw(args: argparse.Namespace, runs: Sequence[Scores], keys: Sequence[Key], folder: Path) -> dict[Key, str]:
+    """Writes the pictures; returns their paths, as seen from the report."""
+    sources = [figure.Run(f'{run.name}={spec}', args.device) for run, spec in zip(runs, args.models, strict=True)]
+    dataset = figure.open_dataset(args.config, args.split, args.cfg_options)
+    folder.mkdir(exist_ok=True)
+    pictures = {}
+    for key in tqdm(keys, desc='Drawing', unit='picture'):
+        clip = figure.load_clip(dataset, *key)
+        name = '_'.join(map(safe_part, key)) + '.png'
+        figure.write_sheet(
+            folder / name, clip, figure.compare(clip, sources), columns(runs, key, args.frames), args.width
+        )
+        pictures[key] = f'{folder.name}/{name}'
+    return pictures
+
+
+def report(
+    runs: Sequence[Scores],
+    keys: Sequence[Key],
+    chosen: Sequence[tuple[str, list[Key]]],
+    pictures: dict[Key, str],
+    measure: str,
+) -> str:
+    """The Markdown text."""
+    parts = [
+        f'# {measure} of {" and ".join(run.name for run in runs)}, in percent',
+        group_table(runs, keys, measure),
+    ]
+    header = ['video', 'expression', 'group', *(run.name for run in runs), *(['difference'] if len(runs) == 2 else [])]
+    for title, part in chosen:
+        rows = []
+        for key in part:
+            values = [run.value(key, measure) for run in runs]
+            row = runs[0].rows[key]
+            rows.append([*key, row['group'], *values, *difference(values), row['text']])
+        parts += [f'## {title}', table([*header, 'sentence'], rows) if rows else 'None.']
+        parts += [f'![{" ".join(map(safe_part, key))}]({pictures[key]})' for key in part if key in pictures]
+    return '\n\n'.join(parts) + '\n'
+
+
+def report_to(
+    args: argparse.Namespace, runs: Sequence[Scores], keys: Sequence[Key], chosen: Sequence[tuple[str, list[Key]]]
+) -> str:
+    """Writes everything; the folder appears when it is complete. Returns the text of the report."""
+    with staged_folders([args.out]) as (folder,):
+        listed = list(dict.fromkeys(key for _, part in chosen for key in part))
+        pictures = {} if args.models is None else draw(args, runs, listed, folder / 'pictures')
+        text = report(runs, keys, chosen, pictures, args.by)
+        write_whole(folder / 'analysis.md', text.encode())
+        write_whole(folder / 'expressions.csv', joined_csv(runs, keys, args.by).encode())
+    return text
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
+    parser.add_argument('--top', type=int, default=5, help='length of a list')
+    parser.add_argument('--by', choices=MEASURES, default='J&F', help='the measure')
+    parser.add_argument('--group', help='expressions of this group (kind) only')
+    parser.add_argument('--config', type=Path, help='whose data set the pictures are of')
+    parser.add_argument('--models', nargs='+', metavar='MODEL', help='checkpoints or folders of masks, one a run')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
+    parser.add_argument('--frames', type=int, default=5, help='columns of a picture')
+    parser.add_argument('--width', type=int, default=200, help='of a frame in a picture, in pixels')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    args = parser.parse_args(argv)
+    if len(args.runs) > 2:
+        parser.error('give one or two runs')
+    if (args.config is None) != (args.models is None):
+        parser.error('pictures need both --config and --models')
+    if args.models is not None and len(args.models) != len(args.runs):
+        parser.error(f'--models needs one model a run, {len(args.runs)} of them')
+    for name in ('top', 'frames', 'width'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1')
+    return args
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+    args = parse_args(argv)
+    try:
+        if args.out.exists():
+            raise FileExistsError(f'{args.out} exists: name a new folder.')
+        runs = [read_scores(spec) for spec in args.runs]
+        keys = shared(runs, args.group)
+        text = report_to(args, runs, keys, lists(runs, keys, args.by, args.top))
+    except (CheckpointError, InputError, OSError, ValueError) as error:
+        print(f'error: {error}', file=sys.stderr)
+        return USER_ERROR
+    for run in runs:
+        if left := len(run.rows) - len(keys):
+            print(f'note: {left} of the {len(run.rows)} expressions of {run.name} are not compared.', file=sys.stderr)
+    print(text + '\n' + str(args.out / 'analysis.md'))
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""Times parts of ifirvos against the straightforward way of doing the same, in one run.
+
+    python tools/analysis_tools/benchmark.py jf
+    python tools/analysis_tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
+    python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # what a whole training takes at that
+
+A subcommand is a function ``add_NAME(subcommands)`` that declares its arguments and sets ``run``, added to ``main``.
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from benchmark_video import add_long_video, add_synth_video
+from mmengine.config import Config, DictAction
+from mmengine.logging import MMLogger
+
+from ifirvos.evaluation.functional import contour_accuracy, region_similarity
+
+
+def add_jf(subcommands) -> None:
+    parser = subcommands.add_parser(
+        'jf', aliases=['metrics'], help='J and F of a pair of masks, against the formula with dilations of full frames'
+    )
+    parser.add_argument('--size', type=int, nargs=2, default=(480, 854), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--frames', type=int, default=24, help='frames of a clip')
+    parser.add_argument(
+        '--shares', type=float, nargs='+', default=(0.02, 0.08, 0.25), help='of the frame in the object'
+    )
+    parser.add_argument('--rounds', type=int, default=15, help='the best of so many is reported')
+    parser.set_defaults(run=run_jf)
+
+
+def run_jf(args: argparse.Namespace) -> None:
+    cv2.setNumThreads(1)
+    height, width = args.size
+    print(
+        f'J and F, milliseconds per pair of masks {height}x{width} on one thread, alone and in clips of {args.frames}'
+    )
+    print(f'{"object":>8}{"dilation":>10}{"one frame":>11}{"clip":>8}{"ratio":>7}{"difference":>12}')
+    for share in args.shares:
+        gt, pred = mask_clip(args.frames, height, width, share)
+        expected = np.array([dilation_jf(g, p) for g, p in zip(gt, pred, strict=True)]).T
+        difference = np.abs([region_similarity(gt, pred), contour_accuracy(gt, pred)] - expected).max()
+        straightforward, frame, clip = best_ms(
+            lambda g=gt[0], p=pred[0]: dilation_jf(g, p),
+            lambda g=gt[:1], p=pred[:1]: (region_similarity(g, p), contour_accuracy(g, p)),
+            lambda g=gt, p=pred: (region_similarity(g, p), contour_accuracy(g, p)),
+            rounds=args.rounds,
+        )
+        clip /= args.frames
+        ratio = straightforward / clip
+        print(f'{share:8.0%}{straightforward:10.2f}{frame:11.2f}{clip:8.2f}{ratio:6.1f}x{difference:12.1e}')
+
+
+def mask_clip(num_frames: int, height: int, width: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """A moving object with a wavy outline that covers ``share`` of the frame, and a slightly wrong prediction."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:height, :width]
+    distance = np.hypot(rows - height / 2, columns - width / 2) - np.sqrt(share * height * width / np.pi)
+    waves, error = (cv2.GaussianBlur(rng.standard_normal((height, width)), (0, 0), width / x) for x in (85, 170))
+    outline = distance + waves / waves.std() * width / 85
+    gt, pred = outline < 0, outline + 3 * error / error.std() < 2
+    return tuple(np.stack([np.roll(mask, 3 * t, axis=1) for t in range(num_frames)]) for mask in (gt, pred))
+
+
+def dilation_jf(gt: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
+    """J and F of two masks, bool (H, W), as their definition reads; neither is empty."""
+    radius = int(np.ceil(0.008 * np.hypot(*gt.shape)))
+    steps = np.arange(-radius, radius + 1)
+    disk = (steps[:, None] ** 2 + steps**2 <= radius**2).astype(np.uint8)
+    edges = []
+    for mask in (gt, pred):
+        padded = np.pad(mask, ((0, 1), (0, 1)), mode='edge')
+        right, below, diagonal = padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
+        edges.append((mask ^ right) | (mask ^ below) | (mask ^ diagonal))
+    gt_edges, pred_edges = edges
+    precision = (pred_edges & cv2.dilate(gt_edges.astype(np.uint8), disk).astype(bool)).sum() / pred_edges.sum()
+    recall = (gt_edges & cv2.dilate(pred_edges.astype(np.uint8), disk).astype(bool)).sum() / gt_edges.sum()
+    return (gt & pred).sum() / (gt | pred).sum(), 2 * precision * recall / max(precision + recall, 1e-300)
+
+
+def add_step(subcommands) -> None:
+    parser = subcommands.add_parser(
+        'step', help='seconds and memory of a training step, with the compiled deformable attention and without'
+    )
+    parser.add_argument('--config', type=Path, default=ROOT / 'configs/ifirvos/r50_ytvos.py')
+    parser.add_argument('--frames', type=int, default=6, help='T')
+    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--clips', type=int, default=1, help='of a GPU')
+    parser.add_argument('--iterations', type=int, default=10, help='the median of so many, after 3 for nothing')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--with-cp', action='store_true', help='gradient checkpointing of backbone and encoder')
+    parser.add_argument('--shrink', action='store_true', help='a tiny model, to try the command itself')
+    parser.set_defaults(run=run_step)
+
+
+def run_step(args: argparse.Namespace) -> None:
+    device = torch.device(args.device)
+    # compat switches mmcv's flag off where there is no kernel.
+    from mmcv.ops import multi_scale_deform_attn as msda
+
+    paths = ['kernel', 'PyTorch'] if device.type == 'cuda' and msda.IS_CUDA_AVAILABLE else ['PyTorch']
+    name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} CPU threads'
+    size = f'{args.size[0]}x{args.size[1]}'
+    print(
+        f'{args.config.name}, {args.clips} clips of {args.frames} frames {size}, on {name}, torch {torch.__version__}'
+    )
+    print(f'{"attention":>10}{"dtype":>7}{"s/step":>9}{"peak GiB":>10}{"loss":>10}')
+    model, data = _step_model(args, device)
+    available, outputs = msda.IS_CUDA_AVAILABLE, {}
+    try:
+        for path in paths:
+            msda.IS_CUDA_AVAILABLE = available and path == 'kernel'
+            for dtype in (torch.float32, torch.bfloat16):
+                seconds, gib, loss = _time_step(model, data, device, dtype, args.iterations)
+                peak = f'{gib:.2f}' if gib is not None else '-'
+                print(
+                    f'{path:>10}{"fp32" if dtype == torch.float32 else "bf16":>7}{seconds:9.3f}{peak:>10}{loss:10.4f}'
+                )
+            outputs[path] = _outputs_and_gradients(model, data)
+    finally:
+        msda.IS_CUDA_AVAILABLE = available
+    if len(paths) == 1:
+        print(f'No compiled deformable attention for {device.type} here: tools/install_mmcv_ops.sh adds it.')
+        return
+    for what, allowed in (('outputs', 1e-4), ('gradients', 1e-3)):
+        worst = max(
+            float((a - b).abs().max() / b.abs().max().clamp(min=1e-6))
+            for a, b in zip(outputs['kernel'][what], outputs['PyTorch'][what], strict=True)
+        )
+        print(f'{what}: kernel and PyTorch differ by {worst:.1e} of the largest value, allowed {allowed:.0e}')
+        if worst > allowed:
+            raise SystemExit(1)
+
+
+def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.nn.Module, dict]:
+    """The model in training mode with weights from no file, without dropout; a batch of noise."""
+    from mmengine.registry import init_default_scope
+
+    from ifirvos.registry import MODELS
+    from ifirvos.testing import demo_rvos_inputs, shrink
+
+    cfg = shrink(args.config) if args.shrink else Config.fromfile(args.config)
+    init_default_scope('mmdet')
+    cfg.model.backbone.init_cfg = None
+    if not args.shrink:  # roberta-base's size, without its files
+        text = dict(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1)
+        cfg.model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=text)
+    if args.with_cp:
+        cfg.merge_from_dict(dict(model=dict(backbone=dict(with_cp=True), encoder=dict(with_cp=True))))
+    torch.manual_seed(0)
+    model = MODELS.build(cfg.model)
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    logger.setLevel('WARNING')  # else it says how each of 700 parameters was initialised
+    model.init_weights()
+    logger.setLevel(level)
+    model.to(device).train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+        elif isinstance(module, torch.nn.MultiheadAttention):
+            module.dropout = 0.0
+    raw = demo_rvos_inputs(num_clips=args.clips, num_frames=args.frames, sizes=tuple(args.size))
+    return model, model.data_preprocessor(raw, True)
+
+
+def _time_step(
+    model, data: dict, device: torch.device, dtype: torch.dtype, iterations: int
+) -> tuple[float, float, float]:
+    """Median seconds of forward, backward and AdamW; peak memory in GiB, None without a GPU; the last loss."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=0.0)  # the same loss in every row
+    seconds = []
+    if device.type == 'cuda':
+        torch.cuda.reset_peak_memory_stats(device)
+    for _ in range(iterations + 3):
+        start = time.perf_counter()
+        optimizer.zero_grad()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype == torch.bfloat16):
+            loss = sum(model(**data, mode='loss').values())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 0.1)
+        optimizer.step()
+        if device.type == 'cuda':
+            torch.cuda.synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    peak = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == 'cuda' else None
+    return float(np.median(seconds[3:])), peak, float(loss.detach())
+
+
+def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
+    """In fp32: all outputs, and the gradient of the loss by every parameter."""
+    model.zero_grad()
+    with torch.no_grad():
+        outputs = model(**data, mode='tensor')
+    sum(model(**data, mode='loss').values()).backward()
+    gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    return dict(outputs=list(outputs.values()), gradients=gradients)
+
+
+def add_hours(subcommands) -> None:
+    parser = subcommands.add_parser('hours', help="steps of a config's training on its data, and hours at so many each")
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--gpus', type=int, default=8)
+    parser.add_argument('--seconds', type=float, help='of a step, as `step` measures them on your GPU')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    parser.set_defaults(run=run_hours)
+
+
+def run_hours(args: argparse.Namespace) -> None:
+    from mmengine.registry import init_default_scope
+
+    from ifirvos.registry import DATASETS
+
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    init_default_scope('mmdet')
+    loader, loop = cfg.train_dataloader, cfg.train_cfg
+    records = len(DATASETS.build(loader.dataset))
+    per_epoch = math.ceil(records / args.gpus / loader.batch_size)
+    steps = loop.max_iters if 'max_iters' in loop else loop.max_epochs * per_epoch
+    line = (
+        f'{records} records, {args.gpus} GPUs with {loader.batch_size} each: {per_epoch} steps an epoch, {steps} in all'
+    )
+    print(line if args.seconds is None else f'{line}, {steps * args.seconds / 3600:.1f} hours')
+
+
+def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
+    """The shortest time of each function, of this thread on its core: what else the machine does hardly counts."""
+    times = [[] for _ in functions]
+    for _ in range(rounds):
+        for function, seconds in zip(functions, times, strict=True):
+            start = time.thread_time()
+            function()
+            seconds.append(time.thread_time() - start)
+    return [1000 * min(seconds) for seconds in times]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    subcommands = parser.add_subparsers(required=True, metavar='WHAT')
+    add_jf(subcommands)
+    add_long_video(subcommands)
+    add_synth_video(subcommands)
+    add_step(subcommands)
+    add_hours(subcommands)
+    args = parser.parse_args()
+    args.run(args)
+
+
+if __name__ == '__main__':
+    main()

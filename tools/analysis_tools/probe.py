@@ -1,0 +1,162 @@
+"""Looks closer at a checkpoint than J and F do, an expression at a time.
+
+    python tools/analysis_tools/probe.py CONFIG CHECKPOINT --out FILE.csv [--per-kind N]
+
+For every expression of the config's test set: J and F; the J of the best query (were the masks there, and only the
+choice wrong?); the IoU of the masks with those of the reversed clip (100: blind to the order of frames); J and F with
+the frames in a random order; the J of a random object. In percent; ablate.py makes tables of such files. Beside
+FILE.csv, FILE.json says what was probed.
+"""
+
+import argparse
+import json
+import sys
+import zlib
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+import numpy as np
+import torch
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.config import Config, DictAction
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from tqdm import tqdm
+
+from ifirvos.checkpoint import load_checkpoint, load_strictly
+from ifirvos.errors import CheckpointError
+from ifirvos.evaluation.functional.probe import probe_expression
+from ifirvos.evaluation.metrics.samples import annotation, union
+from ifirvos.files import csv_text, write_whole
+from ifirvos.label_maps import read_labels
+from ifirvos.registry import DATASETS, MODELS
+from ifirvos.training.run_info import git_commit
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--out', type=Path, required=True, help='the csv file to write')
+    parser.add_argument('--per-kind', type=int, help='only the first so many expressions of every kind')
+    parser.add_argument('--seed', type=int, default=0, help='of the random order')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    return parser.parse_args(argv)
+
+
+def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
+    """Indices of the expressions to look at, by video: its frames go through the backbone once for all of them."""
+    videos, seen = defaultdict(list), defaultdict(int)
+    for index in range(len(dataset)):
+        info = dataset.get_data_info(index)
+        seen[info['kind']] += 1
+        if per_kind is None or seen[info['kind']] <= per_kind:
+            videos[info['video_id']].append(index)
+    return videos
+
+
+def predict(
+    model, frames: torch.Tensor, clips: Sequence[TrackDataSample], order: np.ndarray
+) -> list[list[DetDataSample]]:
+    """What the model says of each of the T frames, for every clip, when they come in this order.
+
+    Args:
+        model: the model.
+        frames: (T, 3, H, W), preprocessed.
+        clips: E samples of the same video.
+        order: (T,) indices of the frames.
+    """
+    samples = []
+    for clip in clips:
+        sample = TrackDataSample(metainfo=clip.metainfo)
+        sample.video_data_samples = [DetDataSample(metainfo=clip[int(t)].metainfo) for t in order]
+        samples.append(sample)
+    back = np.argsort(order)
+    model.predict_video(frames[torch.as_tensor(order)], samples)
+    return [[sample[int(t)].cpu() for t in back] for sample in samples]  # the masks of all orders do not fit a GPU
+
+
+def masks(frames: Sequence[DetDataSample], field: str = 'pred_track_instances') -> np.ndarray:
+    """bool (T, N, H, W)."""
+    return np.stack([frame.get(field).masks.cpu().numpy() for frame in frames])
+
+
+def label_maps(info: dict) -> np.ndarray | None:
+    """The annotated label maps (T, H, W) of a video, None where they are not pictures."""
+    paths = [image.get('mask_path') for image in info['images']]
+    if not all(path and path.endswith('.png') for path in paths):
+        return None
+    return read_labels(paths)
+
+
+def probe_video(model, dataset, indices: list[int], seed: int) -> Iterator[dict]:
+    """The rows of a video's expressions."""
+    infos = [dataset.get_data_info(index) for index in indices]
+    data = model.data_preprocessor(pseudo_collate([dataset[index] for index in indices]), False)
+    frames, clips = data['inputs'][0], data['data_samples']
+    order = np.arange(len(frames))
+    shuffled = np.random.default_rng([seed, zlib.crc32(infos[0]['video_id'].encode())]).permutation(order)
+    orders = [predict(model, frames, clips, o) for o in (order, order[::-1].copy(), shuffled)]
+    labels = label_maps(infos[0])
+    for info, clip, plain, backward, mixed in zip(infos, clips, *orders, strict=True):
+        gt = np.stack([union(annotation(frame).masks) for frame in clip])
+        measures = probe_expression(
+            gt,
+            masks(plain)[:, 0],
+            masks(plain, 'pred_candidates'),
+            masks(backward)[:, 0],
+            masks(mixed)[:, 0],
+            labels,
+        )
+        yield dict(video_id=info['video_id'], exp_id=info['exp_id'], kind=info['kind'], **measures, text=info['text'])
+
+
+def main(argv: list[str] | None = None) -> list[dict]:
+    """Command line; returns the rows."""
+    args = parse_args(argv)
+    if not args.config.is_file():
+        raise SystemExit(f'The config {args.config} does not exist.')
+    cfg = Config.fromfile(args.config)
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    try:
+        checkpoint = load_checkpoint(args.checkpoint)
+        model = MODELS.build(cfg.model)
+        load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
+    except (FileNotFoundError, CheckpointError) as error:
+        raise SystemExit(str(error)) from error
+    model.to(args.device)
+    model.eval()
+    dataset = DATASETS.build(cfg.test_dataloader.dataset)
+    videos = expressions_by_video(dataset, args.per_kind)
+    rows = [
+        row
+        for indices in tqdm(videos.values(), unit='video', desc=str(args.checkpoint))
+        for row in probe_video(model, dataset, indices, args.seed)
+    ]
+    meta = checkpoint.get('meta') or {}
+    about = dict(
+        config=str(args.config),
+        checkpoint=str(args.checkpoint),
+        iterations=meta.get('iter'),
+        training_seed=meta.get('seed'),
+        trained_by=(meta.get('run_info') or {}).get('commit'),
+        probed_by=git_commit(),
+        per_kind=args.per_kind,
+        order_seed=args.seed,
+        class_weight=cfg.model.bbox_head.loss_cls.loss_weight,
+        unit='percent',
+    )
+    write_whole(args.out.with_suffix('.json'), json.dumps(about, indent=2) + '\n')
+    write_whole(args.out, csv_text(rows))  # last: a csv file says that the probe is complete
+    return rows
+
+
+if __name__ == '__main__':
+    main()
