@@ -23,8 +23,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     A Runner's own checkpoints hold log buffers too; those are let through, nothing else that could run code.
 
     Args:
-        path: the file.
-        map_location: where its tensors go.
+        path: The file.
+        map_location: Where its tensors go.
 
     Returns:
         dict with ``state_dict`` (and ``meta``, ``message_hub`` where the file has them). A bare state dict is wrapped.
@@ -64,7 +64,7 @@ def _load_for_runner(filename: str, map_location: str | torch.device | None) -> 
 
 
 def config_text(checkpoint: Mapping) -> str | None:
-    """The config that a checkpoint carries, Python text for ``plain_config``. None when there is none."""
+    """Return the config that a checkpoint carries, Python text for ``plain_config``. None when there is none."""
     meta = checkpoint.get('meta') or {}
     return meta.get('config_text') or meta.get('cfg')
 
@@ -73,10 +73,10 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
     """Load a checkpoint's state dict; every key and shape must fit.
 
     Args:
-        model: the model; float16 weights become its own dtype.
-        checkpoint: from :func:`load_checkpoint`.
-        weights: name of the file, for the message.
-        config: name of the config, for the message.
+        model: The model; float16 weights become its own dtype.
+        checkpoint: What :func:`load_checkpoint` returned.
+        weights: Name of the file, for the message.
+        config: Name of the config, for the message.
 
     Raises:
         CheckpointError: names the first few keys that do not fit.
@@ -107,13 +107,13 @@ def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The line that says what is wrong: torch begins with how to load the file without protection."""
+    """Return the line that says what is wrong: torch begins with how to load the file without protection."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return next((line.strip() for line in lines if line.strip().startswith('WeightsUnpickler error')), lines[0])
 
 
 def runners_own_allowed() -> AbstractContextManager:
-    """A context in which ``weights_only=True`` lets through the log buffers of a Runner's checkpoints.
+    """Return a context in which ``weights_only=True`` lets through the log buffers of a Runner's checkpoints.
 
     torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read.
     """
@@ -122,7 +122,7 @@ def runners_own_allowed() -> AbstractContextManager:
 
 
 def _log_buffer_method(owner: type, name: str):
-    """What a pickled log buffer needs of ``getattr``: its own statistics methods, nothing else's."""
+    """Return what a pickled log buffer needs of ``getattr``: its own statistics methods, nothing else's."""
     if owner is HistoryBuffer and name in {'min', 'max', 'mean', 'current', '_min', '_max', '_mean', '_current'}:
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f'{owner}.{name} may not be loaded')

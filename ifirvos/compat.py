@@ -35,7 +35,7 @@ class MissingOperators(types.ModuleType):
 
 
 def install() -> bool:
-    """Makes mmcv and mmdet importable and MSDeformAttn runnable on every device.
+    """Make mmcv and mmdet importable and MSDeformAttn runnable on every device.
 
     Returns:
         Whether mmcv has compiled operators. If so nothing is replaced. If not, ``mmcv._ext`` is the stand-in and
@@ -59,7 +59,7 @@ def install() -> bool:
 
 
 def check_versions() -> None:
-    """Raises an ImportError of one sentence when mmengine, mmcv or mmdet is missing or too old."""
+    """Raise an ImportError of one sentence when mmengine, mmcv or mmdet is missing or too old."""
     for name, minimum in MINIMUM_VERSIONS.items():
         try:
             found = importlib.import_module(name).__version__
@@ -95,7 +95,7 @@ def _has_compiled_operators() -> bool:
 
 
 def _import_mmdet_quietly() -> None:
-    """Imports mmdet's data sets without the lines they print about OneDL's own format, which nothing here uses."""
+    """Import mmdet's data sets without the lines they print about OneDL's own format, which nothing here uses."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         importlib.import_module('mmdet.datasets')
     sys.stdout.writelines(line for line in printed.getvalue().splitlines(keepends=True) if 'import OneDL' not in line)

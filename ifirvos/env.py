@@ -39,7 +39,7 @@ class Environment:
 
 
 def collect() -> Environment:
-    """Looks at the running interpreter's packages and runs the deformable attention once."""
+    """Look at the running interpreter's packages and runs the deformable attention once."""
     found = Environment(facts={'ifirvos': __version__})
     _collect_machine(found)
     _collect_openmmlab(found)
@@ -49,7 +49,7 @@ def collect() -> Environment:
 
 
 def installed_version(distribution: str) -> str | None:
-    """The version of an installed distribution (the name pip knows), or None."""
+    """Return the version of an installed distribution (the name pip knows), or None."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:

@@ -26,8 +26,8 @@ def written_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     The folder is made. If the block fails, what was at ``path`` before stays, and the unfinished file is removed.
 
     Args:
-        path: final name.
-        sync: flush to the disk before renaming, so that the file is whole even after a power cut; many small files that
+        path: Final name.
+        sync: Flush to the disk before renaming, so that the file is whole even after a power cut; many small files that
             can be made again do without.
 
     Yields:
@@ -54,9 +54,9 @@ def write_whole(path: str | os.PathLike, data: str | bytes, encoding: str = 'utf
     """Write text or bytes; the file is never seen half-written.
 
     Args:
-        path: file to write; its folder is made.
-        data: text, whose line ends stay as they are, or bytes.
-        encoding: of text.
+        path: File to write; its folder is made.
+        data: Text, whose line ends stay as they are, or bytes.
+        encoding: Encoding of the text.
 
     Raises:
         OSError: the file cannot be written.
@@ -69,8 +69,8 @@ def csv_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = 
     """Format rows as CSV with a header.
 
     Args:
-        rows: dictionaries with the same keys.
-        columns: the header; None takes the keys of the first row.
+        rows: Dictionaries with the same keys.
+        columns: The header; None takes the keys of the first row.
     """
     text = io.StringIO(newline='')
     if columns is None:

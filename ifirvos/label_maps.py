@@ -15,7 +15,7 @@ from .files import written_whole
 
 @lru_cache
 def davis_palette() -> bytes:
-    """The 256 RGB colours of DAVIS and PASCAL VOC label PNGs: bit j of an index goes to bit 7 - j // 3 of a channel."""
+    """Return the 256 RGB colours of DAVIS and PASCAL VOC: bit j of an index goes to bit 7 - j // 3 of a channel."""
     index = np.arange(256)
     palette = np.zeros((256, 3), np.uint8)
     for bit in range(8):
@@ -27,9 +27,9 @@ def write_palette_png(path: str | os.PathLike, labels: np.ndarray, compress_leve
     """Write a label map as DAVIS does: an 8-bit palette PNG whose pixel values are the object numbers.
 
     Args:
-        path: file to write.
+        path: File to write.
         labels: bool or uint8 (H, W), 0 for background.
-        compress_level: zlib's, 0 to 9.
+        compress_level: Zlib's, 0 to 9.
     """
     picture = Image.fromarray(np.ascontiguousarray(labels, np.uint8))
     picture.putpalette(davis_palette())
@@ -54,7 +54,7 @@ def read_palette_png(path: str | os.PathLike) -> np.ndarray:
 
 
 def read_labels(paths: Sequence[str | Path]) -> np.ndarray:
-    """The label maps of a video's frames, uint8 (T, H, W).
+    """Return the label maps of a video's frames, uint8 (T, H, W).
 
     Raises:
         FileNotFoundError: if a file is missing.

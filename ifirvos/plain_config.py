@@ -10,7 +10,7 @@ from .errors import CheckpointError
 
 
 def plain_config(text: str) -> Config:
-    """The config that mmengine has written down as ``pretty_text``: read, never run, and nothing is imported.
+    """Return the config that mmengine has written down as ``pretty_text``: read, never run, and nothing is imported.
 
     Raises:
         CheckpointError: it holds more than names, literals and ``dict(...)``.
@@ -27,7 +27,7 @@ def plain_config(text: str) -> Config:
 
 
 def _check_types(node: Any) -> None:
-    """A registry imports whatever a dotted name says; those of the registered classes have no dot."""
+    """Return a registry imports whatever a dotted name says; those of the registered classes have no dot."""
     if isinstance(node, dict):
         if '.' in str(node.get('type', '')):
             raise ValueError(f'type={node["type"]!r} is not the name of a registered class')

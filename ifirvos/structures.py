@@ -35,7 +35,7 @@ def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
 
 
 def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
-    """A clip of some frames of another: the same frame objects and metainfo, but none are marked as annotated."""
+    """Return a clip of some frames of another: the same frame objects and metainfo, none marked as annotated."""
     marks = ('key_frames_inds', 'ref_frames_inds')
     part = TrackDataSample(metainfo={key: value for key, value in clip.metainfo.items() if key not in marks})
     part.video_data_samples = [clip[t] for t in frames]
@@ -43,14 +43,14 @@ def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
 
 
 def key_frames_of(clip: TrackDataSample) -> TrackDataSample:
-    """The annotated frames (``key_frames_inds``) of a clip."""
+    """Return the annotated frames (``key_frames_inds``) of a clip."""
     return part_of(clip, clip.key_frames_inds)
 
 
 def select_frames(
     feats: list[Tensor], clips: list[TrackDataSample], chosen: Sequence[Sequence[int]]
 ) -> tuple[list[Tensor], list[TrackDataSample]]:
-    """Maps (B*T,C,h,w) and B clips, cut to the frames that are chosen of every clip, as many of each."""
+    """Map (B*T,C,h,w) and B clips, cut to the frames that are chosen of every clip, as many of each."""
     num_frames = len(clips[0])
     index = [number * num_frames + t for number, frames in enumerate(chosen) for t in frames]
     index = torch.tensor(index, device=feats[0].device)
@@ -86,15 +86,15 @@ def _mask_target(masks: Tensor, size: tuple[int, int], stride: int, mode: str) -
 def clip_targets(
     clips: list[TrackDataSample], size: tuple[int, int], stride: int, mode: str, device: torch.device
 ) -> list[ClipTarget]:
-    """The targets of every clip.
+    """Return the targets of every clip.
 
     Args:
         clips: Their frames' ``gt_instances`` hold one instance or none: bboxes xyxy in pixels of the network input,
             masks BitmapMasks.
         size: (h, w) of the mask logits.
-        stride: Of the mask logits, in input pixels.
+        stride: Stride of the mask logits, in input pixels.
         mode: One of ``MASK_TARGETS``.
-        device: Of the result.
+        device: Device of the result.
 
     Raises:
         ValueError: A frame holds more than one instance.
@@ -123,7 +123,7 @@ PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
 
 
 def frame_name(frame: DetDataSample) -> str:
-    """The frame's name in every data set's mask folders: the picture's, or the frame's number if it is from a video."""
+    """Return the frame's name in mask folders: that of its picture, or its number if it is from a video file."""
     path = Path(frame.get('img_path') or '')
     return path.stem if path.suffix.lower() in PICTURES else f'{frame.get("frame_id", 0):05d}'
 

@@ -48,13 +48,13 @@ BACKBONES = dict(ResNet=_shrink_resnet, VideoSwinTransformer=_shrink_video_swin)
 
 
 def shrink(cfg: Config | str | Path) -> Config:
-    """A copy of a config with a model that builds and runs in a moment, and downloads nothing.
+    """Return a copy of a config with a model that builds and runs in a moment, and downloads nothing.
 
     Widths and depths become tiny; every structural choice stays: which modules are on, fusion, text, temporal position,
     mask targets, loss weights, N, freezing.
 
     Args:
-        cfg: a config with a ``model``, or its file.
+        cfg: A config with a ``model``, or its file.
 
     Raises:
         KeyError: no recipe for the backbone in ``BACKBONES``.
@@ -90,7 +90,7 @@ def demo_rvos_inputs(
     absent: Collection[tuple[int, int]] = (),
     sentences: Sequence[str] = SENTENCES,
 ) -> dict:
-    """A batch of noise as a dataloader gives it: ``model.data_preprocessor(batch, training)``, then ``model(**batch)``.
+    """Make a batch of noise like a dataloader: ``model.data_preprocessor(batch, training)``, then ``model(**batch)``.
 
     Args:
         num_clips: B.
@@ -127,7 +127,7 @@ def demo_rvos_inputs(
 
 
 def _place(instances, box: np.ndarray) -> None:
-    """mmdet draws boxes at random, some without a pixel: put the one instance into ``box`` xyxy."""
+    """Put the one instance into ``box`` xyxy: mmdet draws boxes at random, some without a pixel."""
     x1, y1, x2, y2 = box
     masks = instances.masks.masks
     masks[:] = 0
@@ -153,7 +153,7 @@ def write_demo_dataset(root: Path, num_clips: int = 5, size: tuple[int, int] = (
 
 
 def write_tiny_roberta(root: Path | str) -> Path:
-    """A folder as ``roberta-base`` has it, with random weights of 24 channels, to try out what needs one.
+    """Return a folder as ``roberta-base`` has it, with random weights of 24 channels, to try out what needs one.
 
     Args:
         root: The folder to make; ``model.text_encoder.name`` takes it.

@@ -26,7 +26,7 @@ MAX_TOKENS = 64
 
 
 def train_tokenizer() -> Tokenizer:
-    """The tokenizer, trained; deterministic."""
+    """Return the tokenizer, trained; deterministic."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -43,7 +43,7 @@ def train_tokenizer() -> Tokenizer:
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
-    """Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json, vocab.json and merges.txt."""
+    """Write tokenizer.json, tokenizer_config.json, special_tokens_map.json, vocab.json and merges.txt."""
     folder.mkdir(parents=True, exist_ok=True)
     bos, pad, eos, unk, mask = SPECIAL_TOKENS
     special = {

@@ -27,7 +27,7 @@ _SHOWN = 20
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('submission', type=Path)
     parser.add_argument('--expressions', type=Path, required=True)
@@ -37,7 +37,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def read_videos(path: Path) -> dict[str, dict]:
-    """The videos of an expression file."""
+    """Return the videos of an expression file."""
     try:
         return json.loads(path.read_text(encoding='utf-8'))['videos']
     except (OSError, ValueError, KeyError) as error:

@@ -47,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def held_out_clip(seed: int) -> Clip:
-    """The first clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
+    """Return the first clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
     index = FIRST_INDEX
     while True:
         clip = make_clip(seed, 'valid', index)
@@ -57,7 +57,7 @@ def held_out_clip(seed: int) -> Clip:
 
 
 def questions(clip: Clip) -> list[tuple[str, str, np.ndarray]]:
-    """The first sentence of each of KINDS: kind, text, true masks bool (T, H, W)."""
+    """Return the first sentence of each of KINDS: kind, text, true masks bool (T, H, W)."""
     first = {}
     for expression in clip.expressions:
         first.setdefault(expression.kind, expression)
@@ -72,7 +72,7 @@ def render(clip: Clip, path: Path) -> None:
 
 
 def read_masks(folder: Path) -> np.ndarray:
-    """The PNG masks that tools/infer.py wrote: bool (T, H, W)."""
+    """Return the PNG masks that tools/infer.py wrote: bool (T, H, W)."""
     return np.stack([read_palette_png(path) > 0 for path in sorted(folder.glob('*.png'))])
 
 
@@ -82,7 +82,7 @@ def j_and_f(truth: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
 
 
 def cell(frame: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, color: Sequence[int]) -> np.ndarray:
-    """A picture of the sheet: the prediction painted, the truth as a thin white line."""
+    """Return a picture of the sheet: the prediction painted, the truth as a thin white line."""
     size = CELL_WIDTH, max(1, round(CELL_WIDTH * frame.shape[0] / frame.shape[1]))
     frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     picture = draw_mask(frame, _resize(mask, size), color, alpha=0.3, thickness=3, dim=0.3)
@@ -111,7 +111,7 @@ def draw_sheet(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code of tools/infer.py."""
+    """Return the exit code of tools/infer.py."""
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     video, kinds, truths = args.video, [], []

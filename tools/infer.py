@@ -125,7 +125,7 @@ def run(args: argparse.Namespace) -> list[Path]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
     from ifirvos.errors import CheckpointError, InputError, VideoError
 

@@ -21,7 +21,7 @@ from ifirvos.training.launch import default_work_dir, join_processes, run_withou
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """mmdet's options."""
+    """Parse the options, which are those of mmdet."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with the command line's changes, and no weights but those of the command line."""
+    """Return the config with the command line's changes, and no weights but those of the command line."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
     cfg = Config.fromfile(args.config)

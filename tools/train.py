@@ -24,7 +24,7 @@ from ifirvos.training.launch import AMP, default_work_dir, join_processes, run_w
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """mmdet's options, and the seed."""
+    """Parse the options, which are those of mmdet, and the seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
@@ -48,7 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def load_config(args: argparse.Namespace) -> Config:
-    """The config with the command line's changes; what cannot be trained stops here, before anything is built."""
+    """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
     cfg = Config.fromfile(args.config)

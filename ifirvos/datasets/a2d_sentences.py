@@ -48,7 +48,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             (``a2d_sentences_test_annotations_in_coco_format.json``) in place of the .h5 files. The pipeline then needs
             ``LoadRVOSMasks(reader='coco')``, else ``reader='a2d_h5'``.
         test_mode: By default for the test split.
-        **kwargs: For :class:`AnnotatedFrameDataset`.
+        **kwargs: Arguments of :class:`AnnotatedFrameDataset`.
 
     Raises:
         FileNotFoundError: If a list or folder is missing; names it.
@@ -123,7 +123,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             raise ValueError(f'{self.ann_file} is no list of (sentence, video, frame, instance): {error!r}.') from error
 
     def _list_frames(self) -> list[tuple[str, str, int, int]]:
-        """The same rows from the official files: opens the .h5 files of the split."""
+        """Return the same rows from the official files: opens the .h5 files of the split."""
         videoset = self._find(('Release', ''), 'videoset.csv')
         subset = SPLITS[self.split]
         missed = Path(self._find(_TEXT_FOLDERS, 'a2d_missed_videos.txt')).read_text(encoding='utf-8').split()
@@ -149,7 +149,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         return rows
 
     def _shown_instances(self, video_id: str) -> dict[int, list[int]]:
-        """The instances of every annotated frame (from 1) of a video."""
+        """Return the instances of every annotated frame (from 1) of a video."""
         import h5py  # an extra of this package
 
         shown = {}

@@ -15,14 +15,14 @@ class AnnotatedFrameDataset(BaseRVOSDataset):
     other frames of the clip have no ``mask_path``: nothing is to be learnt or scored there.
 
     Args:
-        **kwargs: For :class:`BaseRVOSDataset`.
+        **kwargs: Arguments of :class:`BaseRVOSDataset`.
     """
 
     def __init__(self, *args, records: str = 'expression', **kwargs) -> None:
         super().__init__(*args, records=records, **kwargs)
 
     def key_frames(self, expression: dict) -> Sequence[int]:
-        """The annotated frame."""
+        """Return the annotated frame."""
         return (expression['key_frame_id'],)
 
     def get_data_info(self, idx: int) -> dict:
@@ -61,7 +61,7 @@ def read_sentence_table(path: str, columns: Sequence[str]) -> list[list[str]]:
 
 
 def read_rows(path: str) -> list[list[str]]:
-    """The rows of a comma-separated file, utf-8 or latin-1, without empty lines.
+    """Return the rows of a comma-separated file, utf-8 or latin-1, without empty lines.
 
     Raises:
         FileNotFoundError: If the file is missing.

@@ -28,7 +28,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         key_frame_interval: Every how many frames a key frame is taken. ReferFormer takes every T-th.
         lowercase: Lower-case the sentences, as ReferFormer does. White space is always collapsed.
         max_refetch: How many other records are tried when a training pipeline returns None.
-        **kwargs: For mmengine's BaseDataset: ``data_root``, ``pipeline``, ``test_mode``, ``indices``, …
+        **kwargs: Arguments of mmengine's BaseDataset: ``data_root``, ``pipeline``, ``test_mode``, ``indices``, …
 
     Raises:
         ValueError: If ``records`` is unknown, or ``key_frame_interval`` is below 1.
@@ -70,7 +70,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         raise NotImplementedError
 
     def frame_info(self, expression: dict, frame_name: str) -> dict:
-        """Where a frame lies.
+        """Return where a frame lies.
 
         Args:
             expression: One of :meth:`load_annotations`'s.
@@ -96,7 +96,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         ]
 
     def key_frames(self, expression: dict) -> Sequence[int]:
-        """Indices of the frames that training clips of an expression are built around."""
+        """Return indices of the frames that training clips of an expression are built around."""
         every = range(len(self.videos[expression['video_id']]))
         return expression.get('key_frame_ids', every)[:: self.key_frame_interval]
 
@@ -110,7 +110,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         return self.data_list
 
     def get_data_info(self, idx: int) -> dict:
-        """The record ``idx``, spelled out as the class documents it."""
+        """Return the record ``idx``, spelled out as the class documents it."""
         record = super().get_data_info(idx)
         expression = self.expressions[record.pop('expression_id')]
         frames = self.videos[expression['video_id']]
@@ -124,7 +124,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         return self.pipeline(self.get_data_info(idx))
 
     def __getitem__(self, idx: int) -> dict:
-        """A packed clip; in training another record's if augmentation has lost the object of this one.
+        """Return a packed clip; in training another record's if augmentation has lost the object of this one.
 
         ``num_resampled`` counts how often that happened (in this process: every worker has its own count).
 

@@ -37,7 +37,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
         ann_file: A list of samples as above, relative to ``data_root``; None takes it if it is there; '' does without.
         frames_per_video: Without such a list: how many frames of every video, evenly spaced; None: all with a mask.
         test_mode: One record a sentence and frame either way; False only says that the pipeline draws at random.
-        **kwargs: For :class:`AnnotatedFrameDataset`.
+        **kwargs: Arguments of :class:`AnnotatedFrameDataset`.
 
     Raises:
         FileNotFoundError: If a list, folder or mask file is missing; names it.
@@ -105,7 +105,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
             ) from error
 
     def _list_frames(self) -> list[tuple[str, int, int, str]]:
-        """The same rows from the official files, with evenly spaced key frames."""
+        """Return the same rows from the official files, with evenly spaced key frames."""
         folders = {path.name: path for path in Path(self.data_root, _FRAMES).glob('*/*') if path.is_dir()}
         rows = []
         for video_id, text in read_sentence_table(f'{self.data_root}/jhmdb_annotation.txt', ('video_id', 'query')):

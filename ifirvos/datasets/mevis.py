@@ -43,7 +43,7 @@ class RLEStore:
         return self._lengths.get(anno_id)
 
     def get(self, anno_id: str, frame: int) -> dict | None:
-        """The RLE of a track in a frame (index), None where the object is not seen."""
+        """Return the RLE of a track in a frame (index), None where the object is not seen."""
         index = self._starts[anno_id] + frame
         height, width = self._sizes[index].tolist()
         if not height:
@@ -73,7 +73,7 @@ class MeViSDataset(BaseRVOSDataset):
         ann_file: The expression file, if not the one above (``meta_expressions_v2.json``, say); relative to
             ``data_root``.
         test_mode: One record an expression and nothing random; by default for every split but train.
-        **kwargs: For :class:`BaseRVOSDataset`.
+        **kwargs: Arguments of :class:`BaseRVOSDataset`.
 
     Raises:
         FileNotFoundError: If a file or folder is missing; names it.

@@ -18,7 +18,7 @@ class PairedExpressions:
     partner is the record itself, drawn anew.
 
     Args:
-        dataset (dict): A ``BaseRVOSDataset`` for training with ``records='expression'``.
+        dataset: A ``BaseRVOSDataset`` for training with ``records='expression'``.
     """
 
     def __init__(self, dataset: dict) -> None:
@@ -27,7 +27,7 @@ class PairedExpressions:
         self.full_init()
 
     def full_init(self) -> None:
-        """Groups the records by video and kind."""
+        """Group the records by video and kind."""
         self.dataset.full_init()
         self._groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         for index, expression in enumerate(self.dataset.expressions):
@@ -37,7 +37,7 @@ class PairedExpressions:
         return len(self.dataset)
 
     def partners(self, idx: int) -> list[int]:
-        """The records of the same video and kind that are about another object."""
+        """Return the records of the same video and kind that are about another object."""
         expressions = self.dataset.expressions
         own = expressions[idx]
         group = self._groups[own['video_id'], own['kind']]

@@ -31,7 +31,7 @@ _LINE = re.compile(r'(\S+)\s+(\S+)\s*(.*)')
 
 
 def read_sentences(path: str) -> dict[str, dict[int, str]]:
-    """The sentences of one text file, whose lines are ``video object "sentence"``, in any order.
+    """Return the sentences of one text file, whose lines are ``video object "sentence"``, in any order.
 
     Annotator 2's files are latin-1, annotator 1's utf-8: what is no utf-8 is taken for latin-1, so re-encoded copies
     are read as well.
@@ -101,7 +101,7 @@ class RefDAVIS17Dataset(BaseRVOSDataset):
         text_root: Folder of the text files, if not one of the above; relative to ``data_root``.
         annotators: Which annotators to keep; None keeps all four. One is enough to train on.
         test_mode: One record an expression and nothing random; by default for every split but train.
-        **kwargs: For :class:`BaseRVOSDataset`.
+        **kwargs: Arguments of :class:`BaseRVOSDataset`.
 
     Raises:
         FileNotFoundError: If a list, a text file or a folder is missing, or a video has frames without mask or masks

@@ -18,7 +18,7 @@ _FRAME_FOLDERS = {**_EXPRESSION_FOLDERS, 'test': ('test', 'valid', 'val')}
 
 
 def read_expression_file(path: str) -> dict[str, dict]:
-    """The videos of a ``meta_expressions.json``: by id, dicts of ``expressions`` (by id) and ``frames`` (names).
+    """Return the videos of a ``meta_expressions.json``: by id, dicts of ``expressions`` (by id) and ``frames`` (names).
 
     Raises:
         FileNotFoundError: If the file is missing.
@@ -40,7 +40,7 @@ def read_expression_file(path: str) -> dict[str, dict]:
 
 
 def object_number(obj_id: str | int, where: str) -> int:
-    """An object id of the annotations as the pixel value it stands for.
+    """Return an object id of the annotations as the pixel value it stands for.
 
     Raises:
         ValueError: If it is no number; the message says ``where``.
@@ -73,7 +73,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         split: ``'train'``, ``'valid'`` or ``'test'``.
         ann_file: The expression file, if not the one above; relative to ``data_root``.
         test_mode: One record an expression and nothing random; by default for every split but train.
-        **kwargs: For :class:`BaseRVOSDataset`.
+        **kwargs: Arguments of :class:`BaseRVOSDataset`.
 
     Raises:
         FileNotFoundError: If the expression file or a folder is missing; names it.
@@ -122,7 +122,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         return videos, expressions
 
     def select_videos(self, videos: dict[str, dict]) -> dict[str, dict]:
-        """The videos of this split among those of its file: the validation set leaves out the test set."""
+        """Return the videos of this split among those of its file: the validation set leaves out the test set."""
         test_file = osp.join(self.data_root, 'meta_expressions/test/meta_expressions.json')
         if self.split not in ('valid', 'val') or not osp.isfile(test_file):
             return videos
@@ -173,5 +173,5 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
 
 
 def _first_there(root: str, paths: Sequence[str]) -> str:
-    """The first of the paths that exists below the root; the first of all if none does, for the error to name."""
+    """Return the first path that exists below the root; if none does, the first one, for the error to name."""
     return next((path for path in paths if osp.exists(osp.join(root, path))), paths[0])

@@ -36,7 +36,7 @@ class RefCOCOClipDataset(BaseRVOSDataset):
         ann_file: The json, if not the one above; relative to ``data_root``.
         img_dir: Folder of the pictures, relative to ``data_root``.
         test_mode: By default for every split but train.
-        **kwargs: For :class:`BaseRVOSDataset`.
+        **kwargs: Arguments of :class:`BaseRVOSDataset`.
 
     Raises:
         FileNotFoundError: If the json or the picture folder is missing; names it.
@@ -95,7 +95,7 @@ class RefCOCOClipDataset(BaseRVOSDataset):
         )
 
     def _read_file(self) -> tuple[list[dict], dict]:
-        """The images, each an expression, and by image id its box (x1, y1, x2, y2) and its segmentation as json.
+        """Return the images, each an expression, and by image id its box (x1, y1, x2, y2) and its segmentation as json.
 
         Text takes a tenth of the memory of lists of numbers, and the expressions of one object share theirs.
         """

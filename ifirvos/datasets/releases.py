@@ -67,7 +67,7 @@ MEVIS: Releases = {
 
 
 def recognise(releases: Releases, split: str, counts: Mapping[str, int]) -> str | None:
-    """The name of the release of a split that has these counts, or None; counts it does not know may be any."""
+    """Return the name of the release of a split that has these counts, or None; counts it does not know may be any."""
     for name, official in releases.get(split, {}).items():
         if all(counts.get(what) == count for what, count in official.items()):
             return name

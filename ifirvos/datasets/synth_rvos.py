@@ -17,7 +17,7 @@ class SynthRVOSDataset(RefYouTubeVOSDataset):
         split: ``'train'``, ``'valid'`` or ``'comp'`` (looks never seen in training).
         kinds: The kinds of expressions to keep; None keeps all.
         kind_suffix: Appended to every kind, so that a metric can tell two splits apart.
-        **kwargs: For :class:`RefYouTubeVOSDataset`.
+        **kwargs: Arguments of :class:`RefYouTubeVOSDataset`.
 
     Raises:
         ValueError: If no expression is of one of ``kinds``, or one has no kind.

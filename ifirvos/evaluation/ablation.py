@@ -19,9 +19,9 @@ class Cell:
     """A measure of a group of expressions, in percent.
 
     Attributes:
-        mean: over expressions, then over seeds.
-        low, high: bootstrap interval over videos, of the mean over seeds: what other clips would change. Or None.
-        seeds: the mean of every seed: what another training would change.
+        mean: Over expressions, then over seeds.
+        low, high: Bootstrap interval over videos, of the mean over seeds: what other clips would change. Or None.
+        seeds: The mean of every seed: what another training would change.
     """
 
     mean: float
@@ -31,7 +31,7 @@ class Cell:
 
 
 def measures_of(row: Mapping[str, str | float]) -> dict[str, float]:
-    """The measures of an expression, in percent; one without ``chance_J`` lacks that."""
+    """Return the measures of an expression, in percent; one without ``chance_J`` lacks that."""
     number = {name: float(row[name]) for name in row if name not in ('video_id', 'exp_id', 'kind', 'text')}
     values = dict(
         J=number['J'],
@@ -46,11 +46,11 @@ def measures_of(row: Mapping[str, str | float]) -> dict[str, float]:
 
 
 def summarize_variant(seeds: Sequence[Rows], bootstrap: int = 1000) -> dict[str, dict[str, Cell]]:
-    """The measures of one variant, by kind of sentence and over all.
+    """Return the measures of one variant, by kind of sentence and over all.
 
     Args:
-        seeds: the rows of every seed, the same expressions in each.
-        bootstrap: draws for the intervals.
+        seeds: The rows of every seed, the same expressions in each.
+        bootstrap: Draws for the intervals.
 
     Raises:
         ValueError: if the seeds were probed on different expressions.
@@ -79,7 +79,7 @@ def _cells(by_key: list[dict], members: list[tuple], bootstrap: int) -> dict[str
 
 
 def table_rows(variants: Mapping[str, dict[str, dict[str, Cell]]]) -> list[dict]:
-    """A row for every variant, kind and measure, for a csv file."""
+    """Return a row for every variant, kind and measure, for a csv file."""
     return [
         dict(
             variant=variant,
@@ -100,8 +100,8 @@ def markdown(variants: Mapping[str, dict[str, dict[str, Cell]]], notes: Mapping[
     """Two tables: all measures over all sentences, and J&F by kind.
 
     Args:
-        variants: what :func:`summarize_variant` gave, by name.
-        notes: further columns of the first table, by name of the variant.
+        variants: What :func:`summarize_variant` gave, by name.
+        notes: Further columns of the first table, by name of the variant.
     """
     columns = [name for name in MEASURES if any(name in kinds[ALL] for kinds in variants.values())]
     extra = list(dict.fromkeys(column for note in notes.values() for column in note))
@@ -144,7 +144,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, measure: str = 'J&F') -> None:
-    """A group of bars for every kind of sentence, one a variant, with the bootstrap interval; chance as a line."""
+    """Draw a group of bars for every kind of sentence, one a variant, with bootstrap intervals; chance as a line."""
     from matplotlib.figure import Figure
 
     kinds = [ALL, *sorted({kind for groups in variants.values() for kind in groups} - {ALL})]

@@ -20,7 +20,7 @@ _RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{number}' for port in ('com',
 
 
 def slug(text: str, max_length: int = _MAX_NAME) -> str:
-    """A sentence as a file name: a-z, 0-9 and '-', never empty, never a reserved name.
+    """Return a sentence as a file name: a-z, 0-9 and '-', never empty, never a reserved name.
 
     'The dog, left!' gives 'the-dog-left'. Accents are dropped; a sentence in another script, of which nothing is left,
     is called 'sentence'.
@@ -64,8 +64,8 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
     """Folders to fill, which get their final names together when the block ends well, and vanish when it does not.
 
     Args:
-        folders: final names, all in one parent.
-        overwrite: replace results of an earlier run.
+        folders: Final names, all in one parent.
+        overwrite: Replace results of an earlier run.
 
     Yields:
         Empty folders beside the final ones.

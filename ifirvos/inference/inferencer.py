@@ -52,18 +52,18 @@ class RVOSInferencer(BaseInferencer):
     ``clip_len`` goes through in overlapping windows, so that memory does not grow with its length.
 
     Args:
-        model: config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None takes the config
+        model: Config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None takes the config
             inside ``weights``, or the shipped model where no weights are given either.
-        weights: checkpoint of the model; every key must fit. None takes those that ``model-index.yml`` names; with a
+        weights: Checkpoint of the model; every key must fit. None takes those that ``model-index.yml`` names; with a
             config of your own it leaves random weights.
         device: 'cpu', 'cuda', 'cuda:1'…; None takes what is there.
-        show_progress: show a bar.
+        show_progress: Show a bar.
         dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision; what does not bear it (LEwV, deformable attention, the
             masks) stays in fp32.
         memory: GiB that the sentences of a window may take together beside the frames' features, roughly: it decides
             how many go through at once. One always does.
-        clip_len: frames of a window; None sees the whole video at once.
-        overlap: frames that neighbouring windows share; None: 8, less in short windows.
+        clip_len: Frames of a window; None sees the whole video at once.
+        overlap: Frames that neighbouring windows share; None: 8, less in short windows.
         link: 'agreement' follows each sentence's object over windows (:class:`QueryLinker`); 'independent' cuts the
             video into windows that know nothing of one another, as ReferFormer does for Ref-DAVIS17.
 
@@ -129,19 +129,19 @@ class RVOSInferencer(BaseInferencer):
         """Segment what each sentence refers to.
 
         Args:
-            inputs: video file, folder of frames, address, number of a webcam, VideoReader, or frames: uint8
+            inputs: Video file, folder of frames, address, number of a webcam, VideoReader, or frames: uint8
                 (T, H, W, 3) or a list or iterator of (H, W, 3), also grey or with alpha. Or several videos: a list of
                 paths, readers or arrays (T, H, W, 3).
-            texts: one sentence or several; of several videos, the same for all, or a list for each.
+            texts: One sentence or several; of several videos, the same for all, or a list for each.
             channel_order: 'rgb' or 'bgr', of frames given as arrays.
-            score_threshold: frames with a lower score have ``present`` False and an empty mask and box; None: off.
+            score_threshold: Frames with a lower score have ``present`` False and an empty mask and box; None: off.
             mask_format: 'bool' for arrays; 'rle' keeps the masks coded, a few hundred bytes each, and decodes them when
                 they are looked at.
-            return_vis: also give the frames with the masks painted.
-            out_dir: write a folder a sentence below it, straight away (of several videos, below a folder a video).
-            save: what to write there, of 'overlay', 'masks', 'rle', 'csv', 'cutout'; result.json always.
-            overwrite: replace the results of an earlier run.
-            progress: called after every window with the frames done and the frames to expect (None where nobody knows).
+            return_vis: Also give the frames with the masks painted.
+            out_dir: Write a folder a sentence below it, straight away (of several videos, below a folder a video).
+            save: What to write there, of 'overlay', 'masks', 'rle', 'csv', 'cutout'; result.json always.
+            overwrite: Replace the results of an earlier run.
+            progress: Called after every window with the frames done and the frames to expect (None where nobody knows).
 
         Returns:
             One result a sentence, in the order given; of several videos, a list of such lists.
@@ -182,10 +182,10 @@ class RVOSInferencer(BaseInferencer):
         """Segment a video of any length, window by window; nothing is kept of those that have been given.
 
         Args:
-            inputs: one video, as above; it may have no end.
-            texts: one sentence or several.
+            inputs: One video, as above; it may have no end.
+            texts: One sentence or several.
             channel_order: 'rgb' or 'bgr', of frames given as arrays.
-            score_threshold: as above.
+            score_threshold: As above.
 
         Yields:
             The frames in order, each once, with the results of every sentence.
@@ -277,7 +277,7 @@ class RVOSInferencer(BaseInferencer):
 
     @torch.inference_mode()
     def extract(self, clip: dict) -> tuple[list[Tensor], dict]:
-        """What :meth:`preprocess` gave, normalised, padded and sent through the backbone.
+        """Return what :meth:`preprocess` gave, normalised, padded and sent through the backbone.
 
         Returns:
             the features (n, C, h, w) of every level, and the frames' metainfo with the padding in it.
@@ -295,10 +295,10 @@ class RVOSInferencer(BaseInferencer):
         """Predict some sentences on a window, all at once.
 
         Args:
-            feats: of the window's T frames, (T, C, h, w) a level.
+            feats: Features of the window's T frames, (T, C, h, w) a level.
             metas: T times metainfo.
-            texts: the sentences.
-            linkers: one a sentence.
+            texts: The sentences.
+            linkers: One a sentence.
 
         Returns:
             One data sample a sentence, whose frames carry ``pred_track_instances``.
@@ -314,11 +314,11 @@ class RVOSInferencer(BaseInferencer):
     def postprocess(
         self, preds: Sequence[TrackDataSample], texts: Sequence[str], score_threshold: float | None = None
     ) -> list[SentenceResult]:
-        """Data samples to arrays; masks and boxes of frames below the threshold become empty."""
+        """Return data samples to arrays; masks and boxes of frames below the threshold become empty."""
         return [_to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
-        """How many sentences keep within ``memory``."""
+        """Return how many sentences keep within ``memory``."""
         features = sum(level.numel() for level in feats) * 4  # most of what follows is fp32 whatever came in
         masks = len(feats[0]) * meta['ori_shape'][0] * meta['ori_shape'][1]
         return max(1, int(self.memory * 2**30 // (BYTES_A_FEATURE_BYTE * features + masks)))
@@ -361,7 +361,7 @@ class RVOSInferencer(BaseInferencer):
         return model.to(device).eval()
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
-        """The resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
+        """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
         pipeline = test_pipeline(cfg.test_dataloader.dataset)
         resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if t['type'].startswith('Resize')]
         if not resizes:
@@ -376,7 +376,7 @@ class RVOSInferencer(BaseInferencer):
 
 
 def check_sentences(texts: str | Sequence[str]) -> list[str]:
-    """The sentences as a list, without surrounding blanks.
+    """Return the sentences as a list, without surrounding blanks.
 
     Raises:
         InputError: there is none, or one is empty.
@@ -393,7 +393,7 @@ def check_sentences(texts: str | Sequence[str]) -> list[str]:
 
 
 def _texts_of_videos(texts: str | Sequence, number: int) -> list[list[str]]:
-    """The sentences of every video: the same for all, or a list for each."""
+    """Return the sentences of every video: the same for all, or a list for each."""
     if isinstance(texts, str) or not any(isinstance(part, list | tuple) for part in texts):
         return [check_sentences(texts)] * number
     if len(texts) != number:

@@ -11,7 +11,7 @@ INDEX = 'model-index.yml'
 
 
 def shipped(path: str | Path) -> Path:
-    """A file of the repository.
+    """Return a file of the repository.
 
     Raises:
         FileNotFoundError: it is not there, as where only the package is installed.
@@ -41,7 +41,7 @@ def find_model(name: str) -> tuple[Path, Path | None]:
     """Config and weights of a model.
 
     Args:
-        name: as in the index, or one of its aliases; upper and lower case are the same.
+        name: As in the index, or one of its aliases; upper and lower case are the same.
 
     Returns:
         the config's file, and that of the weights or None where there are none.

@@ -7,14 +7,14 @@ from mmdet.structures import DetDataSample, TrackDataSample
 
 
 def test_pipeline(dataset: dict) -> Sequence[dict]:
-    """The pipeline of a data set, or of the first one inside a wrapper (ConcatDataset, RepeatDataset)."""
+    """Return the pipeline of a data set, or of the first one inside a wrapper (ConcatDataset, RepeatDataset)."""
     while 'pipeline' not in dataset:
         dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']
     return dataset['pipeline']
 
 
 def flatten(pipeline: Sequence[dict]) -> Iterator[dict]:
-    """Transforms of a pipeline in order, those inside wrappers (TransformBroadcaster) too."""
+    """Transform of a pipeline in order, those inside wrappers (TransformBroadcaster) too."""
     for transform in pipeline:
         yield transform
         if isinstance(transform.get('transforms'), list):
@@ -29,7 +29,7 @@ def resize(resizes: Sequence[Callable], image: np.ndarray) -> tuple[np.ndarray, 
 
 
 def clip_sample(metas: Sequence[dict], text: str) -> TrackDataSample:
-    """A clip without annotations: T frames with their metainfo, and the sentence."""
+    """Return a clip without annotations: T frames with their metainfo, and the sentence."""
     sample = TrackDataSample(metainfo=dict(text=text, exp_id='', video_id='', kind='', ori_video_length=len(metas)))
     sample.video_data_samples = [DetDataSample(metainfo=dict(meta)) for meta in metas]
     return sample

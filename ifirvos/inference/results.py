@@ -54,7 +54,7 @@ class MaskSequence(Sequence):
         return len(self._codes)
 
     def __getitem__(self, index: int | slice) -> np.ndarray:
-        """bool (H, W), or (n, H, W) of a slice."""
+        """Decode a frame, bool (H, W), or a slice of n frames, (n, H, W)."""
         if not isinstance(index, slice):
             return self._decode([self._codes[index]])[0]
         return self._decode(self._codes[index])
@@ -78,11 +78,11 @@ class SentenceResult:
     """What one sentence refers to, in pixels of the original video.
 
     Attributes:
-        text: the sentence.
+        text: The sentence.
         masks: bool (T, H, W), or a :class:`MaskSequence` that reads like it.
         scores: float32 (T,), the probability that the object is seen in the frame.
         boxes: float32 (T, 4), xyxy.
-        query_index: which of the model's N query sequences was taken, in the first window.
+        query_index: Which of the model's N query sequences was taken, in the first window.
         present: bool (T,), whether the object is there; where it is not, mask and box are empty. All True without a
             score threshold.
         query_indices: int (T,), the query of every frame: constant within a window.
@@ -111,7 +111,7 @@ class SentenceResult:
         return masks.rles
 
     def part(self, first: int, stop: int) -> SentenceResult:
-        """The frames from ``first`` to before ``stop``."""
+        """Return the frames from ``first`` to before ``stop``."""
         cut = slice(first, stop)
         queries = self.query_indices[cut]
         return SentenceResult(
@@ -131,10 +131,10 @@ class WindowResult:
     """The results of some frames in a row; the windows of a video give every frame once, in order.
 
     Attributes:
-        start: number of the first frame in the video.
-        frames: the n originals, uint8 RGB (H, W, 3).
-        times: their times, in seconds from the first frame of the video.
-        results: one a sentence, of these n frames, masks bool (n, H, W).
+        start: Number of the first frame in the video.
+        frames: The n originals, uint8 RGB (H, W, 3).
+        times: Their times, in seconds from the first frame of the video.
+        results: One a sentence, of these n frames, masks bool (n, H, W).
     """
 
     start: int
@@ -147,7 +147,7 @@ class ResultCollector:
     """Puts one sentence's parts together.
 
     Args:
-        text: the sentence.
+        text: The sentence.
         mask_format: 'bool' keeps arrays, 'rle' codes every mask at once.
     """
 
@@ -170,7 +170,7 @@ class ResultCollector:
         self._rest.append((part.scores, part.boxes, part.present, part.query_indices))
 
     def result(self) -> SentenceResult:
-        """The whole."""
+        """Return the whole."""
         scores, boxes, present, queries = (np.concatenate(arrays) for arrays in zip(*self._rest, strict=True))
         return SentenceResult(
             self._text,

@@ -23,9 +23,9 @@ class Window(Generic[Item]):
     """One window over a stream of frames.
 
     Attributes:
-        new: the frames that no window before has seen.
-        size: its length: it sees the last ``size`` frames so far.
-        shared: how many of them, the first ones, the window before saw too.
+        new: The frames that no window before has seen.
+        size: Its length: it sees the last ``size`` frames so far.
+        shared: How many of them, the first ones, the window before saw too.
         gives: (first, stop) within the window: the frames whose results are taken from it.
     """
 
@@ -44,10 +44,10 @@ def windows(
     than ``clip_len`` is one window.
 
     Args:
-        frames: read once, in order.
-        clip_len: frames of a window; None: all in one.
-        overlap: frames that neighbours share, at least.
-        full_last: the last window starts earlier to be full; else it is shorter.
+        frames: Read once, in order.
+        clip_len: Frames of a window; None: all in one.
+        overlap: Frames that neighbours share, at least.
+        full_last: The last window starts earlier to be full; else it is shorter.
 
     Raises:
         ValueError: the overlap is not shorter than the window.
@@ -69,8 +69,7 @@ def windows(
 
 
 class FeatureWindow:
-    """What is known of the frames that the present window sees, their features as a rule: so every frame passes through
-    the backbone once."""
+    """The features of the frames in the present window, kept so that every frame passes through the backbone once."""
 
     def __init__(self) -> None:
         self._levels: list[Tensor] = []

@@ -76,7 +76,7 @@ Sink = Callable[[FrameResult], None]
 
 
 def check_saves(save: Sequence[str]) -> tuple[str, ...]:
-    """The names of the outputs, checked.
+    """Return the names of the outputs, checked.
 
     Raises:
         InputError: one of them is unknown.
@@ -105,7 +105,7 @@ def _masks(to: _Target) -> Iterator[Sink]:
 
 @contextmanager
 def _rle(to: _Target) -> Iterator[Sink]:
-    """A YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
+    """Return a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
     scores = []
     with (to.folder / 'masks.json').open('w', encoding='utf-8') as file:
         file.write(f'[{{"video_id": 0, "category_id": 1, "sentence": {json.dumps(to.text)}, "segmentations": [')
@@ -155,7 +155,7 @@ _SINKS: dict[str, Callable[[_Target], AbstractContextManager[Sink]]] = dict(
 
 
 def cut_out(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """The object alone: uint8 RGB (H, W, 3) and bool (H, W) -> RGBA (H, W, 4), transparent and black around it."""
+    """Cut the object out: uint8 RGB (H, W, 3) and bool (H, W) -> RGBA (H, W, 4), transparent and black around it."""
     kept = cv2.dilate(mask.astype(np.uint8), np.ones((_FRINGE, _FRINGE), np.uint8))[..., None]
     return np.concatenate([frame * kept, mask[..., None].astype(np.uint8) * 255], axis=2)
 
@@ -167,15 +167,15 @@ class ResultWriter:
     Use as a context manager: leaving it by an exception leaves no folder.
 
     Args:
-        folders: one a sentence, all in one parent, see :func:`unique_slugs`.
-        texts: the sentences.
-        reader: the video that the frames come from: its rate, sound and problem; None for frames of other origin.
-        save: what to write, of ``SAVES``; result.json always.
-        info: further entries of result.json (model, weights, …).
-        overwrite: replace results of an earlier run.
+        folders: One a sentence, all in one parent, see :func:`unique_slugs`.
+        texts: The sentences.
+        reader: The video that the frames come from: its rate, sound and problem; None for frames of other origin.
+        save: What to write, of ``SAVES``; result.json always.
+        info: Further entries of result.json (model, weights, …).
+        overwrite: Replace results of an earlier run.
 
     Attributes:
-        overlays: the overlay videos, complete after the block.
+        overlays: The overlay videos, complete after the block.
 
     Raises:
         OutputExistsError: when entered: a folder is there, see :func:`check_free`.
@@ -290,13 +290,13 @@ def write_results(
     """Write results that are complete; the video is decoded a second time, for all sentences together.
 
     Args:
-        reader: the video that the results are of.
-        results: one a sentence.
-        folders: one a sentence, see :func:`unique_slugs`.
-        info: further entries of the JSON (model, weights, …).
-        overwrite: replace results of an earlier run.
-        progress: wraps the frames, to show a bar.
-        save: see :class:`ResultWriter`.
+        reader: The video that the results are of.
+        results: One a sentence.
+        folders: One a sentence, see :func:`unique_slugs`.
+        info: Further entries of the JSON (model, weights, …).
+        overwrite: Replace results of an earlier run.
+        progress: Wraps the frames, to show a bar.
+        save: See :class:`ResultWriter`.
 
     Returns:
         The overlay videos.

@@ -13,7 +13,7 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
     the same clip, padded, has other logits (by up to 0.77).
 
     Args:
-        test_pad_size_divisor (int): ``pad_size_divisor`` outside training.
+        test_pad_size_divisor: ``pad_size_divisor`` outside training.
     """
 
     def __init__(self, *args, test_pad_size_divisor: int = 1, **kwargs) -> None:

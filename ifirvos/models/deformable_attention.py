@@ -53,8 +53,8 @@ class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
     """mmdet's encoder with the layer above; frames are its batch, so it is independent of T.
 
     Args:
-        with_cp (bool): Gradient checkpointing of every layer. mmdet's ``num_cp`` needs the package fairscale.
-        **kwargs: Of mmdet's.
+        with_cp: Gradient checkpointing of every layer. mmdet's ``num_cp`` needs the package fairscale.
+        **kwargs: Arguments of mmdet's encoder.
     """
 
     def __init__(self, *args, with_cp: bool = False, **kwargs) -> None:

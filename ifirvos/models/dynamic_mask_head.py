@@ -13,9 +13,9 @@ class DynamicMaskHead(BaseModule):
     all queries share, and the offsets enter as one row and one column: features are never repeated per query.
 
     Args:
-        in_channels (int): C of F_seg.
-        channels (int): Width between the convolutions.
-        stride (int): Of F_seg, in input pixels.
+        in_channels: C of F_seg.
+        channels: Width between the convolutions.
+        stride: Stride of F_seg, in input pixels.
     """
 
     def __init__(self, in_channels: int = 256, channels: int = 8, stride: int = 4) -> None:
@@ -32,13 +32,13 @@ class DynamicMaskHead(BaseModule):
         return sum(self.param_sizes)
 
     def forward(self, features: Tensor, params: Tensor, reference_points: Tensor, img_sizes: Tensor) -> Tensor:
-        """Draws the masks.
+        """Draw the masks.
 
         Args:
-            features (Tensor): F_seg (F,C,h,w), F = B*T frames.
-            params (Tensor): (F,N,P).
-            reference_points (Tensor): (F,N,2), (x, y) in [0,1] of the unpadded input.
-            img_sizes (Tensor): (F,2), (w, h) of the unpadded input in pixels.
+            features: F_seg (F,C,h,w), F = B*T frames.
+            params: (F,N,P).
+            reference_points: (F,N,2), (x, y) in [0,1] of the unpadded input.
+            img_sizes: (F,2), (w, h) of the unpadded input in pixels.
 
         Returns:
             Tensor: Mask logits (F,N,h,w).

@@ -25,17 +25,17 @@ class InterFrameInteraction(BaseModule):
     """Self-attention and FFN over all T*N queries of a clip: ``Q1 = LN(Attn(Q) + Q)``, ``Q2 = LN(FFN(Q1) + Q1)``.
 
     Args:
-        embed_dims (int): Channels C.
-        num_heads (int): Attention heads.
-        feedforward_channels (int): Width of the FFN.
-        dropout (float): In the attention, behind it and in the FFN.
-        temporal_pos (str | None): None (paper): the frames of a clip are a set, and no output can depend on their
+        embed_dims: Channels C.
+        num_heads: Attention heads.
+        feedforward_channels: Width of the FFN.
+        dropout: Dropout probability in the attention, behind it and in the FFN.
+        temporal_pos: None (paper): the frames of a clip are a set, and no output can depend on their
             order. 'sine': our declared extension, an encoding of the time, normalised over the clip, added to the
             queries as they come in; 'learned': the same through a linear layer.
-        box_pos (bool): Ours too: every query brings where it looks, an encoding of the centre of its box through a
+        box_pos: Ours too: every query brings where it looks, an encoding of the centre of its box through a
             linear layer that starts at zero (the paper's module). With iterative refinement a query only has to know
             by how much its box is off, so a small model's queries do not tell the others where their object is.
-        query_pos (bool): Ours too: queries and keys of the attention carry the decoder's query positions, as those of
+        query_pos: Ours too: queries and keys of the attention carry the decoder's query positions, as those of
             its self-attention do, so that a query finds itself in the other frames.
     """
 
@@ -64,7 +64,7 @@ class InterFrameInteraction(BaseModule):
         self.box_projection = nn.Linear(embed_dims, embed_dims) if box_pos else None
 
     def init_weights(self) -> None:
-        """The box projection starts at zero."""
+        """Return the box projection starts at zero."""
         if self.box_projection is not None:
             nn.init.zeros_(self.box_projection.weight)
             nn.init.zeros_(self.box_projection.bias)
@@ -75,7 +75,7 @@ class InterFrameInteraction(BaseModule):
         return self.time_projection(self.time_encoding.encode(time).to(like))
 
     def forward(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
-        """Queries -> (B*T,N,C).
+        """Return queries -> (B*T,N,C).
 
         Args:
             query: (B*T,N,C).
@@ -100,7 +100,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
     """mmdet's deformable decoder layer, then inter-frame interaction.
 
     Args:
-        ifi_cfg (dict | None): Arguments of :class:`InterFrameInteraction`; None is the frame-independent layer.
+        ifi_cfg: Arguments of :class:`InterFrameInteraction`; None is the frame-independent layer.
     """
 
     def __init__(self, ifi_cfg: dict | None = None, **kwargs) -> None:
@@ -121,7 +121,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         valid_ratios: Tensor,
         **kwargs,
     ) -> Tensor:
-        """query (B*T,N,C) -> (B*T,N,C); the other arguments as in mmdet."""
+        """Decode query (B*T,N,C) -> (B*T,N,C); the other arguments as in mmdet."""
         query = super().forward(
             query, query_pos=query_pos, reference_points=reference_points, valid_ratios=valid_ratios, **kwargs
         )

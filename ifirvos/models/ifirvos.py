@@ -45,22 +45,22 @@ class IFIRVOS(DeformableDETR):
     Only this class flattens (B,T); inside, frames are the batch, B*T, clip by clip.
 
     Args:
-        text_encoder (dict): Config of :class:`RobertaTextEncoder`.
-        vli (dict | None): Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries
+        text_encoder: Config of :class:`RobertaTextEncoder`.
+        vli: Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries
             start at RoBERTa's pooled output, through the projection of the words.
-        pixel_decoder (dict): Config of :class:`CrossModalFPN`.
-        text_dropout (float): Of the projection.
-        value_pos (bool): The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
+        pixel_decoder: Config of :class:`CrossModalFPN`.
+        text_dropout: Dropout probability after the text projection.
+        value_pos: The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
             and the paper's). Our extension for small models: deformable attention never adds positions to what it
             reads, and a shallow encoder leaves the queries without a sense of absolute place.
-        frozen_trunk (bool): What makes the features that the queries read (``TRUNK``) stays as it was loaded: it gets
+        frozen_trunk: What makes the features that the queries read (``TRUNK``) stays as it was loaded: it gets
             no gradient and hands none on to the words. Our setting for small models, whose second stage only has to
             learn which query is meant; two thirds of a training step go.
-        cut_to_key_frames (bool): Of clips with annotated frames (A2D- and JHMDB-Sentences) these alone go on behind the
+        cut_to_key_frames: Whether only annotated frames (A2D- and JHMDB-Sentences) go on behind the
             backbone, as in ReferFormer. False: all do, so that inter-frame interaction has something to look at; the
             head then looks at the annotated ones.
-        **kwargs: Of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go at a time
-            through the stages in which frames are independent, ``sentence_chunk``, the sentences that go together
+        **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the
+            frames that go at a time through the stages in which frames are independent, ``sentence_chunk``, the sentences that go together
             in :meth:`predict_video`, and ``window``, see :meth:`predict`.
     """
 
@@ -99,7 +99,7 @@ class IFIRVOS(DeformableDETR):
         return modules if self.vli is None or self.vli.vewl is None else [*modules, self.vli.vewl]
 
     def train(self, mode: bool = True) -> 'IFIRVOS':
-        """A frozen trunk stays in evaluation mode: no dropout, no running statistics."""
+        """Return a frozen trunk stays in evaluation mode: no dropout, no running statistics."""
         super().train(mode)
         if mode and self.frozen_trunk:
             for module in self._trunk():
@@ -148,8 +148,8 @@ class IFIRVOS(DeformableDETR):
         """One video, E sentences: the backbone sees every frame once.
 
         Args:
-            frames (Tensor): (T,3,H,W), as the data preprocessor gives them.
-            data_samples (list[TrackDataSample]): One a sentence, all of the same video.
+            frames: (T,3,H,W), as the data preprocessor gives them.
+            data_samples: One a sentence, all of the same video.
 
         Returns:
             list[TrackDataSample]: As :meth:`predict`.
@@ -166,12 +166,12 @@ class IFIRVOS(DeformableDETR):
     def predict_features(
         self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
     ) -> ClipList:
-        """What :meth:`extract_feat` gave for one video, and E sentences, all at once.
+        """Return what :meth:`extract_feat` gave for one video, and E sentences, all at once.
 
         Args:
-            img_feats (list[Tensor]): Of the video's T frames, (T,C,h,w) a level.
-            data_samples (list[TrackDataSample]): One a sentence, all of the same T frames.
-            linkers (Sequence[QueryLinker], optional): One a sentence, see :meth:`RVOSHead.predict`.
+            img_feats: Features of the video's T frames, (T,C,h,w) a level.
+            data_samples: One a sentence, all of the same T frames.
+            linkers: One a sentence, see :meth:`RVOSHead.predict`.
 
         Returns:
             list[TrackDataSample]: As :meth:`predict`.
@@ -182,7 +182,7 @@ class IFIRVOS(DeformableDETR):
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
-        """What :meth:`extract_feat` gave, and B clips -> the clips with predictions, see :meth:`predict`."""
+        """Return what :meth:`extract_feat` gave, and B clips -> the clips with predictions, see :meth:`predict`."""
         num_frames, marked = len(clips[0]), 'key_frames_inds' in clips[0]
         window = (self.test_cfg or {}).get('window') or num_frames
         if window >= num_frames or marked:
@@ -260,7 +260,7 @@ class IFIRVOS(DeformableDETR):
         )
 
     def forward_transformer(self, img_feats: list[Tensor], clips: ClipList) -> dict:
-        """What :meth:`extract_feat` gave, and B clips -> the arguments of the head but ``clips``."""
+        """Return what :meth:`extract_feat` gave, and B clips -> the arguments of the head but ``clips``."""
         num_frames = len(clips[0])
         res2, *levels = img_feats
         text = self.encode_text(clips)
@@ -288,7 +288,7 @@ class IFIRVOS(DeformableDETR):
         return dict(**decoder_outputs, mask_features=mask_features)
 
     def encode_positions(self, img_feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor | None], list[Tensor]]:
-        """Padding masks (B,h,w), None where no clip is padded, and 2-D encodings (B,C,h,w), strides 4 to 64.
+        """Return padding masks (B,h,w), None where no clip is padded, and 2-D encodings (B,C,h,w), strides 4 to 64.
 
         All frames of a clip share them.
         """
@@ -440,7 +440,7 @@ class IFIRVOS(DeformableDETR):
 
 
 def without_autocast(layer: nn.Module) -> Callable[[Tensor], Tensor]:
-    """A layer in the precision of its weights: what bf16, with its 8 bits, says of a box is off by pixels."""
+    """Return a layer in the precision of its weights: what bf16, with its 8 bits, says of a box is off by pixels."""
 
     def run(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

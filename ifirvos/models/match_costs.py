@@ -25,7 +25,7 @@ class ClipFocalLossCost(BaseMatchCost):
         self.eps = eps
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred scores (P,T) logits, gt valid (G,T) -> (P,G)."""
+        """Compare pred scores (P,T) logits, gt valid (G,T) -> (P,G)."""
         prob = pred_instances.scores.sigmoid()
         negative = -(1 - prob + self.eps).log() * (1 - self.alpha) * prob**self.gamma
         positive = -(prob + self.eps).log() * self.alpha * (1 - prob) ** self.gamma
@@ -38,7 +38,7 @@ class ClipBBoxL1Cost(BaseMatchCost):
     """L1 between normalised cxcywh boxes; absent frames count with a zero box, as in the reference."""
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
+        """Compare pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
         distance = (pred_instances.bboxes[:, None] - gt_instances.bboxes).abs().sum(-1)  # P G T
         return distance.mean(-1) * self.weight
 
@@ -48,7 +48,7 @@ class ClipIoUCost(BaseMatchCost):
     """Negative generalised IoU, over all frames like :class:`ClipBBoxL1Cost`."""
 
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
-        """pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
+        """Compare pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
         pred, gt = (bbox_cxcywh_to_xyxy(i.bboxes) for i in (pred_instances, gt_instances))
         pred, gt = torch.broadcast_tensors(pred[:, None], gt)  # P G T 4
         return -bbox_overlaps(pred, gt, mode='giou', is_aligned=True).mean(-1) * self.weight

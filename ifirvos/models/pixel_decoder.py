@@ -14,11 +14,11 @@ class VisionLanguageBlock(BaseModule):
     """Spatio-temporal self-attention at reduced size, cross-attention to the words, FFN; all post-norm.
 
     Args:
-        embed_dims (int): Channels C.
-        num_heads (int): Heads of both attentions.
-        feedforward_channels (int): Width of the FFN.
-        dropout (float): As in a Transformer decoder layer.
-        reduction (int): Queries, keys and values of the self-attention are taken at 1/reduction of the level's size.
+        embed_dims: Channels C.
+        num_heads: Heads of both attentions.
+        feedforward_channels: Width of the FFN.
+        dropout: As in a Transformer decoder layer.
+        reduction: Queries, keys and values of the self-attention are taken at 1/reduction of the level's size.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class VisionLanguageBlock(BaseModule):
         return x if self.reduction == 1 else F.interpolate(x, size=size, mode='nearest')
 
     def _look_at_clip(self, x: Tensor, pos: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
-        """x and pos (B*T,C,h,w) -> what the self-attention adds, (B*T,C,h,w)."""
+        """Attend: x and pos (B*T,C,h,w) -> what the self-attention adds, (B*T,C,h,w)."""
         value, position = self._reduce(x), self._reduce(pos)
         size = value.shape[-2:]
         if mask is not None:
@@ -80,14 +80,14 @@ class VisionLanguageBlock(BaseModule):
         """One level.
 
         Args:
-            x (Tensor): (B*T,C,h,w).
-            pos (Tensor): Its 2-D encoding, same shape.
-            mask (Tensor | None): (B*T,h,w), True on padding.
-            words (Tensor): F_l (B,L,C).
-            word_pos (Tensor): (B,L,C).
-            word_mask (Tensor): (B,L), True on padding.
-            num_frames (int): T.
-            frame_chunk (int, optional): Frames at a time in the part that looks at the words.
+            x: (B*T,C,h,w).
+            pos: Its 2-D encoding, same shape.
+            mask: (B*T,h,w), True on padding.
+            words: F_l (B,L,C).
+            word_pos: (B,L,C).
+            word_mask: (B,L), True on padding.
+            num_frames: T.
+            frame_chunk: Frames at a time in the part that looks at the words.
 
         Returns:
             Tensor: (B*T,C,h,w).
@@ -103,13 +103,13 @@ class CrossModalFPN(BaseModule):
     """F_seg from the memory at strides 32, 16, 8 and the backbone's stride-4 feature (paper 3.4; ReferFormer's).
 
     Args:
-        in_channels (list[int]): Of the inputs, strides 4, 8, 16, 32.
-        embed_dims (int): Channels C of everything after the first convolution, and of F_seg.
-        num_heads (int): Attention heads.
-        feedforward_channels (int): Width of the FFNs.
-        dropout (float): Of the blocks.
-        num_groups (int): Of the GroupNorms.
-        reductions (list[int]): Of the self-attention at each level (see :class:`VisionLanguageBlock`).
+        in_channels: Channels of the inputs, strides 4, 8, 16, 32.
+        embed_dims: Channels C of everything after the first convolution, and of F_seg.
+        num_heads: Attention heads.
+        feedforward_channels: Width of the FFNs.
+        dropout: Dropout probability of the blocks.
+        num_groups: Number of groups of the GroupNorms.
+        reductions: Reduction of the keys in the self-attention of each level (see :class:`VisionLanguageBlock`).
     """
 
     def __init__(
@@ -161,14 +161,14 @@ class CrossModalFPN(BaseModule):
         """Top down.
 
         Args:
-            feats (list[Tensor]): (B*T,C_i,h,w), strides 4, 8, 16, 32.
-            positions (list[Tensor]): 2-D encodings (B*T,C,h,w).
-            masks (list[Tensor | None]): (B*T,h,w), True on padding.
-            words (Tensor): F_l (B,L,C), raw.
-            word_pos (Tensor): (B,L,C).
-            word_mask (Tensor): (B,L), True on padding.
-            num_frames (int): T.
-            frame_chunk (int, optional): Frames at a time, where frames do not depend on one another.
+            feats: (B*T,C_i,h,w), strides 4, 8, 16, 32.
+            positions: 2-D encodings (B*T,C,h,w).
+            masks: (B*T,h,w), True on padding.
+            words: F_l (B,L,C), raw.
+            word_pos: (B,L,C).
+            word_mask: (B,L), True on padding.
+            num_frames: T.
+            frame_chunk: Frames at a time, where frames do not depend on one another.
 
         Returns:
             Tensor: F_seg (B*T,C,H/4,W/4).

@@ -19,7 +19,7 @@ class MaskedSinePositionalEncoding(_SinePositionalEncoding):
     """
 
     def forward(self, mask: Tensor, input: Tensor | None = None) -> Tensor:
-        """mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
+        """Encode mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
         pos = super().forward(mask, input)
         return pos if mask is None else pos.masked_fill(mask[:, None].bool(), 0.0)
 
@@ -31,9 +31,9 @@ class SinePositionalEncoding1D(BaseModule):
     It equals ReferFormer's encoding of words (no -0.5 offset; padded tokens repeat the last position).
 
     Args:
-        num_feats (int): Channels C of the encoding.
-        temperature (int): As in the 2-D encoding.
-        eps (float): Added to the number of valid positions before the division.
+        num_feats: Channels C of the encoding.
+        temperature: As in the 2-D encoding.
+        eps: Added to the number of valid positions before the division.
     """
 
     def __init__(self, num_feats: int, temperature: int = 10000, eps: float = 1e-6) -> None:
@@ -43,7 +43,7 @@ class SinePositionalEncoding1D(BaseModule):
         self.eps = eps
 
     def forward(self, mask: Tensor) -> Tensor:
-        """mask (B,L), True on padding -> (B,L,C)."""
+        """Encode mask (B,L), True on padding -> (B,L,C)."""
         position = (~mask).cumsum(1, dtype=torch.float32)
         return self.encode(position / (position[:, -1:] + self.eps))
 

@@ -17,7 +17,7 @@ class QueryLinker:
     scored. Where the object was nowhere in the shared frames, the score alone decides, as in the first window.
 
     Args:
-        weight: of the agreement; 0 links nothing.
+        weight: Weight of the agreement; 0 links nothing.
     """
 
     def __init__(self, weight: float = 0.5) -> None:
@@ -30,11 +30,11 @@ class QueryLinker:
         self._shared = shared
 
     def choose(self, scores: Tensor, draw: Callable[[int], Tensor]) -> int:
-        """The query to take.
+        """Return the query to take.
 
         Args:
-            scores: probabilities (T, N) of the window's queries.
-            draw: n -> mask logits (n, N, h, w) of all queries on the first n frames.
+            scores: Probabilities (T, N) of the window's queries.
+            draw: N -> mask logits (n, N, h, w) of all queries on the first n frames.
         """
         total = scores.mean(0)
         if self._masks is not None and self._shared and self.weight:

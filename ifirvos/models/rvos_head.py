@@ -22,7 +22,7 @@ from .query_linker import QueryLinker
 def key_frames_only(
     hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
 ) -> tuple[Tensor, list[Tensor], Tensor, list[TrackDataSample]]:
-    """The arguments of :meth:`RVOSHead.forward`, cut to the annotated frames; as they are where none are marked.
+    """Return the arguments of :meth:`RVOSHead.forward`, cut to the annotated frames; as they are where none are marked.
 
     All frames have gone through the decoder: without them inter-frame interaction would have nothing to look at.
     """
@@ -44,13 +44,13 @@ class RVOSHead(DeformableDETRHead):
     """mmdet's class and box branches over B*T frames, a controller for the dynamic mask head, and what is clip-level.
 
     Args:
-        mask_head (dict): Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).
-        loss_mask (dict): Focal loss on mask logits.
-        loss_dice (dict): Dice loss on mask logits.
-        mask_target (str): 'point' samples the full-size mask as the reference does; 'area' averages it, for small
+        mask_head: Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).
+        loss_mask: Focal loss on mask logits.
+        loss_dice: Dice loss on mask logits.
+        mask_target: 'point' samples the full-size mask as the reference does; 'area' averages it, for small
             frames, where point sampling caps J.
-        box_loss_on_absent (bool): Frames without the object enter the box losses with a zero box, as in the reference.
-        **kwargs: Of mmdet's ``DeformableDETRHead``.
+        box_loss_on_absent: Frames without the object enter the box losses with a zero box, as in the reference.
+        **kwargs: Arguments of mmdet's ``DeformableDETRHead``.
     """
 
     def __init__(
@@ -90,10 +90,10 @@ class RVOSHead(DeformableDETRHead):
         """All outputs of all layers.
 
         Args:
-            hidden_states (Tensor): (layers,B*T,N,C).
-            references (list[Tensor]): The initial points (B*T,N,2), then each layer's refined boxes (B*T,N,4).
-            mask_features (Tensor): F_seg (B*T,C,h,w).
-            clips (list[TrackDataSample]): B clips.
+            hidden_states: (layers,B*T,N,C).
+            references: The initial points (B*T,N,2), then each layer's refined boxes (B*T,N,4).
+            mask_features: F_seg (B*T,C,h,w).
+            clips: B clips.
 
         Returns:
             dict: ``cls_logits`` (layers,B,T,N,1), ``boxes`` (layers,B,T,N,4) cxcywh in [0,1] of the unpadded input,
@@ -120,7 +120,7 @@ class RVOSHead(DeformableDETRHead):
     def loss(
         self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
     ) -> dict[str, Tensor]:
-        """The weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
+        """Return the weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
 
         Where clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), these alone are looked at.
         """
@@ -139,7 +139,7 @@ class RVOSHead(DeformableDETRHead):
             return self.loss_by_feat(outputs, targets)
 
     def loss_by_feat(self, outputs: dict[str, Tensor], targets: list[ClipTarget]) -> dict[str, Tensor]:
-        """Outputs of :meth:`forward`, B targets -> mmdet's names, ``d0.`` … for the earlier layers."""
+        """Return outputs of :meth:`forward`, B targets -> mmdet's names, ``d0.`` … for the earlier layers."""
         num_valid = torch.stack([target.valid.sum() for target in targets]).sum()
         num_valid = reduce_mean(num_valid).clamp(min=1).item()
         losses, num_layers = {}, len(outputs['cls_logits'])
@@ -156,11 +156,11 @@ class RVOSHead(DeformableDETRHead):
         """One layer: match one query sequence to each clip's object, then compare it.
 
         Args:
-            cls_logits (Tensor): (B,T,N,1).
-            boxes (Tensor): (B,T,N,4).
-            mask_logits (Tensor): (B,T,N,h,w).
-            targets (list[ClipTarget]): B clips.
-            num_valid (float): Frames with the object, mean over processes: the normaliser of every loss.
+            cls_logits: (B,T,N,1).
+            boxes: (B,T,N,4).
+            mask_logits: (B,T,N,h,w).
+            targets: B clips.
+            num_valid: Frames with the object, mean over processes: the normaliser of every loss.
         """
         clip_index = torch.arange(len(targets), device=boxes.device)
         query_index = self.match_cost(cls_logits, boxes, mask_logits, targets).argmin(1)
@@ -220,7 +220,7 @@ class RVOSHead(DeformableDETRHead):
         clips: list[TrackDataSample],
         linkers: Sequence[QueryLinker] | None = None,
     ) -> list[TrackDataSample]:
-        """Picks a query sequence for every clip and draws that one's masks of the last layer, nothing else.
+        """Pick a query sequence for every clip and draws that one's masks of the last layer, nothing else.
 
         Arguments as :meth:`forward`. Every frame (of clips with ``key_frames_inds``: every key frame, which then also
         picks the query) gets ``pred_track_instances`` with one instance: ``masks`` bool
@@ -292,7 +292,7 @@ class RVOSHead(DeformableDETRHead):
         clips: list[TrackDataSample],
         linkers: Sequence[QueryLinker],
     ) -> Tensor:
-        """scores (B,T,N), the last layer's hidden_states (B*T,N,C) and boxes (B*T,N,4), F_seg -> queries (B,)."""
+        """Choose queries (B,) by scores (B,T,N), the last layer's hidden states (B*T,N,C), boxes (B*T,N,4), F_seg."""
         num_frames, sizes = len(clips[0]), image_sizes(clips, mask_features)
         queries = []
         for number, linker in enumerate(linkers):
@@ -315,10 +315,10 @@ class RVOSHead(DeformableDETRHead):
         one is drawn, ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
 
         Args:
-            hidden_states (Tensor): The last layer's (B*T,N,C).
-            boxes (Tensor): The last layer's (B*T,N,4).
-            mask_features (Tensor): F_seg (B*T,C,h,w).
-            clips (list[TrackDataSample]): B clips.
+            hidden_states: The last layer's (B*T,N,C).
+            boxes: The last layer's (B*T,N,4).
+            mask_features: F_seg (B*T,C,h,w).
+            clips: B clips.
         """
         sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
         logits = self.mask_head(mask_features, self.controller(hidden_states), boxes[..., :2], sizes).float()

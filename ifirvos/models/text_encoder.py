@@ -17,15 +17,15 @@ class RobertaTextEncoder(BaseModule):
     """RoBERTa from ``transformers``, with its tokenizer.
 
     Args:
-        name (str): A hub name, a local folder, or the name of a folder that ships with the package. The tokenizer
+        name: A hub name, a local folder, or the name of a folder that ships with the package. The tokenizer
             always comes from there, and is not loaded before a sentence has to be tokenised.
-        pretrained (bool): Load the weights from ``name``; False builds ``RobertaConfig(**config)`` with random weights
+        pretrained: Load the weights from ``name``; False builds ``RobertaConfig(**config)`` with random weights
             and reads no file.
-        config (dict, optional): Fields of ``RobertaConfig``; with ``pretrained`` they override the stored ones.
-        with_pooler (bool): Keep RoBERTa's pooler. Off where nothing reads it (LEwV pools its own text), so that
+        config: Fields of ``RobertaConfig``; with ``pretrained`` they override the stored ones.
+        with_pooler: Keep RoBERTa's pooler. Off where nothing reads it (LEwV pools its own text), so that
             distributed training has no parameter without a gradient.
-        frozen (bool): Give the parameters no gradient. As in the reference, dropout stays on in training mode.
-        max_length (int): Longer sentences are cut to this many tokens (RoBERTa has 512 positions).
+        frozen: Give the parameters no gradient. As in the reference, dropout stays on in training mode.
+        max_length: Longer sentences are cut to this many tokens (RoBERTa has 512 positions).
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class RobertaTextEncoder(BaseModule):
 
     @property
     def tokenizer(self):
-        """transformers' tokenizer, loaded when it is first asked for."""
+        """Tokenizer of transformers, loaded when it is first asked for."""
         if self._tokenizer is None:
             from transformers import AutoTokenizer
 
@@ -96,7 +96,7 @@ class RobertaTextEncoder(BaseModule):
         return {key: tokens[key] for key in ('input_ids', 'attention_mask')}
 
     def token_spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Where each of the sentence's L tokens stands in it, (start, end); (0, 0) for special tokens."""
+        """Return where each of the sentence's L tokens stands in it, (start, end); (0, 0) for special tokens."""
         tokens = self.tokenizer(sentence, truncation=True, max_length=self.max_length, return_offsets_mapping=True)
         return [tuple(span) for span in tokens['offset_mapping']]
 
@@ -112,7 +112,7 @@ class RobertaTextEncoder(BaseModule):
         return dict(input_ids=input_ids, attention_mask=attention_mask)
 
     def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        """Encodes what :meth:`tokenize` gave.
+        """Encode what :meth:`tokenize` gave.
 
         Returns:
             dict: ``words`` (B,L,D) the last hidden state, ``pooled`` (B,D) RoBERTa's pooler output or None without a

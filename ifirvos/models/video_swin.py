@@ -27,7 +27,7 @@ class WindowPartition:
         window: The largest window.
         shifted: Windows are moved on by half their size, around the border; tokens that only the border brings
             together do not meet.
-        device: Of the clip.
+        device: Device of the clip.
     """
 
     def __init__(self, size: Size, window: Size, shifted: bool, device: torch.device) -> None:
@@ -183,19 +183,19 @@ class VideoSwinTransformer(BaseModule):
     ======  ==========  =============  ===============
 
     Args:
-        embed_dims (int): C at stride 4; every stage doubles it.
-        depths (Sequence[int]): Blocks of every stage.
-        num_heads (Sequence[int]): Of every stage.
-        patch_size (Sequence[int]): Of (T,H,W). The official one is (2,4,4); a time stride of 1 gives a map a frame.
-        window_size (Sequence[int]): Tokens of (T,h,w).
-        mlp_ratio (int): Width of the MLPs, in C.
-        drop_path_rate (float): Of the last block; it grows linearly from 0.
-        out_indices (Sequence[int]): Stages to return, at strides 4, 8, 16, 32.
-        final_norm (bool): The official classifier's LayerNorm on the last stage's map. ReferFormer leaves it out, and
+        embed_dims: C at stride 4; every stage doubles it.
+        depths: Blocks of every stage.
+        num_heads: Attention heads of every stage.
+        patch_size: Patch size over (T,H,W). The official one is (2,4,4); a time stride of 1 gives a map a frame.
+        window_size: Tokens of (T,h,w).
+        mlp_ratio: Width of the MLPs, in C.
+        drop_path_rate: Drop path rate of the last block; it grows linearly from 0.
+        out_indices: Stages to return, at strides 4, 8, 16, 32.
+        final_norm: The official classifier's LayerNorm on the last stage's map. ReferFormer leaves it out, and
             neither has norms on the others.
-        frozen_stages (int): -1: none; 0: the patch embedding; i: also the first i stages, with their ``downsample``.
-        with_cp (bool): Recompute the blocks in the backward pass, to save memory.
-        init_cfg (dict | None): ``dict(type='Pretrained', checkpoint=FILE)`` reads a local file of the official
+        frozen_stages: -1: none; 0: the patch embedding; i: also the first i stages, with their ``downsample``.
+        with_cp: Recompute the blocks in the backward pass, to save memory.
+        init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` reads a local file of the official
             repository, see :meth:`from_official`. None: weights are drawn with a std of 0.02. A 2-D Swin is not
             inflated to start from: the published video weights are what that was the start of.
     """

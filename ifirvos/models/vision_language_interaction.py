@@ -29,7 +29,7 @@ class CrossModalInteraction(BaseModule):
             self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None) -> Tensor:
-        """x (B,Q,C), key and value (B,K,C), key_padding_mask (B,K) True on padding -> (B,Q,C)."""
+        """Map x (B,Q,C), key and value (B,K,C), key_padding_mask (B,K) True on padding -> (B,Q,C)."""
         attended = self.attn(x, key, value, key_padding_mask=key_padding_mask, need_weights=False)[0]
         if self.fusion == 'multiply':
             return attended * x
@@ -40,12 +40,12 @@ class LanguageEnhancementWithVision(BaseModule):
     """LEwV (eq. 1-2): the words look at one level of the clip after the other, then the first token is pooled.
 
     Args:
-        embed_dims (int): Channels C.
-        num_heads (int): Heads of the attention that all iterations share.
-        fusion (str): See :class:`CrossModalInteraction`.
-        feedforward_channels (int): Of ``fusion='ffn'``.
-        residual (bool): ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
-        post_norm (bool): LayerNorm before the pooling. Not in the paper; likewise.
+        embed_dims: Channels C.
+        num_heads: Heads of the attention that all iterations share.
+        fusion: See :class:`CrossModalInteraction`.
+        feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
+        residual: ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
+        post_norm: LayerNorm before the pooling. Not in the paper; likewise.
     """
 
     def __init__(
@@ -66,13 +66,13 @@ class LanguageEnhancementWithVision(BaseModule):
     def forward(
         self, words: Tensor, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None]
     ) -> tuple[list[Tensor], Tensor]:
-        """Iterates over the levels, fine to coarse.
+        """Iterate over the levels, fine to coarse.
 
         Args:
-            words (Tensor): F_l (B,L,C).
-            levels (list[Tensor]): All T frames of each level, (B,T*h*w,C).
-            positions (list[Tensor]): Their 2-D encodings, same shape.
-            masks (list[Tensor | None]): (B,T*h*w), True on padding.
+            words: F_l (B,L,C).
+            levels: All T frames of each level, (B,T*h*w,C).
+            positions: Their 2-D encodings, same shape.
+            masks: (B,T*h*w), True on padding.
 
         Returns:
             tuple: F_l before and after each of the N_l iterations, N_l + 1 times (B,L,C), and the sentence (B,C).
@@ -103,7 +103,7 @@ class VisionEnhancementWithLanguage(BaseModule):
         self.interaction = CrossModalInteraction(embed_dims, num_heads, fusion, feedforward_channels)
 
     def forward(self, level: Tensor, words: Tensor, position: Tensor, padding_mask: Tensor) -> Tensor:
-        """level (B,T*h*w,C), words and position (B,L,C), padding_mask (B,L) True on padding -> (B,T*h*w,C)."""
+        """Map level (B,T*h*w,C), words and position (B,L,C), padding_mask (B,L) True on padding -> (B,T*h*w,C)."""
         return self.interaction(level, words + position, words, padding_mask)
 
 
@@ -112,13 +112,13 @@ class VisionLanguageInteraction(BaseModule):
     """The two submodules side by side; either may be None (off).
 
     Args:
-        vewl (dict | None): Arguments of :class:`VisionEnhancementWithLanguage`.
-        lewv (dict | None): Arguments of :class:`LanguageEnhancementWithVision`.
-        embed_dims (int): Channels C of both.
-        num_heads (int): Attention heads of both.
-        fusion (str): 'multiply' (paper) or 'ffn', of both (Table 5).
-        feedforward_channels (int): Of ``fusion='ffn'``.
-        text (str): What VEwL reads: 'fixed', the raw words (paper), or 'dynamic', for level i LEwV's words after i
+        vewl: Arguments of :class:`VisionEnhancementWithLanguage`.
+        lewv: Arguments of :class:`LanguageEnhancementWithVision`.
+        embed_dims: Channels C of both.
+        num_heads: Attention heads of both.
+        fusion: 'multiply' (paper) or 'ffn', of both (Table 5).
+        feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
+        text: What VEwL reads: 'fixed', the raw words (paper), or 'dynamic', for level i LEwV's words after i
             iterations (Table 5).
     """
 
@@ -163,13 +163,13 @@ class VisionLanguageInteraction(BaseModule):
         """F_v, F_l -> F'_v and the sentence.
 
         Args:
-            levels (list[Tensor]): F_v, all T frames of each level, (B,T*h*w,C).
-            positions (list[Tensor]): Their 2-D encodings, same shape.
-            masks (list[Tensor | None]): (B,T*h*w), True on padding; None where nothing is padded.
-            words (Tensor): F_l (B,L,C).
-            word_position (Tensor): 1-D encoding of the words (B,L,C).
-            word_mask (Tensor): (B,L), True on padding.
-            max_pixels (int, optional): VEwL goes through so many pixels at a time: bounds its memory.
+            levels: F_v, all T frames of each level, (B,T*h*w,C).
+            positions: Their 2-D encodings, same shape.
+            masks: (B,T*h*w), True on padding; None where nothing is padded.
+            words: F_l (B,L,C).
+            word_position: 1-D encoding of the words (B,L,C).
+            word_mask: (B,L), True on padding.
+            max_pixels: VEwL goes through so many pixels at a time: bounds its memory.
 
         Returns:
             tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after 0..N_l iterations (0 without LEwV).

@@ -52,7 +52,7 @@ ALL_LOOKS = tuple(Look(size, colour, shape) for size, colour, shape in product(S
 
 
 def telling_attributes(look: Look) -> tuple[str, ...]:
-    """The attributes that make `look` a held-out combination, () if training may show it."""
+    """Return the attributes that make `look` a held-out combination, () if training may show it."""
     if (look.colour, look.shape) in HELD_OUT_COLOUR_SHAPE:
         return ('colour', 'shape')
     if (look.colour, look.shape, look.size) in HELD_OUT_COLOUR_SHAPE_SIZE:
@@ -61,7 +61,7 @@ def telling_attributes(look: Look) -> tuple[str, ...]:
 
 
 def is_held_out(look: Look) -> bool:
-    """Whether `look` is one of the combinations that only `comp` shows."""
+    """Return whether `look` is one of the combinations that only `comp` shows."""
     return bool(telling_attributes(look))
 
 

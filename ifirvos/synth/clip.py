@@ -25,12 +25,12 @@ class Clip:
 
 
 def pair_kind(split: str, index: int) -> str:
-    """The pair kind of a clip: they take turns, so that every kind gets its exact share. `comp` asks `spatial` only."""
+    """Return the pair kind of a clip: kinds take turns to get their exact shares; `comp` asks `spatial` only."""
     return 'spatial' if split == 'comp' else PAIR_KINDS[index % len(PAIR_KINDS)]
 
 
 def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFERENCE_SIZE, num_frames: int = 24) -> Clip:
-    """The clip `index` of `split` (one of SPLITS): depends on its arguments only, not on the clips made before it.
+    """Make the clip `index` of `split` (one of SPLITS); it depends on the arguments alone, not on the clips before it.
 
     Args:
         size: (height, width); everything scales with it.

@@ -46,10 +46,10 @@ class Mix:
     """How many expressions a clip gets.
 
     Attributes:
-        paraphrases: for each member of the pair; one of each for the spatial question beside another pair kind.
-        attr: objects asked for by their look, at most.
-        relation: at most.
-        held_out_only: whether only held-out combinations are asked for, naming all attributes that make them so.
+        paraphrases: Paraphrases for each member of the pair; one for the spatial question beside another pair kind.
+        attr: Objects asked for by their look, at most.
+        relation: Number of relation sentences, at most.
+        held_out_only: Whether only held-out combinations are asked for, naming all attributes that make them so.
     """
 
     paraphrases: int
@@ -67,7 +67,7 @@ MIXES = {
 
 
 def make_expressions(rng: np.random.Generator, facts: GroundTruth, mix: Mix) -> list[Expression] | None:
-    """The expressions of one clip; None if its pair kind, or with `held_out_only` an `attr`, cannot be asked.
+    """Return the expressions of one clip; None if its pair kind, or with `held_out_only` an `attr`, cannot be asked.
 
     The two members of the pair are asked equally often, in every kind: an answer that is always the same of the two is
     right exactly half of the time.
@@ -110,7 +110,7 @@ def _ask_pair(
 
 
 def _pair_claims(kind: str, facts: GroundTruth, noun: Noun) -> list[tuple[Predicate, Predicate]]:
-    """What can be claimed of the one and of the other member."""
+    """Return what can be claimed of the one and of the other member."""
     match kind:
         case 'spatial':
             return [tuple(Outermost(side, noun) for side in axis) for axis in _AXES]
@@ -188,5 +188,5 @@ def _subsets(attributes: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _nouns(look: Look) -> Iterator[Noun]:
-    """The nouns that fit `look` and name one attribute at least."""
+    """Return the nouns that fit `look` and name one attribute at least."""
     return (Noun.of(look, attributes) for attributes in _subsets(_ATTRIBUTES) if attributes)

@@ -121,7 +121,7 @@ def say(predicate: Predicate, rng: np.random.Generator) -> str:
 
 
 def _wording(predicate: Predicate) -> tuple[Noun, tuple[str, ...], dict[str, tuple]]:
-    """The noun of a predicate, its templates, and the options for what else they name (words, or nouns)."""
+    """Return the noun of a predicate, its templates, and the options for what else they name (words, or nouns)."""
     match predicate:
         case Noun(size, colour):
             return predicate, ATTRIBUTE_WITH_ADJECTIVES if size or colour else ATTRIBUTE, {}

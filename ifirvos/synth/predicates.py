@@ -45,7 +45,7 @@ class Predicate(Protocol):
     """Anything that can be asked of one object of a scene."""
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
-        """Whether it holds for `facts.scene.objects[index]`."""
+        """Return whether it holds for `facts.scene.objects[index]`."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Noun:
 
     @classmethod
     def of(cls, look: Look, attributes: Iterable[str]) -> Noun:
-        """The noun that names `attributes` of `look`."""
+        """Return the noun that names `attributes` of `look`."""
         return cls(**{attribute: getattr(look, attribute) for attribute in attributes})
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
@@ -180,14 +180,14 @@ class Both:
 
 @lru_cache(maxsize=512)
 def referent(predicate: Predicate, facts: GroundTruth) -> int | None:
-    """The index of the only object that `predicate` fits; None unless it is False, not None, for all the others."""
+    """Return the index of the only object that `predicate` fits; None unless it is False (not None) for all others."""
     truths = [predicate.truth(facts, index) for index in range(len(facts.scene.objects))]
     return truths.index(True) if truths.count(True) == 1 and None not in truths else None
 
 
 @lru_cache(maxsize=512)
 def beside(facts: GroundTruth, index: int, other: int, side: str) -> Truth:
-    """Whether one object is on `side` of the other in all of its frames: None if the other is out of view in some."""
+    """Return whether an object is on `side` of the other in all its frames; None if the other is not always in view."""
     together = facts.in_view[index] >= SEEN
     if not together.any() or (facts.in_view[other][together] < SEEN).any():
         return None
@@ -199,7 +199,7 @@ def beside(facts: GroundTruth, index: int, other: int, side: str) -> Truth:
 
 
 def _first_of(noun: Noun, facts: GroundTruth, index: int, beats) -> Truth:
-    """Whether the object is `noun` and beats all others that are; `beats(other)` is a Truth."""
+    """Return whether the object is `noun` and beats all others that are; `beats(other)` is a Truth."""
     is_noun = noun.truth(facts, index)
     if is_noun is False:
         return False

@@ -53,7 +53,7 @@ def extent(shape: str) -> float:
 
 
 def _fill(canvas: np.ndarray, polygon: np.ndarray) -> None:
-    """Fills `polygon` (P, 2), in pixels of `canvas` with pixel centres at whole numbers."""
+    """Fill `polygon` (P, 2), in pixels of `canvas` with pixel centres at whole numbers."""
     corners = np.round(polygon * (1 << _FIXED_POINT_BITS)).astype(np.int32)
     cv2.fillPoly(canvas, [corners], 255, lineType=cv2.LINE_8, shift=_FIXED_POINT_BITS)
 
@@ -98,7 +98,7 @@ def _sprite(thing: SceneObject, phase: tuple[float, float], rgb: tuple[int, int,
 
 
 def _place(centre: np.ndarray, reach: int, size: tuple[int, int]):
-    """Where a sprite goes: (phase, slices of the frame, slices of the sprite), or None if it lies outside."""
+    """Return where a sprite goes: (phase, slices of the frame, slices of the sprite), or None if it lies outside."""
     base = np.floor(centre).astype(int)
     phase = tuple((centre - base).tolist())
     frame, sprite = [], []
@@ -116,7 +116,7 @@ class GroundTruth:
     """What can be known of a scene: K objects, T frames.
 
     Attributes:
-        scene: the scene.
+        scene: The scene.
         labels: uint8 (T, H, W), the id of the object that a pixel shows (more than half of it), 0 for none.
         in_view: (K, T) share of the object's area that lies inside the frame, 0 where it is absent.
         visible: (K, T) share of the object's area that is inside the frame and not hidden by another object.
@@ -129,7 +129,7 @@ class GroundTruth:
 
 
 def ground_truth(scene: Scene) -> GroundTruth:
-    """Draws the label maps of `scene` and measures what is seen of every object."""
+    """Draw the label maps of `scene` and measures what is seen of every object."""
     num_objects, num_frames = len(scene.objects), scene.num_frames
     labels = np.zeros((num_frames, *scene.size), np.uint8)
     in_view = np.zeros((num_objects, num_frames))
@@ -155,7 +155,7 @@ def ground_truth(scene: Scene) -> GroundTruth:
 
 
 def draw_frames(scene: Scene) -> np.ndarray:
-    """The pictures of `scene`: uint8 (T, H, W, 3), BGR as cv2 writes them."""
+    """Return the pictures of `scene`: uint8 (T, H, W, 3), BGR as cv2 writes them."""
     background = draw_background(np.random.default_rng(scene.background_seed), scene.size)
     sprites = {}
     frames = np.empty((scene.num_frames, *scene.size, 3), np.uint8)
@@ -178,7 +178,7 @@ def draw_frames(scene: Scene) -> np.ndarray:
 
 
 def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """A soft, pale texture: colour gradients with stripes or blobs and a little grain. float32 (H, W, 3) BGR, 0..255.
+    """Draw a soft, pale texture: gradients with stripes or blobs and a little grain, float32 (H, W, 3) BGR, 0 to 255.
 
     Its saturation is low, so that no patch of it looks like one of the COLOURS, and its brightness keeps away from that
     of the grey objects.

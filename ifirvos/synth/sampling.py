@@ -47,7 +47,7 @@ def sample_scene(
     the order of the frames can tell "moving left" from "moving right" or "appears last" from "disappears first".
 
     Args:
-        held_out: whether the pair and one distractor wear held-out looks (`comp`), or all wear training looks.
+        held_out: Whether the pair and one distractor wear held-out looks (`comp`), or all wear training looks.
         size: (height, width).
     """
     unit = length_unit(size)
@@ -87,7 +87,7 @@ def _train_looks(rng: np.random.Generator, kind: str) -> list[Look]:
 
 
 def _held_out_looks(rng: np.random.Generator) -> list[Look]:
-    """A held-out pair, a held-out distractor, and its near misses, so that naming it takes the whole combination."""
+    """Sample a held-out pair, a held-out distractor and its near misses, so that nothing less names it."""
     pair, target = (HELD_OUT_LOOKS[index] for index in rng.permutation(len(HELD_OUT_LOOKS))[:2])
     looks = [pair, pair, target]
     for attribute in telling_attributes(target):
@@ -107,7 +107,7 @@ def _thing(look: Look, radius: float, path: np.ndarray, present=None, coloured=N
 
 
 def _box(look: Look, radius: float, size: tuple[int, int]) -> paths.Box:
-    """Where the centre may be for the object to lie inside the frame."""
+    """Return where the centre may be for the object to lie inside the frame."""
     margin = extent(look.shape) * radius + 2
     return margin, margin, size[1] - 1 - margin, size[0] - 1 - margin
 

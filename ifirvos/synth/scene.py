@@ -16,8 +16,8 @@ class SceneObject:
     """One object over T frames.
 
     Attributes:
-        look: its size, colour and shape.
-        radius: in pixels.
+        look: Its size, colour and shape.
+        radius: Radius in pixels.
         centres: (T, 2) x and y in pixels, multiples of a half (the renderer draws a sprite for each of the 4 phases);
             may lie outside the frame.
         present: (T,) bool, False where the object is not drawn at all.
@@ -41,10 +41,10 @@ class Scene:
     """K objects over T frames; the object with id i (its pixel value in the annotation) is `objects[i - 1]`.
 
     Attributes:
-        kind: which of the pair kinds objects 1 and 2 were made for.
+        kind: Which of the pair kinds objects 1 and 2 were made for.
         size: (height, width) of the frames.
-        objects: tuple of K.
-        front_to_back: the K indices into `objects`, nearest first: a nearer object hides a farther one.
+        objects: Tuple of K.
+        front_to_back: The K indices into `objects`, nearest first: a nearer object hides a farther one.
         background_seed: int.
     """
 
@@ -70,7 +70,7 @@ def length_unit(size: tuple[int, int]) -> float:
 
 
 def reverse(scene: Scene) -> Scene:
-    """The same scene played backwards."""
+    """Return the same scene played backwards."""
     return replace(
         scene,
         objects=tuple(

@@ -74,7 +74,7 @@ def mask_ceilings(clip: Clip, input_sizes: Iterable[tuple[int, int]] = ((64, 96)
 
 
 def mean_by_kind(rows: Iterable[dict]) -> dict[str, dict[str, float]]:
-    """The mean of every figure over the rows of a `kind`, and their number as `count`."""
+    """Return the mean of every figure over the rows of a `kind`, and their number as `count`."""
     grouped = defaultdict(list)
     for row in rows:
         grouped[row['kind']].append(row)

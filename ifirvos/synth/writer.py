@@ -31,7 +31,7 @@ def frame_names(num_frames: int, step: int) -> list[str]:
 
 
 def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, dict]:
-    """Writes the frames and annotations of a clip below `split_dir`.
+    """Write the frames and annotations of a clip below `split_dir`.
 
     Returns:
         The video's entries for meta.json and meta_expressions.json.
@@ -58,7 +58,7 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
 
 
 def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
-    """Draws the frames of a clip into a new folder, as JPEGs of these names.
+    """Draw the frames of a clip into a new folder, as JPEGs of these names.
 
     Raises:
         OSError: if a file cannot be written.
@@ -70,14 +70,14 @@ def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
 
 
 def write_annotations(labels: np.ndarray, names: Iterable[str], folder: Path) -> None:
-    """Writes label maps, uint8 (T, H, W), into a new folder, as palette PNGs of these names."""
+    """Write label maps, uint8 (T, H, W), into a new folder, as palette PNGs of these names."""
     folder.mkdir(parents=True)
     for name, label in zip(names, labels, strict=True):
         write_palette_png(folder / f'{name}.png', label, compress_level=3)  # 6 takes twice as long for 15 % less
 
 
 def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]]) -> None:
-    """Writes both JSON files of a split from (video id, the two entries `write_clip` returned)."""
+    """Write both JSON files of a split from (video id, the two entries `write_clip` returned)."""
     meta, expressions = {}, {}
     for video_id, objects, asked in videos:
         meta[video_id], expressions[video_id] = objects, asked
@@ -86,10 +86,10 @@ def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]])
 
 
 def write_json(path: Path, content: dict, indent: int | None = None) -> None:
-    """Writes `content` to `path`, whole or not at all; makes the folder."""
+    """Write `content` to `path`, whole or not at all; makes the folder."""
     write_lines(path, [json.dumps(content, indent=indent)])
 
 
 def write_lines(path: Path, lines: Iterable[str], encoding: str = 'utf-8') -> None:
-    """Writes lines of text to `path`, whole or not at all; makes the folder."""
+    """Write lines of text to `path`, whole or not at all; makes the folder."""
     write_whole(path, ''.join(f'{line}\n' for line in lines), encoding)

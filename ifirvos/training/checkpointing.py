@@ -19,7 +19,7 @@ class AtomicLocalBackend(LocalBackend):
     """mmengine's LocalBackend whose ``put`` leaves the whole file or, if it fails, the one that was there before."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        """Writes ``.NAME.part``, flushes it to the disk, renames it."""
+        """Write ``.NAME.part``, flushes it to the disk, renames it."""
         write_whole(filepath, obj)
 
 
@@ -28,7 +28,8 @@ class SafeCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, through the backend above; an outdated checkpoint goes when the new one is there.
 
     Args:
-        **kwargs: Of mmengine's. ``backend_args`` may name another backend, for a storage that is not a folder.
+        **kwargs: Arguments of mmengine's hook. ``backend_args`` may name another backend,
+            for a storage that is not a folder.
     """
 
     def __init__(self, *args, **kwargs) -> None:
@@ -44,7 +45,7 @@ class SafeCheckpointHook(CheckpointHook):
                 part.unlink()
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
-        """mmengine's removes the oldest one first, which may be the only one."""
+        """Save, then remove the oldest one: mmengine removes it first, and it may be the only one."""
         outdated = None
         full = self.max_keep_ckpts > 0 and len(self.keep_ckpt_ids) == self.max_keep_ckpts
         if full and self.keep_ckpt_ids[-1] != step:
@@ -59,7 +60,7 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 def latest_checkpoint(work_dir: str | Path) -> str | None:
-    """The checkpoint to resume from: what ``last_checkpoint`` names, or the newest if a crash has left that empty.
+    """Return the checkpoint to resume from: the one ``last_checkpoint`` names, or the newest if that file is empty.
 
     The name counts, not the folder in it, for a work directory may have been moved. Where nothing is left of what was
     saved, that name: it will not be found, which is better than to begin anew unasked.

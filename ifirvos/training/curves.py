@@ -34,11 +34,11 @@ class CurvesHook(Hook):
         self.scores = tuple(scores)
 
     def after_val_epoch(self, runner: Runner, metrics: dict | None = None) -> None:
-        """Draws."""
+        """Draw."""
         self._draw(runner)
 
     def after_train(self, runner: Runner) -> None:
-        """Draws."""
+        """Draw."""
         self._draw(runner)
 
     @master_only
@@ -47,7 +47,7 @@ class CurvesHook(Hook):
 
 
 def read_lines(path: Path) -> Iterator[dict]:
-    """The rows of a ``scalars.json``, less one that a full disk or a power cut has left half-written."""
+    """Yield the rows of a ``scalars.json``, less one that a full disk or a power cut has left half-written."""
     for line in path.read_text().splitlines():
         try:
             row = json.loads(line)
@@ -70,7 +70,7 @@ def read_scalars(work_dir: Path) -> tuple[Series, Series]:
 
 
 def draw_curves(work_dir: Path, scores: tuple[str, ...]) -> Path | None:
-    """Writes ``curves.png`` of a work directory; None if there is nothing to draw yet."""
+    """Write ``curves.png`` of a work directory; None if there is nothing to draw yet."""
     from matplotlib.figure import Figure
 
     train, val = read_scalars(work_dir)

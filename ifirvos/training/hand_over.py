@@ -37,7 +37,7 @@ class HandOverHook(Hook):
         self.allowed = dict(missing=tuple(allow_missing), unexpected=tuple(allow_unexpected))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Called before the weights go into the model.
+        """Compare before the weights go into the model.
 
         Raises:
             HandOverError: Names what does not fit.
@@ -66,7 +66,7 @@ class HandOverHook(Hook):
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
-    """The keys of a model's weights and their shapes; None for those that FSDP has spread over processes."""
+    """Return the keys of a model's weights and their shapes; None for those that FSDP has spread over processes."""
     if isinstance(model, FullyShardedDataParallel):  # its state_dict() gathers all weights in one process
         keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
         for prefix, module in model.named_modules():

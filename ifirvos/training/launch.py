@@ -11,7 +11,7 @@ AMP = ('bf16', 'fp16')
 
 
 def default_work_dir(config: str | Path) -> str:
-    """Where a config's run goes unless told otherwise: ``work_dirs/`` and its path below ``configs``, less ``ifirvos``.
+    """Return the default work directory of a config: ``work_dirs/`` and its path below ``configs``, less ``ifirvos``.
 
     ``configs/ifirvos/r50_ytvos.py``: ``work_dirs/r50_ytvos``; ``configs/referformer/r50_ytvos.py``:
     ``work_dirs/referformer/r50_ytvos``, for configs of the same name must not overwrite each other. A config from
@@ -28,7 +28,7 @@ def default_work_dir(config: str | Path) -> str:
 
 
 def run_without_gpu(cfg: Config) -> None:
-    """Where there is no GPU, several processes talk through gloo, and none of them gets a device.
+    """Return where there is no GPU, several processes talk through gloo, and none of them gets a device.
 
     Raises:
         ValueError: For a launcher other than torchrun: Slurm's and MPI's choose a GPU for every process.

@@ -12,14 +12,15 @@ from ifirvos.registry import HOOKS
 
 @HOOKS.register_module()
 class LEwVStatsHook(Hook):
-    """Logs how large LEwV's words are after each iteration, and how far sentences differ: ``lewv/rms_0`` … and
-    ``lewv/spread``, over a process's batch, or with one clip a process over the last 16.
+    """Logs the rms of LEwV's words after each iteration and the spread of the sentences.
+
+    They are ``lewv/rms_0`` … and ``lewv/spread``, over a process's batch, or with one clip a process over the last 16.
 
     The literal product of eq. 2 shrinks the words about fiftyfold at initialisation, and may grow without bound from
     scratch; a saturated tanh behind it gives every sentence the same query (a spread near 0).
 
     Args:
-        interval (int): Every so many training iterations.
+        interval: Every so many training iterations.
     """
 
     def __init__(self, interval: int = 50) -> None:
@@ -27,7 +28,7 @@ class LEwVStatsHook(Hook):
         self._texts, self._sentences = None, deque(maxlen=16)
 
     def before_train(self, runner: Runner) -> None:
-        """Listens to LEwV, if the model has one."""
+        """Listen to LEwV, if the model has one."""
         vli = getattr(getattr(runner.model, 'module', runner.model), 'vli', None)
         if vli is not None and vli.lewv is not None:
             vli.lewv.register_forward_hook(self._keep)
@@ -39,7 +40,7 @@ class LEwVStatsHook(Hook):
         self._sentences.append(output[1].detach())
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Hands the numbers to the log."""
+        """Hand the numbers to the log."""
         if self._texts is None or not self.every_n_train_iters(runner, self.interval):
             return
         for iteration, text in enumerate(self._texts):

@@ -14,8 +14,11 @@ from .seeding import seed_from, seed_generators, seeded_dataloader
 
 
 class ResumableLoop:
-    """What both loops share. Where training is, beside epoch and iteration, is kept in the message hub, which
-    mmengine stores in every checkpoint (and whose names that begin with train, val or test it takes for scores)."""
+    """Exact resuming, shared by both loops.
+
+    The position of training, beside epoch and iteration, is kept in the message hub, which mmengine stores in every
+    checkpoint (names that begin with train, val or test it takes for scores).
+    """
 
     def __init__(self, runner: Any, dataloader: Any, *args, **kwargs) -> None:
         if isinstance(dataloader, dict):
@@ -28,7 +31,7 @@ class ResumableLoop:
         super().run_iter(*args)
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, Any]]:
-        """The batches of an epoch of the data behind the first ``done``, with their numbers."""
+        """Yield the batches of an epoch of the data behind the first ``done``, with their numbers."""
         self.dataloader.sampler.set_seed(self.runner.seed)  # a checkpoint that is resumed brings its own
         self.dataloader.sampler.set_epoch(epoch)
         self.dataloader.sampler.skip(done * self.dataloader.batch_size)
@@ -49,7 +52,7 @@ class ResumableLoop:
         self.runner.message_hub.update_info(name, value)
 
     def _validate(self) -> None:
-        """Runs the validation; one that is stopped is run again when training is resumed."""
+        """Run the validation; one that is stopped is run again when training is resumed."""
         self._remember('due_validation', True)
         self.runner.val_loop.run()
         self._remember('due_validation', False)
@@ -81,7 +84,7 @@ class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """The rest of the epoch."""
+        """Return the rest of the epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         for number, batch in self._batches(self._epoch, self._batches_done()):

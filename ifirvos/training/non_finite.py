@@ -27,7 +27,7 @@ class NonFiniteLossHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        """Raises NonFiniteLoss, in all processes if it happens in one."""
+        """Raise NonFiniteLoss, in all processes if it happens in one."""
         names = [name for name in outputs or {} if 'loss' in name]
         values = torch.stack([outputs[name].detach().float() for name in names]).tolist() if names else []
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
@@ -50,7 +50,7 @@ class NonFiniteLossHook(Hook):
 
 
 def describe_batch(data_batch: dict | None) -> str:
-    """A clip a paragraph: ids, sentence, and the files of its frames."""
+    """Return a clip a paragraph: ids, sentence, and the files of its frames."""
     lines = []
     for clip in (data_batch or {}).get('data_samples', []):
         lines.append(f'  video {clip.get("video_id")!r}, expression {clip.get("exp_id")!r}: {clip.get("text")!r}')

@@ -40,13 +40,13 @@ class PreemptionHook(Hook):
         self._before: dict = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Listens to the signals."""
+        """Listen to the signals."""
         self.asked = False
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._ask) for number in self.signals}
 
     def after_train(self, runner: Runner) -> None:
-        """Puts things back as they were."""
+        """Put things back as they were."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -57,7 +57,7 @@ class PreemptionHook(Hook):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Stops if any process was asked to."""
+        """Stop if any process was asked to."""
         if get_world_size() > 1:
             asked = torch.tensor(float(self.asked))
             all_reduce(asked, 'max')
@@ -66,7 +66,7 @@ class PreemptionHook(Hook):
             self.save_and_exit(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Leaves a validation during training, in which nothing is trained: no agreement among processes is needed."""
+        """Leave a validation during training, in which nothing is trained: no agreement among processes is needed."""
         if not self.asked or not self._before or type(runner) is not Runner:
             return
         for hook in runner.hooks:
@@ -75,7 +75,7 @@ class PreemptionHook(Hook):
         self.save_and_exit(runner, runner.iter)
 
     def save_and_exit(self, runner: Runner, iterations: int) -> None:
-        """Saves the state after so many iterations and raises ``SystemExit(0)``."""
+        """Save the state after so many iterations and raises ``SystemExit(0)``."""
         # FlexibleRunner takes no other word for where training is; both Runners add 1 for the iteration that ends.
         runner.train_loop._iter = iterations - 1
         path = osp.join(runner.work_dir, CHECKPOINT)
@@ -93,7 +93,7 @@ class PreemptionHook(Hook):
 
 
 def stop_if_asked(runner: Runner, iterations: int) -> None:
-    """Saves and exits if a :class:`PreemptionHook` of the runner was asked to; for use between two iterations."""
+    """Save and exits if a :class:`PreemptionHook` of the runner was asked to; for use between two iterations."""
     for hook in runner.hooks:
         if isinstance(hook, PreemptionHook) and hook.asked:
             hook.save_and_exit(runner, iterations)

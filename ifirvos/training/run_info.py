@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def git_commit(repository: Path = ROOT) -> str:
-    """The commit of a checkout, with ``-dirty`` behind it if tracked files differ; ``'unknown'`` outside one."""
+    """Return the commit of a checkout, with ``-dirty`` behind it if tracked files differ; ``'unknown'`` outside one."""
     if not (repository / '.git').exists():  # installed: a repository further up would be another project's
         return 'unknown'
     command = ['git', '--no-optional-locks', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
@@ -42,7 +42,7 @@ class RunInfoHook(Hook):
         self.info: dict[str, str | int] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Collects and logs."""
+        """Collect and logs."""
         self.info = dict(
             commit=git_commit(),
             seed=runner.seed,
@@ -56,5 +56,5 @@ class RunInfoHook(Hook):
         runner.logger.info('Run: ' + ', '.join(f'{name} {value}' for name, value in self.info.items()))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Adds the same to the checkpoint."""
+        """Add the same to the checkpoint."""
         checkpoint['meta']['run_info'] = dict(self.info)

@@ -66,7 +66,7 @@ class DrawSampler(Sampler):
     Args:
         dataset: What is sampled.
         sampler: Config of the sampler that orders it.
-        seed: Of the order and of the draws. None: a random one, the same in all processes.
+        seed: Seed of the order and of the draws. None: a random one, the same in all processes.
     """
 
     def __init__(self, dataset: Any, sampler: dict, seed: int | None = None) -> None:
@@ -88,7 +88,7 @@ class DrawSampler(Sampler):
             self.sampler.seed = seed
 
     def skip(self, samples: int) -> None:
-        """Leaves out the first so many samples of the next pass."""
+        """Leave out the first so many samples of the next pass."""
         self.skipped = samples
 
     def __iter__(self) -> Iterator[Draw]:
@@ -101,7 +101,7 @@ class DrawSampler(Sampler):
 
 
 def seeded_dataloader(cfg: dict) -> dict:
-    """A dataloader's config with the two classes above around its data set and its sampler.
+    """Return a dataloader's config with the two classes above around its data set and its sampler.
 
     Raises:
         ValueError: If it has a batch sampler, whose position could not be found again.

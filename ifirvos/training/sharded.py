@@ -35,5 +35,5 @@ class ShardedOptimWrapper(OptimWrapper):
 
 @FUNCTIONS.register_module()
 def wrap_by_class_name(module: nn.Module, recurse: bool, nonwrapped_numel: int, names: Sequence[str]) -> bool:
-    """A wrapping policy for FSDP: modules whose class has one of these names become units of their own."""
+    """Return a wrapping policy for FSDP: modules whose class has one of these names become units of their own."""
     return recurse or type(module).__name__ in names

@@ -26,7 +26,7 @@ class AtomicFSDPStrategy(FSDPStrategy):
     """
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
-        """Leaves the whole file or, if it fails, the one that was there before."""
+        """Leave the whole file or, if it fails, the one that was there before."""
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
@@ -57,7 +57,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
         super().__init__(**plain)
 
     def load_checkpoint(self, filename: str, *, strict: bool = False, callback: Any = None, **kwargs: Any) -> dict:
-        """The weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked.
+        """Return the weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked.
 
         As in mmengine's Runner, what does not fit is logged, and with ``strict`` an error.
         """
@@ -80,7 +80,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
 
 @contextmanager
 def _own_allowed() -> Iterator[None]:
-    """What DeepSpeed itself puts into a checkpoint, beside what a Runner does."""
+    """Return what DeepSpeed itself puts into a checkpoint, beside what a Runner does."""
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address

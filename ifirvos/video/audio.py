@@ -22,8 +22,8 @@ class SoundTrack:
     a video without sound is worth more than none.
 
     Args:
-        source: the video file.
-        output: the container that is being written; nothing may have been written into it yet.
+        source: The video file.
+        output: The container that is being written; nothing may have been written into it yet.
         container_format: 'mp4' or 'webm'.
 
     Raises:

@@ -23,13 +23,13 @@ class VideoStream:
     """The frames of any :data:`VideoInput`: upright uint8 RGB (H, W, 3), all of one size, with their times.
 
     Args:
-        video: see :data:`VideoInput`; frames given as arrays are 10 a second.
+        video: See :data:`VideoInput`; frames given as arrays are 10 a second.
         channel_order: 'rgb' or 'bgr', of frames given as arrays; with four channels, the fourth (alpha) is dropped.
 
     Attributes:
-        reader: the reader of a file, folder, address or webcam; None for arrays.
-        num_frames: frames to expect, None where nobody knows.
-        fps: frames a second.
+        reader: The reader of a file, folder, address or webcam; None for arrays.
+        num_frames: Frames to expect, None where nobody knows.
+        fps: Frames a second.
 
     Raises:
         FileNotFoundError, VideoError: the video cannot be read.
@@ -79,7 +79,7 @@ class VideoStream:
 
 
 def as_rgb(frame: np.ndarray, index: int = 0, channel_order: str = 'rgb') -> np.ndarray:
-    """A frame as contiguous uint8 RGB (H, W, 3): grey is repeated, alpha dropped.
+    """Return a frame as contiguous uint8 RGB (H, W, 3): grey is repeated, alpha dropped.
 
     Raises:
         InputError: it is not uint8, or not an image; names the frame.
@@ -98,7 +98,7 @@ def as_rgb(frame: np.ndarray, index: int = 0, channel_order: str = 'rgb') -> np.
 
 
 def is_batch(inputs: VideoInput | Sequence[VideoInput]) -> bool:
-    """Whether these are several videos: a list of paths, readers or (T, H, W, C) arrays, or a (B, T, H, W, C) array."""
+    """Return whether these are several videos: a list of paths, readers or (T, H, W, C) arrays, or one of five axes."""
     if isinstance(inputs, np.ndarray):
         return inputs.ndim == 5
     if not isinstance(inputs, list | tuple) or not inputs:

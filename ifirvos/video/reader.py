@@ -24,10 +24,10 @@ class VideoReader:
     file that is damaged gives the frames that decode; ``problem`` then says what was lost.
 
     Args:
-        source: a video file in any format that PyAV reads, a folder of images (sorted by name, numbers as numbers), an
+        source: A video file in any format that PyAV reads, a folder of images (sorted by name, numbers as numbers), an
             address (http, https, rtsp, rtsps, rtmp), or the number of a webcam.
-        fps: frames a second; None takes the file's own rate and times, and 10 for a folder.
-        max_frames: stop after so many frames; None reads all.
+        fps: Frames a second; None takes the file's own rate and times, and 10 for a folder.
+        max_frames: Stop after so many frames; None reads all.
 
     Raises:
         FileNotFoundError: nothing is there.

@@ -34,7 +34,7 @@ TimedFrame = tuple[np.ndarray, Fraction]
 
 
 def is_url(source: object) -> bool:
-    """Whether a string is an address that FFmpeg can fetch, and not a path."""
+    """Return whether a string is an address that FFmpeg can fetch, and not a path."""
     return isinstance(source, str) and '://' in source and urlsplit(source).scheme.lower() in URL_SCHEMES
 
 
@@ -45,7 +45,7 @@ class StreamSource:
     ``problem`` then says what does not.
 
     Args:
-        source: a path, or an address of ``URL_SCHEMES``.
+        source: A path, or an address of ``URL_SCHEMES``.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -106,7 +106,7 @@ class StreamSource:
 
     @staticmethod
     def _packets(container: av.container.InputContainer, stream: av.VideoStream, reasons: list[str]) -> Iterator:
-        """The stream's packets, then None for what the decoder still holds, also where the container breaks off."""
+        """Yield the stream's packets, then None to flush the decoder, also where the container breaks off."""
         packets = container.demux(stream)
         while True:
             try:
@@ -225,7 +225,7 @@ class WebcamSource:
 
 
 def _without_password(url: str) -> str:
-    """The address as it may stand in messages and result files."""
+    """Return the address as it may stand in messages and result files."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()
 

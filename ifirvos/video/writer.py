@@ -29,7 +29,7 @@ _TIME_BASE = Fraction(1, 90000)
 
 
 def browser_encoder() -> str:
-    """The best encoder for browsers that this PyAV has: H.264, else VP9.
+    """Return the best encoder for browsers that this PyAV has: H.264, else VP9.
 
     Raises:
         VideoError: it has neither.
@@ -41,7 +41,7 @@ def browser_encoder() -> str:
 
 
 def has_encoder(name: str) -> bool:
-    """Whether this PyAV can write with an encoder."""
+    """Return whether this PyAV can write with an encoder."""
     if name not in av.codecs_available:
         return False
     try:
@@ -63,11 +63,11 @@ class VideoWriter:
     want even sizes: an odd side is made even by repeating its last row or column.
 
     Args:
-        path: file to write; its ending must be that of the encoder (see :func:`video_suffix`).
-        fps: frames a second.
+        path: File to write; its ending must be that of the encoder (see :func:`video_suffix`).
+        fps: Frames a second.
         encoder: 'libx264' or 'libvpx-vp9'; None takes the first of them that exists, with ``alpha`` VP9.
-        sound_of: a video file whose sound is taken along, as far as there are frames; None: silent.
-        alpha: frames are RGBA and keep their transparency (VP9 only).
+        sound_of: A video file whose sound is taken along, as far as there are frames; None: silent.
+        alpha: Frames are RGBA and keep their transparency (VP9 only).
 
     Raises:
         VideoError: the ending does not go with the encoder, or the encoder knows no transparency.
@@ -98,7 +98,7 @@ class VideoWriter:
 
         Args:
             frame: uint8 RGB (H, W, 3), with ``alpha`` RGBA (H, W, 4); all have the size of the first.
-            time: seconds from the first frame, growing; None: one frame after the last.
+            time: Seconds from the first frame, growing; None: one frame after the last.
         """
         frame = np.pad(frame, ((0, frame.shape[0] % 2), (0, frame.shape[1] % 2), (0, 0)), mode='edge')
         if self._container is None:

@@ -29,7 +29,7 @@ class WordAttention:
     maps: np.ndarray
 
     def of(self, word: str) -> np.ndarray:
-        """The map (h, w) of a word, of its first occurrence; upper and lower case are one.
+        """Return the map (h, w) of a word, of its first occurrence; upper and lower case are one.
 
         Raises:
             ValueError: the sentence has no such word.
@@ -50,10 +50,10 @@ def word_attention(
     ``text='dynamic'``), not through the Transformer.
 
     Args:
-        model: an :class:`IFIRVOS` whose VLI has VEwL, in evaluation mode.
+        model: An :class:`IFIRVOS` whose VLI has VEwL, in evaluation mode.
         frames: (T, 3, H, W), as the data preprocessor gives them.
-        clip: of those T frames, with metainfo ``text``.
-        frame_id: index of the frame in the clip.
+        clip: Clip of those T frames, with metainfo ``text``.
+        frame_id: Index of the frame in the clip.
         level: 0 to 3, of strides 8 to 64.
 
     Raises:
@@ -122,7 +122,7 @@ def _without_padding(maps: Tensor, size: tuple[int, int], padded: tuple[int, int
 
 
 def _by_word(text: str, spans: list[tuple[int, int]], maps: np.ndarray) -> WordAttention:
-    """A word's map is the sum of its tokens'; words beyond the encoder's max_length have none and are left out."""
+    """Sum the maps of each word's tokens; words beyond the encoder's max_length have none and are left out."""
     words, sums = [], []
     for match in _WORD.finditer(text):
         tokens = [i for i, (start, end) in enumerate(spans) if start < match.end() and end > match.start()]

@@ -44,7 +44,7 @@ def comparison_sheet(
         rows: The truth, if it is known, has the title ``TRUTH``; its outline is drawn white in the other rows.
         frame_ids: The columns, indices of frames.
         text: The sentence.
-        cell_width: Of a picture, in pixels.
+        cell_width: Width of a picture in pixels.
 
     Returns:
         uint8 RGB.

@@ -28,9 +28,9 @@ def draw_mask(
         image: uint8 (H, W, 3).
         mask: bool (H, W).
         color: RGB.
-        alpha: opacity of the paint inside the outline, 0 to 1.
-        thickness: of the outline, in pixels; 0 for none.
-        dim: how much to darken everything else, 0 to 1.
+        alpha: Opacity of the paint inside the outline, 0 to 1.
+        thickness: Thickness of the outline in pixels; 0 for none.
+        dim: How much to darken everything else, 0 to 1.
 
     Returns:
         A new image.
@@ -57,8 +57,8 @@ def draw_result(
     Args:
         frame: uint8 (H, W, 3).
         mask: bool (H, W).
-        text: the sentence; shortened with an ellipsis where it does not fit.
-        score: probability, written in percent; None leaves it out.
+        text: The sentence; shortened with an ellipsis where it does not fit.
+        score: Probability, written in percent; None leaves it out.
         color: RGB.
 
     Returns:
@@ -69,12 +69,12 @@ def draw_result(
 
 
 def draw_caption(image: np.ndarray, text: str, note: str = '') -> np.ndarray:
-    """A dark strip at the top with a sentence at its left and a short note at its right.
+    """Return a dark strip at the top with a sentence at its left and a short note at its right.
 
     Args:
         image: uint8 (H, W, 3).
-        text: shortened with an ellipsis where it does not fit.
-        note: such as a score.
+        text: Shortened with an ellipsis where it does not fit.
+        note: Such as a score.
 
     Returns:
         A new image.
@@ -96,7 +96,7 @@ def draw_caption(image: np.ndarray, text: str, note: str = '') -> np.ndarray:
 
 
 def shorten(text: str, letters: ImageFont.FreeTypeFont, room: float) -> str:
-    """The text on one line, cut with an ellipsis where it is wider than ``room`` pixels."""
+    """Return the text on one line, cut with an ellipsis where it is wider than ``room`` pixels."""
     text = ' '.join(text.split())
     if letters.getlength(text[:1000]) <= room and len(text) <= 1000:
         return text

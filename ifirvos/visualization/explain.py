@@ -30,10 +30,10 @@ def explain(
     Args:
         model: An :class:`IFIRVOS`.
         frames: uint8 (T, 3, h, w), as a data set gives them.
-        clip: Of those T frames.
+        clip: Clip of those T frames.
         drawn: The frames that matter.
         parts: What is wanted, of ``RVOSVisualizer``'s.
-        attention_level: Of :func:`word_attention`.
+        attention_level: ``level`` of :func:`word_attention`.
     """
     if not {'reference_points', 'candidates', 'attention'} & set(parts):
         return

@@ -19,7 +19,7 @@ _MAX_PART = 80
 
 
 def spread(total: int, number: int | None) -> list[int]:
-    """``number`` indices out of ``total``, evenly, first and last among them; all where there are no more."""
+    """Spread ``number`` indices evenly over ``total``, first and last among them; all where there are no more."""
     if number is None or number >= total:
         return list(range(total))
     return np.linspace(0, total - 1, number).round().astype(int).tolist() if number > 1 else [total // 2]
@@ -38,7 +38,7 @@ def safe_part(name: str) -> str:
 
 
 def read_images(frames: Sequence[DetDataSample], backend_args: dict | None = None) -> list[np.ndarray]:
-    """The original pictures of some frames of one clip, uint8 RGB (H, W, 3), from files or from one video file."""
+    """Read the original pictures of frames of one clip, uint8 RGB (H, W, 3), from files or from one video file."""
     paths = [frame.img_path for frame in frames]
     if all(Path(path).suffix.lower() in PICTURES for path in paths):
         return [mmcv.imfrombytes(get(path, backend_args=backend_args), channel_order='rgb') for path in paths]

@@ -31,13 +31,13 @@ class RVOSVisualizationHook(Hook):
     need another forward pass of the clips that are drawn: the model itself keeps none of them.
 
     Args:
-        draw (bool): Off by default, as mmdet's hook, which it replaces in ``default_hooks``.
-        interval (int): Every so many expressions.
-        draw_gt (bool): The truth beside the prediction.
-        num_frames (int, optional): Frames of a clip, evenly spread; None draws all.
-        score_thr (float): Below it the object counts as absent.
-        attention_level (int): Level whose attention is shown, 0 to 3 for strides 8 to 64.
-        backend_args (dict, optional): For mmengine's fileio, which reads the pictures.
+        draw: Off by default, as mmdet's hook, which it replaces in ``default_hooks``.
+        interval: Every so many expressions.
+        draw_gt: The truth beside the prediction.
+        num_frames: Frames of a clip, evenly spread; None draws all.
+        score_thr: Below it the object counts as absent.
+        attention_level: Level whose attention is shown, 0 to 3 for strides 8 to 64.
+        backend_args: Arguments of mmengine's fileio, which reads the pictures.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class RVOSVisualizationHook(Hook):
         self._seen = 0  # expressions of this evaluation
 
     def before_val_epoch(self, runner: Runner) -> None:
-        """Counts from the start."""
+        """Count from the start."""
         self._seen = 0
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Counts from the start."""
+        """Count from the start."""
         self._seen = 0
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[TrackDataSample]
     ) -> None:
-        """Draws those of the batch whose turn it is."""
+        """Draw those of the batch whose turn it is."""
         self._draw_iter(runner, data_batch, outputs)
 
     def after_test_iter(

@@ -19,13 +19,13 @@ def contact_sheet(
     """Frames as columns, sentences as rows: each row's title above its pictures.
 
     Args:
-        rows: dicts with ``title`` (str), ``images`` (one uint8 (H, W, 3) a column) and optionally ``color`` (RGB of
+        rows: Dicts with ``title`` (str), ``images`` (one uint8 (H, W, 3) a column) and optionally ``color`` (RGB of
             the mark before the title), ``note`` (str, at the right end) and ``labels`` (one str a column, in the
             lower left corner of the picture).
-        frame_ids: what to write above the columns, one number each.
-        cell_width: width of a picture in pixels; its height follows.
-        gap: pixels between pictures.
-        title: a line above everything.
+        frame_ids: What to write above the columns, one number each.
+        cell_width: Width of a picture in pixels; its height follows.
+        gap: Pixels between pictures.
+        title: A line above everything.
 
     Returns:
         uint8 RGB image.

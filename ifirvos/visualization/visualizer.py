@@ -40,11 +40,11 @@ class RVOSVisualizer(DetLocalVisualizer):
       its own
 
     Args:
-        parts (Sequence[str]): What to draw, of ``PARTS``.
-        alpha (float): Opacity of masks and heat maps.
-        line_width (int): Of outlines and boxes, in pixels.
-        mask_color (tuple[int], optional): RGB of the predicted object; orange where it is not given.
-        max_words (int): Heat maps a frame, at most.
+        parts: What to draw, of ``PARTS``.
+        alpha: Opacity of masks and heat maps.
+        line_width: Width of outlines and boxes, in pixels.
+        mask_color: RGB of the predicted object; orange where it is not given.
+        max_words: Heat maps a frame, at most.
         name, *args, **kwargs: For mmdet's ``DetLocalVisualizer``: ``vis_backends``, ``save_dir``, ….
 
     Raises:
@@ -86,7 +86,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         """Draw a frame and hand it to every backend (or show it, or write it to ``out_file``), as mmdet's do.
 
         Args:
-            name: Of the picture; '/' makes folders.
+            name: Name of the picture; '/' makes folders.
             image: uint8 (H, W, 3) RGB.
             data_sample: See the class.
             draw_gt: Draw the truth, if there is one.
@@ -95,7 +95,7 @@ class RVOSVisualizer(DetLocalVisualizer):
             wait_time: Seconds before the window closes.
             out_file: Write the picture there, and give the backends nothing.
             pred_score_thr: Below it the object counts as absent and is not drawn; its score is.
-            step: Of the training, for the backends.
+            step: Training step, for the backends.
             text: The sentence.
         """
         drawn = self.draw_frame(image, data_sample, text, draw_gt, draw_pred, pred_score_thr)
@@ -128,7 +128,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         draw_pred: bool = True,
         pred_score_thr: float = 0.0,
     ) -> np.ndarray:
-        """The panels side by side, uint8 RGB (H, panels * W, 3); arguments as :meth:`add_datasample`."""
+        """Return the panels side by side, uint8 RGB (H, panels * W, 3); arguments as :meth:`add_datasample`."""
         panels, sample = [], DetDataSample() if data_sample is None else data_sample
         if draw_gt and 'masks' in sample.get('gt_instances', ()):
             panels.append(self._draw_truth(image, sample.gt_instances, text))
@@ -192,7 +192,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         self.draw_bboxes(boxes, colors, style, self.line_width / 2)
 
     def draw_attention(self, image: np.ndarray, attention: WordAttention) -> list[np.ndarray]:
-        """A heat map a word over the picture, uint8 RGB (H, W, 3) each."""
+        """Return a heat map a word over the picture, uint8 RGB (H, W, 3) each."""
         panels = []
         for word, weights in list(zip(attention.words, attention.maps, strict=True))[: self.max_words]:
             size = image.shape[1::-1]

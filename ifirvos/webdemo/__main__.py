@@ -27,7 +27,7 @@ HELP = dict(
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line; every limit is an option."""
+    """Return the command line; every limit is an option."""
     parser = argparse.ArgumentParser(
         prog='python -m ifirvos.webdemo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,7 +47,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serves until it is interrupted; returns the exit code, 2 where an input is at fault."""
+    """Serve until it is interrupted; returns the exit code, 2 where an input is at fault."""
     args = parse_args(argv)
     limits = Limits(**{field.name: getattr(args, f'max_{field.name}') for field in fields(Limits)})
     with tempfile.TemporaryDirectory(prefix='ifirvos-webdemo-') as folder:

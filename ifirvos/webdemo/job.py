@@ -41,8 +41,8 @@ class Job:
         texts: The sentences.
         overlays: One video a sentence.
         archive: A zip of the masks: a folder a sentence with PNGs and frames.csv.
-        times: Of the T frames, in seconds.
-        scores: Of every sentence (T,).
+        times: Times of the T frames in seconds.
+        scores: Scores of every sentence (T,).
         note: What could not be read of the video, or ''.
     """
 
@@ -60,7 +60,7 @@ class Job:
 
 
 def read_sentences(text: str | None, limits: Limits) -> list[str]:
-    """The sentences of the text, one a line; empty lines do not count.
+    """Return the sentences of the text, one a line; empty lines do not count.
 
     Raises:
         InputError: None, too many, or too long ones.
@@ -79,7 +79,7 @@ def read_sentences(text: str | None, limits: Limits) -> list[str]:
 
 
 def open_video(path: Path, limits: Limits) -> VideoReader:
-    """The video, if it is one and within the limits as far as its header tells.
+    """Return the video, if it is one and within the limits as far as its header tells.
 
     Raises:
         InputError: It is too large or too long.
@@ -115,9 +115,9 @@ def run_job(
     Args:
         inferencer: The model.
         path: The uploaded file.
-        texts: From :func:`read_sentences`.
+        texts: What :func:`read_sentences` returned.
         folder: To fill; removed again where that fails.
-        limits: Of the page.
+        limits: Limits of the page.
         progress: Told the frames that are done, and how many there will be if the file says so.
 
     Raises:
@@ -165,7 +165,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
 
 
 def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> None:
-    """A folder a sentence with masks and table. Not result.json, which names paths of this machine."""
+    """Return a folder a sentence with masks and table. Not result.json, which names paths of this machine."""
     with zipfile.ZipFile(archive, 'w', zipfile.ZIP_STORED) as file:  # PNGs are compressed already
         file.writestr('sentences.txt', ''.join(f'{folder.name}: {text}\n' for folder, text in zip(folders, texts)))
         for folder in folders:
@@ -174,7 +174,7 @@ def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> 
 
 
 def frame_at(video: Path, time: float) -> np.ndarray:
-    """The frame of one of our own videos that is shown at a time, uint8 RGB (H, W, 3).
+    """Return the frame of one of our own videos that is shown at a time, uint8 RGB (H, W, 3).
 
     Raises:
         VideoError: There is none.

@@ -51,7 +51,7 @@ def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[lis
 
 
 def describe(limits: Limits) -> str:
-    """The limits in one line."""
+    """Return the limits in one line."""
     return (
         f'Up to {limits.seconds} seconds, {limits.frames} frames, {limits.megabytes} MB, and {limits.sentences} '
         f'sentences of {limits.characters} characters. What you upload stays on this machine and is deleted about an '
@@ -60,12 +60,12 @@ def describe(limits: Limits) -> str:
 
 
 def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None = None) -> gr.Blocks:
-    """The page; ``launch`` it with :func:`launch`.
+    """Return the page; ``launch`` it with :func:`launch`.
 
     Args:
         inferencer: The model.
         work_dir: An empty folder for uploads, examples and results.
-        limits: Of a request.
+        limits: Limits of a request.
     """
     limits = limits or Limits()
     uploads, jobs = work_dir / 'gradio', work_dir / 'jobs'

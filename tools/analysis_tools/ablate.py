@@ -60,16 +60,16 @@ class Run:
         return self.folder / 'probe.csv'
 
     def work_dir(self, stage: int) -> Path:
-        """Where a stage is trained."""
+        """Return where a stage is trained."""
         return self.folder / f'stage{stage + 1}'
 
     def config(self, stage: int) -> Path:
-        """What a stage was trained with; there as soon as it has begun."""
+        """Return what a stage was trained with; there as soon as it has begun."""
         return self.folder / f'stage{stage + 1}.py'
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', type=Path, nargs='+', help='the variants; the last stage itself is called "full"')
     parser.add_argument('--out', type=Path, required=True)
@@ -94,7 +94,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 # ---------------------------------------------------------------- what to train
 def difference(old: dict, new: dict) -> dict:
-    """What turns ``old`` into ``new``, for :func:`apply`: nested, with a whole value where either is no dict."""
+    """Return what turns ``old`` into ``new``, for :func:`apply`: nested, with a whole value where either is no dict."""
     changes = dict.fromkeys(old.keys() - new.keys())
     for key, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(key), dict):
@@ -107,7 +107,7 @@ def difference(old: dict, new: dict) -> dict:
 
 
 def apply(changes: dict, target: dict) -> None:
-    """Does to ``target`` what :func:`difference` found."""
+    """Do to ``target`` what :func:`difference` found."""
     for key, change in changes.items():
         if change is None:
             target.pop(key, None)
@@ -122,7 +122,7 @@ def apply(changes: dict, target: dict) -> None:
 
 
 def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
-    """The configs of all stages with the variant's model; the last is the variant itself.
+    """Return the configs of all stages with the variant's model; the last is the variant itself.
 
     Raises:
         SystemExit: If the variant changes more than the model: the rows could not be compared.
@@ -150,7 +150,7 @@ def move_data(node: dict | list, root: str) -> None:
 
 
 def shorten(stage: Config, steps: int) -> None:
-    """Gives a stage another number of iterations. What its schedule does later moves along; its warm-up stays.
+    """Give a stage another number of iterations. What its schedule does later moves along; its warm-up stays.
 
     Raises:
         SystemExit: If the stage counts epochs.
@@ -189,7 +189,7 @@ def plan(args: argparse.Namespace) -> list[Run]:
 
 
 def refuse_other_configs(runs: Sequence[Run]) -> None:
-    """Checks that what has been trained in the folders of the runs was trained as they are planned now.
+    """Check that what has been trained in the folders of the runs was trained as they are planned now.
 
     Raises:
         SystemExit: Names a run that was not, and what differs.
@@ -234,7 +234,7 @@ class Machine:
         self.lock = threading.Lock()
 
     def call(self, command: Sequence[str | Path], log: Path, slot: tuple[int, list[str]]) -> None:
-        """Runs a command to its end.
+        """Run a command to its end.
 
         Raises:
             RuntimeError: If it fails; the message ends with the end of its output.
@@ -270,7 +270,7 @@ class Machine:
             raise RuntimeError(f'{" ".join(map(str, command))} failed; the end of {log}:\n{tail}')
 
     def stop(self) -> None:
-        """Asks every process to save and end."""
+        """Ask every process to save and end."""
         with self.lock:
             self.stopped = True
             for process in self.running:
@@ -278,7 +278,7 @@ class Machine:
 
 
 def is_trained(run: Run, stage: int) -> str | None:
-    """The last checkpoint of a stage if it has gone all the way."""
+    """Return the last checkpoint of a stage if it has gone all the way."""
     path = latest_checkpoint(run.work_dir(stage))
     if path is None or not Path(path).is_file():
         return None
@@ -288,7 +288,7 @@ def is_trained(run: Run, stage: int) -> str | None:
 
 
 def carry_out(run: Run, machine: Machine, args: argparse.Namespace) -> Run:
-    """Trains what is missing of a run, then probes it."""
+    """Train what is missing of a run, then probes it."""
     slot = machine.slots.get()
     try:
         weights = None
@@ -343,7 +343,7 @@ def train_all(runs: Sequence[Run], args: argparse.Namespace) -> list[str]:
 
 
 def is_probed(run: Run, per_kind: int | None) -> bool:
-    """Whether the rows of a run are there, of as many expressions as are wanted."""
+    """Return whether the rows of a run are there, of as many expressions as are wanted."""
     about = run.probe.with_suffix('.json')
     return run.probe.is_file() and about.is_file() and json.loads(about.read_text())['per_kind'] == per_kind
 
@@ -361,12 +361,12 @@ def last_scalars(work_dir: Path, last: int = 10) -> dict[str, float]:
 
 
 def steps(stages: Sequence[Config]) -> str:
-    """Iterations or epochs of all stages, as in '4500+8000'."""
+    """Return iterations or epochs of all stages, as in '4500+8000'."""
     return '+'.join(str(c.train_cfg.get('max_iters', c.train_cfg.get('max_epochs'))) for c in stages)
 
 
 def note(runs: Sequence[Run]) -> dict[str, str]:
-    """How a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
+    """Return how a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
     trained = [[Config.fromfile(run.config(stage)) for stage in range(len(run.stages))] for run in runs]
     lewv = [last_scalars(run.work_dir(len(run.stages) - 1)) for run in runs]
     rms = [' '.join(f'{value:.2g}' for name, value in found.items() if name.startswith('rms')) for found in lewv]
@@ -382,7 +382,7 @@ def note(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
-    """Writes the table and the chart of all runs that are done; returns the table."""
+    """Write the table and the chart of all runs that are done; returns the table."""
     done: dict[str, list[Run]] = {}
     for run in runs:
         if is_probed(run, args.per_kind):

@@ -41,7 +41,7 @@ class Scores:
     """What a run scored, in percent.
 
     Attributes:
-        name: Of the run.
+        name: Name of the run.
         rows: By (video, expression) the row of ``rvos_expressions.csv``.
         frames: Likewise J of every frame, (T,).
     """
@@ -55,7 +55,7 @@ class Scores:
 
 
 def read_scores(spec: str) -> Scores:
-    """A run's scores; ``spec`` is ``[NAME=]FOLDER``.
+    """Return a run's scores; ``spec`` is ``[NAME=]FOLDER``.
 
     Raises:
         FileNotFoundError: The folder holds no such files.
@@ -83,7 +83,7 @@ def read_scores(spec: str) -> Scores:
 
 
 def shared(runs: Sequence[Scores], group: str | None) -> list[Key]:
-    """The expressions that all runs have scored, in the order of the first.
+    """Return the expressions that all runs have scored, in the order of the first.
 
     Raises:
         InputError: There is none.
@@ -115,7 +115,7 @@ def lists(runs: Sequence[Scores], keys: Sequence[Key], measure: str, top: int) -
 
 
 def columns(runs: Sequence[Scores], key: Key, number: int) -> list[int]:
-    """The frames of a picture: evenly spread, the one of most interest in place of its nearest."""
+    """Return the frames of a picture: evenly spread, the one of most interest in place of its nearest."""
     curves = [run.frames[key] for run in runs]
     if len(curves) == 2 and len(curves[0]) == len(curves[1]):
         special = int(np.abs(curves[0] - curves[1]).argmax())
@@ -127,7 +127,7 @@ def columns(runs: Sequence[Scores], key: Key, number: int) -> list[int]:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table; a number gets one decimal, and text cannot break out of its cell."""
+    """Return a Markdown table; a number gets one decimal, and text cannot break out of its cell."""
 
     def cell(value: object) -> str:
         if isinstance(value, float):
@@ -139,7 +139,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def difference(values: Sequence[float]) -> list[float]:
-    """The second minus the first, where there are two."""
+    """Return the second minus the first, where there are two."""
     return [values[1] - values[0]] if len(values) == 2 else []
 
 
@@ -169,7 +169,7 @@ def joined_csv(runs: Sequence[Scores], keys: Sequence[Key], measure: str) -> str
 
 
 def draw(args: argparse.Namespace, runs: Sequence[Scores], keys: Sequence[Key], folder: Path) -> dict[Key, str]:
-    """Writes the pictures; returns their paths, as seen from the report."""
+    """Write the pictures; returns their paths, as seen from the report."""
     sources = [figure.Run(f'{run.name}={spec}', args.device) for run, spec in zip(runs, args.models, strict=True)]
     dataset = figure.open_dataset(args.config, args.split, args.cfg_options)
     folder.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ def report(
     pictures: dict[Key, str],
     measure: str,
 ) -> str:
-    """The Markdown text."""
+    """Return the Markdown text."""
     parts = [
         f'# {measure} of {" and ".join(run.name for run in runs)}, in percent',
         group_table(runs, keys, measure),
@@ -211,7 +211,7 @@ def report(
 def report_to(
     args: argparse.Namespace, runs: Sequence[Scores], keys: Sequence[Key], chosen: Sequence[tuple[str, list[Key]]]
 ) -> str:
-    """Writes everything; the folder appears when it is complete. Returns the text of the report."""
+    """Write everything; the folder appears when it is complete. Returns the text of the report."""
     with staged_folders([args.out]) as (folder,):
         listed = list(dict.fromkeys(key for _, part in chosen for key in part))
         pictures = {} if args.models is None else draw(args, runs, listed, folder / 'pictures')
@@ -222,7 +222,7 @@ def report_to(
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two')
     parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
@@ -250,7 +250,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
     try:
         if args.out.exists():

@@ -64,7 +64,7 @@ def run_jf(args: argparse.Namespace) -> None:
 
 
 def mask_clip(num_frames: int, height: int, width: int, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """A moving object with a wavy outline that covers ``share`` of the frame, and a slightly wrong prediction."""
+    """Make a moving object with a wavy outline that covers ``share`` of the frame, and a slightly wrong prediction."""
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width]
     distance = np.hypot(rows - height / 2, columns - width / 2) - np.sqrt(share * height * width / np.pi)
@@ -145,7 +145,7 @@ def run_step(args: argparse.Namespace) -> None:
 
 
 def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.nn.Module, dict]:
-    """The model in training mode with weights from no file, without dropout; a batch of noise."""
+    """Return the model in training mode with weights from no file, without dropout; a batch of noise."""
     from mmengine.registry import init_default_scope
 
     from ifirvos.registry import MODELS
@@ -238,7 +238,7 @@ def run_hours(args: argparse.Namespace) -> None:
 
 
 def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
-    """The shortest time of each function, of this thread on its core: what else the machine does hardly counts."""
+    """Return the shortest time of each function in time of this thread: other load hardly counts."""
     times = [[] for _ in functions]
     for _ in range(rounds):
         for function, seconds in zip(functions, times, strict=True):

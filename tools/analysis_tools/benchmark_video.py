@@ -93,7 +93,7 @@ def run_synth_video(args: argparse.Namespace) -> None:
 
 
 def clip_with_all_kinds(seed: int) -> Clip:
-    """The first held-out clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
+    """Return the first held-out clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
     index = FIRST_INDEX
     while True:
         clip = make_clip(seed, 'valid', index)
@@ -103,13 +103,13 @@ def clip_with_all_kinds(seed: int) -> Clip:
 
 
 def back_and_forth(clip_frames: int, num_frames: int) -> np.ndarray:
-    """Which frame of a clip each frame shows when it is played forwards and backwards, again and again."""
+    """Return which frame of a clip each frame shows when it is played forwards and backwards, again and again."""
     cycle = np.concatenate([np.arange(clip_frames), np.arange(clip_frames - 2, 0, -1)])
     return np.resize(cycle, num_frames)
 
 
 def moving_square(num_frames: int, height: int, width: int) -> Iterator[np.ndarray]:
-    """A red square that goes back and forth on grey."""
+    """Yield a red square that goes back and forth on grey."""
     side = height // 4
     for column in back_and_forth(width - side, num_frames):
         frame = np.full((height, width, 3), 120, np.uint8)
@@ -118,7 +118,7 @@ def moving_square(num_frames: int, height: int, width: int) -> Iterator[np.ndarr
 
 
 def write_video(stem: Path, frames: Iterable[np.ndarray]) -> Path:
-    """A video file of RGB frames."""
+    """Return a video file of RGB frames."""
     path = stem.with_suffix(video_suffix())
     with VideoWriter(path, FPS) as writer:
         for frame in frames:
@@ -147,8 +147,8 @@ def j_and_f(truth: np.ndarray, order: np.ndarray, masks: Sequence[Path]) -> tupl
 
     Args:
         truth: bool (T, H, W), of the clip.
-        order: which of its frames each mask belongs to.
-        masks: palette PNGs.
+        order: Which of its frames each mask belongs to.
+        masks: Palette PNGs.
     """
     scores = []
     for t, path in zip(order, masks, strict=True):

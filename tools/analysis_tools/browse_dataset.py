@@ -58,7 +58,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def build_dataset(args: argparse.Namespace) -> BaseDataset:
-    """The data set of a phase."""
+    """Return the data set of a phase."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
     cfg = Config.fromfile(args.config)

@@ -46,7 +46,7 @@ class ExpressionClip:
 
     Attributes:
         text: The sentence.
-        names: Of the T frames.
+        names: Names of the T frames.
         frames: uint8 (T, H, W, 3) RGB.
         truth: bool (T, H, W), None where it is secret.
     """
@@ -64,7 +64,7 @@ class Run:
 
     Args:
         spec: ``[NAME=]RUN``, see above.
-        device: Of the model.
+        device: Device of the model.
 
     Raises:
         FileNotFoundError: There is no such file or folder.
@@ -80,7 +80,7 @@ class Run:
         self._inferencer = None
 
     def masks(self, clip: ExpressionClip) -> np.ndarray:
-        """bool (T, H, W) of the clip.
+        """Return the masks of the clip, bool (T, H, W).
 
         Raises:
             FileNotFoundError: The folder has no masks of the expression.
@@ -97,7 +97,7 @@ class Run:
 
 
 def without_resize(node: object) -> object:
-    """A data set's config whose pipelines keep every picture at its original size."""
+    """Return a data set's config whose pipelines keep every picture at its original size."""
     if isinstance(node, dict):
         return {key: without_resize(value) for key, value in node.items()}
     if isinstance(node, list | tuple):
@@ -106,7 +106,7 @@ def without_resize(node: object) -> object:
 
 
 def open_dataset(config: str | Path, split: str, options: dict | None = None) -> BaseDataset | ConcatDataset:
-    """The data set of a config's test or validation dataloader, with whole pictures."""
+    """Return the data set of a config's test or validation dataloader, with whole pictures."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(options or {})
     init_default_scope(cfg.get('default_scope', 'mmdet'))
@@ -147,7 +147,7 @@ def index_of(dataset: BaseDataset | ConcatDataset) -> dict[str, dict[str, int]]:
 
 
 def compare(clip: ExpressionClip, runs: Sequence[Run]) -> list[Row]:
-    """The rows of the figure, the truth first."""
+    """Return the rows of the figure, the truth first."""
     rows = [] if clip.truth is None else [Row(TRUTH, clip.truth)]
     for run in runs:
         masks = run.masks(clip)
@@ -158,21 +158,21 @@ def compare(clip: ExpressionClip, runs: Sequence[Run]) -> list[Row]:
 
 
 def write_sheet(path: Path, clip: ExpressionClip, rows: Sequence[Row], frame_ids: Sequence[int], width: int) -> None:
-    """The figure, as a PNG."""
+    """Return the figure, as a PNG."""
     sheet = comparison_sheet(clip.frames, rows, frame_ids, clip.text, width)
     encoded = cv2.imencode('.png', sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
     write_whole(path, encoded.tobytes())
 
 
 def write_video(path: Path, clip: ExpressionClip, rows: Sequence[Row], fps: float) -> None:
-    """The rows side by side, frame after frame."""
+    """Return the rows side by side, frame after frame."""
     with VideoWriter(path, fps) as writer:
         for t, frame in enumerate(clip.frames):
             writer.write(comparison_frame(frame, rows, t))
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN')
@@ -194,7 +194,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
     stem = f'{safe_part(args.video)}_{safe_part(args.expression)}'
     picture, video = (args.out / (stem + suffix) for suffix in ('.png', video_suffix()))

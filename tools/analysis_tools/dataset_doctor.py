@@ -64,14 +64,14 @@ class Kind:
     """How a data set is read.
 
     Attributes:
-        type: its class.
-        reader: of its masks, a key of ``MASK_READERS``.
-        splits: name -> paths below the root of which one tells that the split is there.
-        official: counts of its releases.
-        options: of the class, beside ``data_root`` and ``split``.
-        units: what videos and records are called.
-        has_split: whether the class takes ``split``.
-        in_videos: whether frames are in a video file, of which only annotated frames have a size of interest.
+        type: Its class.
+        reader: Reader of its masks, a key of ``MASK_READERS``.
+        splits: Name -> paths below the root of which one tells that the split is there.
+        official: Counts of its releases.
+        options: Arguments of the class, beside ``data_root`` and ``split``.
+        units: What videos and records are called.
+        has_split: Whether the class takes ``split``.
+        in_videos: Whether frames are in a video file, of which only annotated frames have a size of interest.
     """
 
     type: str
@@ -168,9 +168,9 @@ class Examiner:
     """Looks at all records of a video.
 
     Args:
-        dataset: has one record an expression.
-        kind: of the data set.
-        quick: decode nothing.
+        dataset: Has one record an expression.
+        kind: Kind of the data set.
+        quick: Decode nothing.
     """
 
     def __init__(self, dataset: BaseRVOSDataset, kind: Kind, quick: bool) -> None:
@@ -180,7 +180,7 @@ class Examiner:
         self.quick = quick
 
     def parts(self) -> list[list[int]]:
-        """The records of every video."""
+        """Return the records of every video."""
         videos = defaultdict(list)
         for index, expression in enumerate(self.dataset.expressions):
             videos[expression['video_id']].append(index)
@@ -258,7 +258,7 @@ class Examiner:
             found.add('object in no frame', f'expression {info["exp_id"]} of {info["video_id"]}: {info["text"]!r}')
 
     def read_mask(self, frame: dict, found: Findings) -> bool | None:
-        """Whether the mask shows anything; None if that cannot be told."""
+        """Return whether the mask shows anything; None if that cannot be told."""
         path = frame['mask_path']
         if self.quick or frame['ori_shape'] is None:
             if not os.path.isfile(path):
@@ -285,7 +285,7 @@ def _examine(part: list[int]) -> Findings:
 
 
 def examine_all(examiner: Callable[[list[int]], Findings], parts: list[list[int]], workers: int) -> Iterator[Findings]:
-    """The findings of every video, in order; videos are shared out among processes."""
+    """Yield the findings of every video, in order; videos are shared out among processes."""
     global _examiner
     _examiner = examiner
     if workers <= 1:
@@ -297,7 +297,7 @@ def examine_all(examiner: Callable[[list[int]], Findings], parts: list[list[int]
 
 
 def build(kind: Kind, root: str, split: str) -> BaseRVOSDataset:
-    """The data set as it is trained on (split train) or evaluated, one record an expression."""
+    """Return the data set as it is trained on (split train) or evaluated, one record an expression."""
     options = dict(kind.options, **(dict(split=split) if kind.has_split else {}))
     # Not serialized: for that mmengine collects garbage, which takes longer than reading a small data set.
     options.update(records='expression', test_mode=split != 'train', serialize_data=False)
@@ -305,19 +305,19 @@ def build(kind: Kind, root: str, split: str) -> BaseRVOSDataset:
 
 
 def count(dataset: BaseRVOSDataset, units: tuple[str, str]) -> dict[str, int]:
-    """What the official counts are compared with."""
+    """Return what the official counts are compared with."""
     counts = {units[0]: len(dataset.videos), units[1]: len(dataset.expressions) + dataset.num_left_out}
     annotators = {expression['annotator'] for expression in dataset.expressions if 'annotator' in expression}
     return counts | (dict(annotators=len(annotators)) if annotators else {})
 
 
 def spell(counts: Mapping[str, int]) -> str:
-    """Counts as words."""
+    """Count as words."""
     return ', '.join(f'{number:,} {what}' for what, number in counts.items())
 
 
 def name_release(kind: Kind, split: str, counts: dict[str, int], generated: dict | None, found: Findings) -> str:
-    """Which release this is; adds a finding where that is unknown."""
+    """Return which release this is; adds a finding where that is unknown."""
     if generated is not None:
         name = f'SynthRVOS (generator {generated["generator_version"]}, seed {generated["seed"]})'
         written = generated['splits'].get(split) if kind.type == 'SynthRVOSDataset' else None
@@ -374,7 +374,7 @@ def check_split(
 
 
 def judge(split: str, total: int, found: Findings) -> None:
-    """What only the whole split tells."""
+    """Return what only the whole split tells."""
     if not total:
         found.add('no expressions', 'the split has no expression')
     elif found.unknown and (split == 'train' or found.unknown < total):  # all secret: the split is for submission
@@ -398,7 +398,7 @@ def show(split: str, report: dict, limit: int) -> None:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('dataset', choices=list(DATASET_KINDS), metavar='DATASET', help=', '.join(DATASET_KINDS))
     parser.add_argument('root', type=Path, metavar='ROOT')

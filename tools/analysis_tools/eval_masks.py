@@ -60,7 +60,7 @@ class ReadImageSize(BaseTransform):
 
 
 def without_pictures(pipeline: Sequence[dict]) -> list[dict]:
-    """The pipeline without reading and resizing pictures."""
+    """Return the pipeline without reading and resizing pictures."""
     light = []
     for step in pipeline:
         if step['type'] == 'LoadImageFromFile':
@@ -73,7 +73,7 @@ def without_pictures(pipeline: Sequence[dict]) -> list[dict]:
 
 
 def light_dataset(cfg: dict) -> dict:
-    """The data set's config with every pipeline in it :func:`without_pictures`."""
+    """Return the data set's config with every pipeline in it :func:`without_pictures`."""
     light = dict(cfg)
     if 'pipeline' in light:
         light['pipeline'] = without_pictures(light['pipeline'])
@@ -85,7 +85,7 @@ def light_dataset(cfg: dict) -> dict:
 
 
 def build_metrics(cfg: dict | Sequence[dict], out_dir: str | None) -> list[ExpressionMetric]:
-    """The evaluator's metrics that can do with masks."""
+    """Return the evaluator's metrics that can do with masks."""
     metrics = []
     for part in [cfg] if isinstance(cfg, dict) else cfg:
         kind = METRICS.get(part['type'])
@@ -107,7 +107,7 @@ class ExpressionScorer:
         self.root = masks / ROOT if (masks / ROOT).is_dir() else masks
 
     def parts(self) -> list[list[int]]:
-        """The records of every video."""
+        """Return the records of every video."""
         videos = defaultdict(list)
         for index in range(len(self.dataset)):
             videos[self.dataset.get_data_info(index)['video_id']].append(index)
@@ -122,7 +122,7 @@ class ExpressionScorer:
         return records
 
     def add_masks(self, sample: TrackDataSample) -> None:
-        """Puts the masks of the files where a model puts its own."""
+        """Put the masks of the files where a model puts its own."""
         folder = self.root / sample.video_id / sample.exp_id
         whole = not isinstance(self.metric, FrameIoUMetric)
         for frame in sample.video_data_samples if whole else annotated_frames(sample.to_dict()):
@@ -167,7 +167,7 @@ def _score(part) -> list:
 
 
 def score_all(scorer: ExpressionScorer | LabelMapScorer, workers: int) -> Iterator[list]:
-    """The records of every video, in order; videos are shared out among processes."""
+    """Yield the records of every video, in order; videos are shared out among processes."""
     global _scorer
     _scorer, parts = scorer, scorer.parts()
     if workers <= 1:
@@ -179,7 +179,7 @@ def score_all(scorer: ExpressionScorer | LabelMapScorer, workers: int) -> Iterat
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('masks', type=Path)

@@ -37,7 +37,7 @@ from ifirvos.training.run_info import git_commit
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """Return the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
@@ -50,7 +50,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
-    """Indices of the expressions to look at, by video: its frames go through the backbone once for all of them."""
+    """Group the expressions to look at by video, whose frames go through the backbone once for all of them."""
     videos, seen = defaultdict(list), defaultdict(int)
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
@@ -61,12 +61,12 @@ def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
 
 
 def predict(
-    model, frames: torch.Tensor, clips: Sequence[TrackDataSample], order: np.ndarray
+    model: torch.nn.Module, frames: torch.Tensor, clips: Sequence[TrackDataSample], order: np.ndarray
 ) -> list[list[DetDataSample]]:
-    """What the model says of each of the T frames, for every clip, when they come in this order.
+    """Return what the model says of each of the T frames, for every clip, when they come in this order.
 
     Args:
-        model: the model.
+        model: The model.
         frames: (T, 3, H, W), preprocessed.
         clips: E samples of the same video.
         order: (T,) indices of the frames.
@@ -82,12 +82,12 @@ def predict(
 
 
 def masks(frames: Sequence[DetDataSample], field: str = 'pred_track_instances') -> np.ndarray:
-    """bool (T, N, H, W)."""
+    """Stack the masks of all frames, bool (T, N, H, W)."""
     return np.stack([frame.get(field).masks.cpu().numpy() for frame in frames])
 
 
 def label_maps(info: dict) -> np.ndarray | None:
-    """The annotated label maps (T, H, W) of a video, None where they are not pictures."""
+    """Return the annotated label maps (T, H, W) of a video, None where they are not pictures."""
     paths = [image.get('mask_path') for image in info['images']]
     if not all(path and path.endswith('.png') for path in paths):
         return None
@@ -95,7 +95,7 @@ def label_maps(info: dict) -> np.ndarray | None:
 
 
 def probe_video(model, dataset, indices: list[int], seed: int) -> Iterator[dict]:
-    """The rows of a video's expressions."""
+    """Yield the rows of a video's expressions."""
     infos = [dataset.get_data_info(index) for index in indices]
     data = model.data_preprocessor(pseudo_collate([dataset[index] for index in indices]), False)
     frames, clips = data['inputs'][0], data['data_samples']

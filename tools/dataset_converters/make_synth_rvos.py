@@ -53,7 +53,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def generate_clip(index: int, split: str, args: argparse.Namespace, root: Path) -> tuple:
-    """Makes and writes one clip: (its entry for the index files, its chance levels, its mask ceilings)."""
+    """Make and writes one clip: (its entry for the index files, its chance levels, its mask ceilings)."""
     clip = make_clip(args.seed, split, index, tuple(args.size), args.frames)
     entry = LAYOUTS[args.layout].write_clip(clip, root, split, args.frame_step)
     return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
@@ -62,7 +62,7 @@ def generate_clip(index: int, split: str, args: argparse.Namespace, root: Path) 
 def generate_split(
     root: Path, split: str, num_clips: int, args: argparse.Namespace, console: Console
 ) -> tuple[list, dict]:
-    """Writes the clips of one split; returns their entries for the index files and the statistics."""
+    """Write the clips of one split; returns their entries for the index files and the statistics."""
     job = partial(generate_clip, split=split, args=args, root=root)
     with contextlib.ExitStack() as stack:
         in_order = map
@@ -82,7 +82,7 @@ def generate_split(
 
 
 def statistics_table(split: str, statistics: dict) -> Table:
-    """The printed form of one split's statistics."""
+    """Return the printed form of one split's statistics."""
     title = f'{split}: {statistics["clips"]} clips, {statistics["expressions"]} expressions'
     table = Table('kind', title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     columns = list(dict.fromkeys(name for row in statistics['kinds'].values() for name in row))

@@ -40,14 +40,14 @@ class PlainUnpickler(pickle.Unpickler):
     """Loads lists, tuples, dictionaries, sets, numbers, strings, None; refuses everything that names code."""
 
     def find_class(self, module: str, name: str) -> None:
-        """Called for every class and function in a pickle: there must be none."""
+        """Refuse every class and function that a pickle names."""
         raise ConversionError(
             f'it asks for {module}.{name}, but must hold lists, dictionaries, numbers and strings only'
         )
 
 
 def load_refs(path: Path) -> list[dict]:
-    """Reads refs(*).p.
+    """Read refs(*).p.
 
     Raises:
         ConversionError: it is no pickle of plain values, or no list of refs.
@@ -67,7 +67,7 @@ def load_refs(path: Path) -> list[dict]:
 
 
 def load_instances(path: Path) -> dict:
-    """Reads instances.json.
+    """Read instances.json.
 
     Raises:
         ConversionError: it is missing or no COCO file.
@@ -85,13 +85,13 @@ def load_instances(path: Path) -> dict:
 
 
 def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict:
-    """The file of one split.
+    """Return the file of one split.
 
     Args:
-        refs: of all splits.
-        instances: content of instances.json.
-        dataset: its name, for `dataset_name`.
-        split: a key of `SPLITS`.
+        refs: Records of all splits.
+        instances: Content of instances.json.
+        dataset: Its name, for `dataset_name`.
+        split: A key of `SPLITS`.
 
     Returns:
         A COCO file; image and annotation number n, from 1, belong to the n-th expression. Empty lists if no ref is in

@@ -30,7 +30,7 @@ KEPT_META = ('epoch', 'iter', 'seed', 'run_info')
 
 
 def convert(state_dict: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """The floating-point tensors in ``dtype``; integers and running statistics as they are.
+    """Return the floating-point tensors in ``dtype``; integers and running statistics as they are.
 
     Raises:
         CheckpointError: a value does not fit into ``dtype``, or is not finite to begin with.
@@ -50,11 +50,11 @@ def publish(
     """Write ``target``, whole or not at all, after loading it into the config's model.
 
     Args:
-        source: a Runner's checkpoint, or a bare state dict.
-        config: the config that it was trained with.
-        target: the file to write.
-        dtype: one of ``DTYPES``.
-        card: further entries of ``meta``: text by name.
+        source: A Runner's checkpoint, or a bare state dict.
+        config: The config that it was trained with.
+        target: The file to write.
+        dtype: One of ``DTYPES``.
+        card: Further entries of ``meta``: text by name.
 
     Raises:
         FileNotFoundError: no such checkpoint or config.

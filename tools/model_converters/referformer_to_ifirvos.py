@@ -85,7 +85,7 @@ def rename(name: str) -> str | None:
 
 
 def state_dict_of(checkpoint: Mapping) -> Mapping[str, Tensor]:
-    """The state dict inside ``{'model': …}``, ``{'state_dict': …}`` or the bare one."""
+    """Return the state dict inside ``{'model': …}``, ``{'state_dict': …}`` or the bare one."""
     for key in ('model', 'state_dict'):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]

@@ -35,7 +35,7 @@ class PackRVOSInputs(PackTrackInputs):
 
     Args:
         clip_keys: Keys (lists of T equal values) whose value goes to the metainfo of the TrackDataSample.
-        **kwargs: For PackTrackInputs.
+        **kwargs: Arguments of PackTrackInputs.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ def read_object_png(results: dict) -> np.ndarray:
 
 
 def read_a2d_h5(results: dict) -> np.ndarray:
-    """The instance ``obj_id`` of the A2D-Sentences file ``mask_path``: uint8 (H,W), 0 or 1.
+    """Return the instance ``obj_id`` of the A2D-Sentences file ``mask_path``: uint8 (H,W), 0 or 1.
 
     ``instance`` lists the ids of n objects, ``reMask`` holds their masks, transposed: (n,W,H), or (W,H) where n = 1.
     """
@@ -54,7 +54,7 @@ def read_jhmdb_mat(results: dict) -> np.ndarray:
 
 
 def read_coco_segmentations(results: dict) -> np.ndarray:
-    """The union of ``segmentations``, each polygons or a run-length code as COCO has them: uint8 (H,W), 0 or 1.
+    """Return the union of ``segmentations``, each polygons or a run-length code as COCO has them: uint8 (H,W), 0 or 1.
 
     An empty list is an empty mask: the frame does not show the object.
     """

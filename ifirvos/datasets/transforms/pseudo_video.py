@@ -11,12 +11,12 @@ from .loading import mask_to_box
 
 
 def affine_matrix(size: tuple[int, int], angle: float, shift: tuple[float, float], scale: float) -> np.ndarray:
-    """The motion that turns and scales a picture about its middle, then shifts it.
+    """Return the motion that turns and scales a picture about its middle, then shifts it.
 
     Args:
         size: (H,W).
-        angle: In degrees, counter-clockwise.
-        shift: x and y as shares of W and H.
+        angle: Angle in degrees, counter-clockwise.
+        shift: X and y as shares of W and H.
         scale: 1 keeps the size.
 
     Returns:
@@ -29,7 +29,7 @@ def affine_matrix(size: tuple[int, int], angle: float, shift: tuple[float, float
 
 
 def perspective_matrix(size: tuple[int, int], insets: np.ndarray) -> np.ndarray:
-    """The change of view that makes a quadrilateral in the picture the whole picture.
+    """Return the change of view that makes a quadrilateral in the picture the whole picture.
 
     Args:
         size: (H,W).
@@ -46,11 +46,11 @@ def perspective_matrix(size: tuple[int, int], insets: np.ndarray) -> np.ndarray:
 
 
 def blur_kernel(size: int, angle: float) -> np.ndarray:
-    """The kernel of a blur along a line.
+    """Return the kernel of a blur along a line.
 
     Args:
         size: Its length in pixels, odd.
-        angle: Of the line, in radians.
+        angle: Angle of the line in radians.
 
     Returns:
         float32 (size,size), equal along the line; its sum is 1.

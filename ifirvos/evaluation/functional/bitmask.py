@@ -27,7 +27,7 @@ def pack(masks: np.ndarray) -> np.ndarray:
 
 
 def count(words: np.ndarray) -> np.ndarray:
-    """Number of set pixels of every frame: words (K, H, T) -> int64 (T,)."""
+    """Return number of set pixels of every frame: words (K, H, T) -> int64 (T,)."""
     if hasattr(np, 'bitwise_count'):  # numpy >= 2
         return np.bitwise_count(words).sum(axis=(0, 1), dtype=np.int64)
     octets = words.transpose(2, 0, 1).reshape(words.shape[2], -1).view(np.uint8)
@@ -42,7 +42,7 @@ def boundary(words: np.ndarray, last_column: np.ndarray) -> np.ndarray:
     differs.
 
     Args:
-        words: packed masks (K, H, T).
+        words: Packed masks (K, H, T).
         last_column: (K, 1, 1) one bit, at the last column of the frame; no bit if the words do not reach it.
 
     Returns:
@@ -79,7 +79,7 @@ def dilate(words: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _widen(words: np.ndarray, moved: np.ndarray, carry: np.ndarray) -> None:
-    """Adds to every pixel its left and right neighbour, in place; the other two are memory to work in.
+    """Add to every pixel its left and right neighbour, in place; the other two are memory to work in.
 
     One column at a time: a wider step would lose what leaves the words on its way.
     """

@@ -11,7 +11,7 @@ from pycocotools.cocoeval import COCOeval
 
 
 def encode(mask: np.ndarray) -> dict:
-    """A mask, bool (H, W), as pycocotools' run-length code."""
+    """Return a mask, bool (H, W), as pycocotools' run-length code."""
     return rle_tools.encode(np.asfortranarray(mask, np.uint8))
 
 
@@ -21,8 +21,8 @@ def average_precision(gts: Sequence[dict], preds: Sequence[Sequence[tuple[float,
     Every sample (an expression on a frame) is a picture of its own with one annotated object.
 
     Args:
-        gts: the annotated mask of every sample, run-length coded.
-        preds: of every sample any number of predictions: score and run-length code. pycocotools looks at the 100 best.
+        gts: The annotated mask of every sample, run-length coded.
+        preds: Predictions of every sample: score and run-length code. pycocotools looks at the 100 best.
 
     Returns:
         a fraction.

@@ -19,16 +19,16 @@ MAX_PROPOSALS = 20  # of the official task
 def merge_objects(
     probabilities: Iterable[np.ndarray], shape: tuple[int, ...], threshold: float = 0.5, background: float = 0.1
 ) -> np.ndarray:
-    """Gives every pixel to the most probable object: argmax over the background and all objects.
+    """Give every pixel to the most probable object: argmax over the background and all objects.
 
     Probabilities below the threshold count as 0 first, so with the default values a pixel goes to an object as soon as
     one has 0.5. Of equal ones the first wins.
 
     Args:
-        probabilities: mask probability of every object, float of the given shape.
-        shape: of the label map, such as (T, H, W).
-        threshold: below it a probability counts as 0.
-        background: probability of the background everywhere.
+        probabilities: Mask probability of every object, float of the given shape.
+        shape: Shape of the label map, such as (T, H, W).
+        threshold: Below it a probability counts as 0.
+        background: Probability of the background everywhere.
 
     Returns:
         uint8 of the given shape: the object's place in ``probabilities``, counted from 1, or 0.
@@ -57,9 +57,9 @@ def evaluate_unsupervised(gt: np.ndarray, pred: np.ndarray, bound_th: float = 0.
     proposals left over cost nothing. Void pixels of the annotation count neither for nor against.
 
     Args:
-        gt: annotated label map, uint8 (T, H, W).
-        pred: predicted label map, uint8 (T, H, W); its labels need not be those of the annotation.
-        bound_th: tolerance of F, see `contour_accuracy`.
+        gt: Annotated label map, uint8 (T, H, W).
+        pred: Predicted label map, uint8 (T, H, W); its labels need not be those of the annotation.
+        bound_th: Tolerance of F, see `contour_accuracy`.
 
     Returns:
         J and F, float64 (O, T) each, in the order of the annotated labels (the official code lists them in the order of

@@ -22,9 +22,9 @@ def region_similarity(gt: np.ndarray, pred: np.ndarray, void: np.ndarray | None 
     """Region similarity J: intersection over union of every frame, 1 where both masks are empty.
 
     Args:
-        gt: annotated masks, bool (T, H, W).
-        pred: predicted masks, bool (T, H, W).
-        void: pixels that count neither for nor against, bool (T, H, W).
+        gt: Annotated masks, bool (T, H, W).
+        pred: Predicted masks, bool (T, H, W).
+        void: Pixels that count neither for nor against, bool (T, H, W).
 
     Returns:
         float64 (T,).
@@ -47,10 +47,10 @@ def contour_accuracy(
     boundary, so it agrees with an empty one.
 
     Args:
-        gt: annotated masks, bool (T, H, W).
-        pred: predicted masks, bool (T, H, W).
-        void: pixels removed from both masks before their boundaries are taken, bool (T, H, W).
-        bound_th: the tolerance: below 1 a share of the frame's diagonal, rounded up to whole pixels (0.008 is 8 pixels
+        gt: Annotated masks, bool (T, H, W).
+        pred: Predicted masks, bool (T, H, W).
+        void: Pixels removed from both masks before their boundaries are taken, bool (T, H, W).
+        bound_th: The tolerance: below 1 a share of the frame's diagonal, rounded up to whole pixels (0.008 is 8 pixels
             at 480x854); from 1 on a whole number of pixels.
 
     Returns:
@@ -114,7 +114,7 @@ def precision_at_k(ious: Sequence[float], thresholds: Sequence[float]) -> np.nda
 
 
 def overall_iou(gts: Iterable[np.ndarray], preds: Iterable[np.ndarray]) -> float:
-    """Summed intersections over summed unions of N mask pairs, bool (H, W) each; sizes may differ from pair to pair.
+    """Divide the summed intersections of N mask pairs, bool (H, W), by their summed unions; sizes may differ by pair.
 
     1 if all masks are empty.
     """
@@ -137,9 +137,9 @@ def bootstrap_interval(
     Args:
         values: (N,) one value an expression.
         clusters: (N,) the video of each.
-        samples: number of draws.
-        level: share of the draws that the interval holds.
-        seed: the same seed gives the same interval.
+        samples: Number of draws.
+        level: Share of the draws that the interval holds.
+        seed: The same seed gives the same interval.
 
     Returns:
         lower and upper end.

@@ -44,7 +44,7 @@ class A2DMetric(FrameIoUMetric):
     Args:
         all_queries: False where candidates cannot be had, such as with masks from files: then there is ``mAP_best``
             alone, and the prediction is ``pred_track_instances``.
-        **kwargs: for :class:`ExpressionMetric`.
+        **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
     default_prefix = 'a2d'
@@ -72,7 +72,7 @@ class A2DMetric(FrameIoUMetric):
         return CandidateScore(**about, **overlap(frame, gt, pred), gt=encode(gt), candidates=candidates, best=best)
 
     def measure(self, records: Sequence[CandidateScore]) -> dict[str, float]:
-        """The IoU measures and the average precisions."""
+        """Return the IoU measures and the average precisions."""
         gts = [record.gt for record in records]
         measures = super().measure(records)
         if self.all_queries:
@@ -82,5 +82,5 @@ class A2DMetric(FrameIoUMetric):
         return measures
 
     def about(self) -> dict[str, Any]:
-        """Which predictions were there."""
+        """Return which predictions were there."""
         return dict(all_queries=self.all_queries)

@@ -24,13 +24,13 @@ class ExpressionMetric(BaseMetric):
     metainfo of the sample.
 
     Args:
-        group_by: metainfo key to group by, such as 'kind'. None: no groups.
-        bootstrap: draws for the confidence interval (whole videos are drawn); 0 for no interval.
-        confidence: share of the draws that the interval holds.
-        seed: of the draws.
-        out_dir: where json and csv files go. None: beside the log file of the run, if it has one.
-        collect_device: where results of several processes are collected, 'cpu' or 'gpu'.
-        prefix: of the logged names and of the files.
+        group_by: Metainfo key to group by, such as 'kind'. None: no groups.
+        bootstrap: Draws for the confidence interval (whole videos are drawn); 0 for no interval.
+        confidence: Share of the draws that the interval holds.
+        seed: Seed of the draws.
+        out_dir: Where json and csv files go. None: beside the log file of the run, if it has one.
+        collect_device: Where results of several processes are collected, 'cpu' or 'gpu'.
+        prefix: Prefix of the logged names and of the files.
     """
 
     TITLE = ''  # of the table in the log
@@ -56,30 +56,30 @@ class ExpressionMetric(BaseMetric):
 
     @abstractmethod
     def records_of(self, sample: dict) -> Iterable[Any]:
-        """The records of a sample, small and picklable."""
+        """Return the records of a sample, small and picklable."""
 
     @abstractmethod
     def measure(self, records: Sequence[Any]) -> dict[str, float]:
-        """The measures of some records in percent, counts as int."""
+        """Return the measures of some records in percent, counts as int."""
 
     @abstractmethod
     def value(self, record: Any) -> float:
-        """What a record adds to the measure that gets an interval: a fraction."""
+        """Return what a record adds to the measure that gets an interval: a fraction."""
 
     @abstractmethod
     def details(self, records: Sequence[Any]) -> dict[str, list[Mapping[str, Any]]]:
         """Further tables by name, such as a row an expression."""
 
     def about(self) -> dict[str, Any]:
-        """Settings that belong in the json file."""
+        """Return settings that belong in the json file."""
         return {}
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Scores a batch.
+        """Score a batch.
 
         Args:
-            data_batch: not used.
-            data_samples: of every clip what ``TrackDataSample.to_dict`` returns.
+            data_batch: Not used.
+            data_samples: ``TrackDataSample.to_dict()`` of every clip.
 
         Raises:
             KeyError: if a sample lacks a metainfo key, or a frame its annotation or prediction.
@@ -106,14 +106,14 @@ class ExpressionMetric(BaseMetric):
         return metrics
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """The measures of the records, each counted once; logs the table and writes the files."""
+        """Return the measures of the records, each counted once; logs the table and writes the files."""
         unique: dict[Any, Any] = {}
         for record in results:
             unique.setdefault(record.key, record)
         return self.report(list(unique.values()))
 
     def report(self, records: Sequence[Any]) -> dict[str, float]:
-        """The measures, overall and by group, without prefix; logs the table and writes the files."""
+        """Return the measures, overall and by group, without prefix; logs the table and writes the files."""
         logger = MMLogger.get_current_instance()
         summary = summarize(records, self.measure, self.INTERVAL_OF, self.value, **self.interval)
         logger.info('%s in percent\n%s', self.TITLE, format_table(summary, self.COLUMNS, self.group_by))

@@ -51,7 +51,7 @@ class FrameIoUMetric(ExpressionMetric):
     INTERVAL_OF = 'mIoU'
 
     def records_of(self, sample: dict) -> Iterable[FrameScore]:
-        """A record for every annotated frame."""
+        """Yield a record for every annotated frame."""
         video_id, exp_id, text = (str(meta(sample, key)) for key in ('video_id', 'exp_id', 'text'))
         group = group_name(sample, self.group_by)
         for frame in annotated_frames(sample):
@@ -59,11 +59,11 @@ class FrameIoUMetric(ExpressionMetric):
             yield self.score(frame, about)
 
     def score(self, frame: DetDataSample, about: dict[str, Any]) -> FrameScore:
-        """The record of a frame; ``about`` holds all fields that are no result."""
+        """Return the record of a frame; ``about`` holds all fields that are no result."""
         raise NotImplementedError
 
     def measure(self, records: Sequence[FrameScore]) -> dict[str, float]:
-        """The IoU measures of some records."""
+        """Return the IoU measures of some records."""
         ious = np.array([record.iou for record in records])
         precision = 100 * precision_at_k(ious, THRESHOLDS)
         intersection, union = (sum(getattr(record, key) for record in records) for key in ('intersection', 'union'))
@@ -79,7 +79,7 @@ class FrameIoUMetric(ExpressionMetric):
         return record.iou
 
     def details(self, records: Sequence[FrameScore]) -> dict[str, list[Mapping[str, Any]]]:
-        """A table of the samples."""
+        """Return a table of the samples."""
         return dict(
             expressions=[
                 dict(video_id=record.video_id, exp_id=record.exp_id, frame=record.frame, group=record.group or '')
@@ -90,12 +90,12 @@ class FrameIoUMetric(ExpressionMetric):
         )
 
     def columns_of(self, record: FrameScore) -> dict[str, Any]:
-        """The results in the table of the samples."""
+        """Return the results in the table of the samples."""
         return {'IoU [%]': 100 * record.iou, 'intersection': record.intersection, 'union': record.union}
 
 
 def annotated_frames(sample: dict) -> list[DetDataSample]:
-    """The frames of a sample to score.
+    """Return the frames of a sample to score.
 
     Raises:
         KeyError: if no frame is annotated.

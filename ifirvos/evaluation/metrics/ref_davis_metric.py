@@ -83,12 +83,12 @@ class RefDAVISMetric(ExpressionMetric):
     ``anno_0/J&F`` and so on.
 
     Args:
-        threshold: below it a probability counts as 0.
-        background: probability of the background.
-        bound_th: tolerance of F, see `contour_accuracy`.
-        masks_dir: where to write the merged label maps, as ``anno_0/VIDEO/FRAME.png``, which the official code and
+        threshold: Below it a probability counts as 0.
+        background: Probability of the background.
+        bound_th: Tolerance of F, see `contour_accuracy`.
+        masks_dir: Where to write the merged label maps, as ``anno_0/VIDEO/FRAME.png``, which the official code and
             ``tools/analysis_tools/eval_masks.py`` read. None: nowhere.
-        **kwargs: for :class:`ExpressionMetric`, without ``group_by``: results are grouped by annotator.
+        **kwargs: Arguments of :class:`ExpressionMetric` but ``group_by``: results are grouped by annotator.
     """
 
     default_prefix = 'davis'
@@ -139,7 +139,7 @@ class RefDAVISMetric(ExpressionMetric):
         )
 
     def compute_metrics(self, results: list[ObjectPrediction]) -> dict[str, float]:
-        """Merges the objects and evaluates; logs the table and writes the files."""
+        """Merge the objects and evaluates; logs the table and writes the files."""
         unique = {record.key: record for record in reversed(results)}  # of equal ones the first counts
         parts: dict[tuple[str, int], list[ObjectPrediction]] = defaultdict(list)
         for key in sorted(unique):
@@ -156,7 +156,7 @@ class RefDAVISMetric(ExpressionMetric):
         return self.report(scores) | {self.COUNT: len(unique)}
 
     def merge(self, objects: Sequence[ObjectPrediction]) -> np.ndarray:
-        """The label map of one annotator's objects in a video, uint8 (T, H, W)."""
+        """Return the label map of one annotator's objects in a video, uint8 (T, H, W)."""
         first = objects[0]
         return np.stack(
             [
@@ -166,7 +166,7 @@ class RefDAVISMetric(ExpressionMetric):
         )
 
     def score(self, video_id: str, annotator: int, gt: np.ndarray, pred: np.ndarray) -> list[ObjectScore]:
-        """What the objects of a video score: label maps uint8 (T, H, W), the annotated and the predicted one.
+        """Return what the objects of a video score: label maps uint8 (T, H, W), the annotated and the predicted one.
 
         Raises:
             ValueError: if they cannot be compared; names the video.
@@ -204,7 +204,7 @@ class RefDAVISMetric(ExpressionMetric):
         return float(record.region.mean() + record.contour.mean()) / 2
 
     def details(self, records: Sequence[ObjectScore]) -> dict[str, list[Mapping[str, Any]]]:
-        """A table of the objects and one of the videos."""
+        """Return a table of the objects and one of the videos."""
         columns = ('J&F', 'J', 'F', 'J_recall', 'J_decay', 'F_recall', 'F_decay')
         objects, videos = [], defaultdict(list)
         for score in records:
@@ -219,7 +219,7 @@ class RefDAVISMetric(ExpressionMetric):
         return dict(objects=objects, videos=rows)
 
     def about(self) -> dict[str, Any]:
-        """How objects are merged and compared."""
+        """Return how objects are merged and compared."""
         return dict(threshold=self.threshold, background=self.background, bound_th=self.bound_th)
 
 

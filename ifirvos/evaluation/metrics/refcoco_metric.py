@@ -36,7 +36,7 @@ class RefCOCOMetric(FrameIoUMetric):
     every group.
 
     Args:
-        **kwargs: for :class:`ExpressionMetric`.
+        **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
     default_prefix = 'refcoco'
@@ -59,7 +59,7 @@ class RefCOCOMetric(FrameIoUMetric):
         return BoxScore(**about, **overlap(frame, gt, pred), box_iou=box_iou, box_giou=box_giou)
 
     def measure(self, records: Sequence[BoxScore]) -> dict[str, float]:
-        """The measures of boxes and masks."""
+        """Return the measures of boxes and masks."""
         masks = super().measure(records)
         giou_hits = sum(record.box_giou >= 0.5 for record in records)
         return {
@@ -68,7 +68,7 @@ class RefCOCOMetric(FrameIoUMetric):
         } | masks
 
     def columns_of(self, record: BoxScore) -> dict[str, Any]:
-        """The results in the table of the samples."""
+        """Return the results in the table of the samples."""
         return {'box IoU [%]': 100 * record.box_iou} | super().columns_of(record)
 
 

@@ -53,10 +53,10 @@ class RVOSMetric(ExpressionMetric):
     ``J&F_low``, ``J&F_high``, and for every group ``attr/J&F``, ``attr/J`` and so on.
 
     Args:
-        bound_th: tolerance of F, see `contour_accuracy`.
-        unannotated: what to do with an expression that has a frame without annotation: 'error', or 'skip' it. A split
+        bound_th: Tolerance of F, see `contour_accuracy`.
+        unannotated: What to do with an expression that has a frame without annotation: 'error', or 'skip' it. A split
             whose masks are secret then has no measures, which is logged.
-        **kwargs: for :class:`ExpressionMetric`.
+        **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
     default_prefix = 'rvos'
@@ -144,7 +144,7 @@ class RVOSMetric(ExpressionMetric):
         return tables
 
     def about(self) -> dict[str, Any]:
-        """The tolerance of F."""
+        """Return the tolerance of F."""
         return dict(bound_th=self.bound_th)
 
     def _means_by(self, records: Sequence[ExpressionScore], *keys: str) -> list[dict[str, Any]]:

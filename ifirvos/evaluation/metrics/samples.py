@@ -11,7 +11,7 @@ NO_GROUP = '(none)'
 
 
 def meta(sample: dict, key: str) -> object:
-    """A value of the clip's metainfo.
+    """Return a value of the clip's metainfo.
 
     Raises:
         KeyError: if the sample does not carry the key.
@@ -22,7 +22,7 @@ def meta(sample: dict, key: str) -> object:
 
 
 def group_name(sample: dict, group_by: str | None) -> str | None:
-    """The value that the sample is grouped by, as text; ``NO_GROUP`` for an empty one, None without grouping."""
+    """Return the value that the sample is grouped by, as text; ``NO_GROUP`` for an empty one, None without grouping."""
     return None if group_by is None else str(meta(sample, group_by)) or NO_GROUP
 
 
@@ -39,13 +39,13 @@ def prediction(frame: DetDataSample, key: str, field: str = 'pred_track_instance
 
 
 def is_annotated(frame: DetDataSample) -> bool:
-    """Whether the frame's masks are known (there may be none in it)."""
+    """Return whether the frame's masks are known (there may be none in it)."""
     instances = frame.get('gt_instances')
     return instances is not None and 'masks' in instances
 
 
 def annotation(frame: DetDataSample) -> InstanceData:
-    """The annotated instances of a frame, none if the object is absent.
+    """Return the annotated instances of a frame, none if the object is absent.
 
     Raises:
         KeyError: if the frame is not annotated.
@@ -56,7 +56,7 @@ def annotation(frame: DetDataSample) -> InstanceData:
 
 
 def mask_pair(frame: DetDataSample) -> tuple[np.ndarray, np.ndarray]:
-    """The annotated and the predicted mask of a frame, bool (H, W) each; several instances count as their union.
+    """Return the annotated and the predicted mask of a frame, bool (H, W) each; several instances count as their union.
 
     Raises:
         KeyError: if the frame lacks one of them.
@@ -68,12 +68,12 @@ def mask_pair(frame: DetDataSample) -> tuple[np.ndarray, np.ndarray]:
 
 
 def union(masks) -> np.ndarray:
-    """The union of N masks, bool (H, W); empty for N = 0. Takes a tensor or array (N, H, W), or mmdet's masks."""
+    """Return the union of N masks, a tensor, array (N, H, W) or mmdet's masks: bool (H, W), empty for N = 0."""
     return stack(masks).any(axis=0)
 
 
 def check_size(frame: DetDataSample, gt: np.ndarray, pred: np.ndarray) -> None:
-    """Raises ValueError if the masks (..., H, W) differ in size."""
+    """Raise ValueError if the masks (..., H, W) differ in size."""
     if gt.shape[-2:] != pred.shape[-2:]:
         raise ValueError(
             f'{_path(frame)}: the annotated mask is {gt.shape[-2:]} but the predicted one {pred.shape[-2:]}; '

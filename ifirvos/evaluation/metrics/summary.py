@@ -23,16 +23,16 @@ def summarize(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> dict[str, dict]:
-    """The measures overall and of every group.
+    """Return the measures overall and of every group.
 
     Args:
-        records: at least one.
-        measure: the measures of some records, in percent.
-        interval_of: the measure to give an interval, a mean over records.
-        value: what a record adds to that mean, a fraction.
-        bootstrap: draws of whole videos for the interval; 0 leaves it out.
-        confidence: share of the draws that the interval holds.
-        seed: of the draws.
+        records: At least one.
+        measure: The measures of some records, in percent.
+        interval_of: The measure to give an interval, a mean over records.
+        value: What a record adds to that mean, a fraction.
+        bootstrap: Draws of whole videos for the interval; 0 leaves it out.
+        confidence: Share of the draws that the interval holds.
+        seed: Seed of the draws.
 
     Returns:
         ``overall``: the measures, and with ``bootstrap`` the interval as ``NAME_low`` and ``NAME_high``; ``groups``:
@@ -54,7 +54,7 @@ def summarize(
 
 
 def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str | None = None) -> str:
-    """The summary as lines of text: a row a group, then all records; and the interval, if there is one."""
+    """Return the summary as lines of text: a row a group, then all records; and the interval, if there is one."""
     rows = {**summary['groups'], 'all': summary['overall']}
     width = max(map(len, [*rows, group_by or '']))
     table = [(group_by or '', columns)]
@@ -77,17 +77,17 @@ def write_report(
     details: Mapping[str, Sequence[Mapping[str, Any]]],
     **about,
 ) -> None:
-    """Writes ``NAME_metric.json`` and ``NAME_metric.csv`` (the summary) and ``NAME_{detail}.csv`` for every detail.
+    """Write ``NAME_metric.json`` and ``NAME_metric.csv`` (the summary) and ``NAME_{detail}.csv`` for every detail.
 
     Each file appears whole or not at all; files of an earlier evaluation are replaced.
 
     Args:
-        out_dir: the folder, made if it is missing.
-        name: what the file names begin with.
-        summary: what `summarize` returned.
-        columns: the measures in ``NAME_metric.csv``.
-        details: rows of further tables, all with the keys of the first, which are the header.
-        about: how it was made, for the json: anything that json takes.
+        out_dir: The folder, made if it is missing.
+        name: What the file names begin with.
+        summary: What `summarize` returned.
+        columns: The measures in ``NAME_metric.csv``.
+        details: Rows of further tables, all with the keys of the first, which are the header.
+        about: How it was made, for the json: anything that json takes.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)

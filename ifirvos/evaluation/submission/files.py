@@ -27,12 +27,12 @@ Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> nam
 def write_expression(
     out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str], masks: Sequence[np.ndarray]
 ) -> Path:
-    """Writes the masks of one expression. Its folder appears when it is complete; an earlier one is replaced.
+    """Write the masks of one expression. Its folder appears when it is complete; an earlier one is replaced.
 
     Args:
-        out_dir: the folder that holds ``Annotations``.
-        video_id: name of the video's folder.
-        exp_id: name of the expression's folder.
+        out_dir: The folder that holds ``Annotations``.
+        video_id: Name of the video's folder.
+        exp_id: Name of the expression's folder.
         frames: (T,) names of the frames, without ending.
         masks: (T,) bool (H, W) each, at the size of the original frame.
 
@@ -65,18 +65,18 @@ def write_expression(
 
 
 def is_written(out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str]) -> bool:
-    """Whether an expression's folder holds the masks of exactly these frames."""
+    """Return whether an expression's folder holds the masks of exactly these frames."""
     folder = Path(out_dir) / ROOT / video_id / exp_id
     return folder.is_dir() and {path.name for path in folder.iterdir()} == {f'{frame}.png' for frame in frames}
 
 
 def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[str, str]]:
-    """What is still to be done: the (video, expression) pairs that are not written."""
+    """Return what is still to be done: the (video, expression) pairs that are not written."""
     return [key for key, frames in expected.items() if not is_written(out_dir, *key, frames)]
 
 
 def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
-    """Puts ``Annotations`` of a folder into a zip, which appears when it is complete; returns the number of masks."""
+    """Put ``Annotations`` of a folder into a zip, which appears when it is complete; returns the number of masks."""
     root, zip_path = Path(out_dir) / ROOT, Path(zip_path)
     files = sorted(root.glob('*/*/*.png'))
     if not files:
@@ -93,11 +93,11 @@ def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
 def check_submission(
     path: str | Path, expected: Expected, sizes: Mapping[str, tuple[int, int]] | None = None
 ) -> Iterator[str]:
-    """What a server would object to, one sentence each.
+    """Yield what a server would object to, one sentence each.
 
     Args:
-        path: the zip, or the folder that holds ``Annotations``.
-        expected: the frames of every (video, expression).
+        path: The zip, or the folder that holds ``Annotations``.
+        expected: The frames of every (video, expression).
         sizes: (height, width) of the frames of every video; without it, masks of a video must be of one size.
     """
     path = Path(path)

@@ -24,10 +24,10 @@ class SubmissionLoop(TestLoop):
     has nothing to keep, and all are done again.
 
     Args:
-        runner: as TestLoop.
-        dataloader: its config; its data set has one record an expression.
-        evaluator: with one `SubmissionWriter`.
-        fp16: as TestLoop.
+        runner: As TestLoop.
+        dataloader: Its config; its data set has one record an expression.
+        evaluator: An evaluator with one `SubmissionWriter`.
+        fp16: As TestLoop.
 
     Raises:
         ValueError: if the evaluator has no `SubmissionWriter`, or more than one.
@@ -60,7 +60,7 @@ class SubmissionLoop(TestLoop):
 
 
 def split_records(dataset: Dataset, writer: SubmissionWriter) -> tuple[list[int], list[tuple[str, str]]]:
-    """The records that are still to be done, and the ids (video, expression) of those that are written."""
+    """Return the records that are still to be done, and the ids (video, expression) of those that are written."""
     expected = {}
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)

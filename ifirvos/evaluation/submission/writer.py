@@ -23,12 +23,12 @@ class SubmissionWriter(BaseMetric):
     ``submission/``: ``expressions``, how many were written or found.
 
     Args:
-        out_dir: gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the log file of the run.
-        zip_path: the zip. None: ``out_dir`` with ``.zip`` appended.
+        out_dir: Gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the log file of the run.
+        zip_path: The zip. None: ``out_dir`` with ``.zip`` appended.
         overwrite: False keeps complete expressions of an earlier run as they are. With `SubmissionLoop` the model does
             not even see them.
-        collect_device: where the processes' counts are collected, 'cpu' or 'gpu'.
-        prefix: of the logged name.
+        collect_device: Where the processes' counts are collected, 'cpu' or 'gpu'.
+        prefix: Prefix of the logged name.
     """
 
     default_prefix = 'submission'
@@ -62,7 +62,7 @@ class SubmissionWriter(BaseMetric):
         return Path(self._zip_path or f'{self.out_dir}.zip')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Writes a batch's masks; ``data_samples`` are what ``TrackDataSample.to_dict`` returns."""
+        """Write a batch's masks; ``data_samples`` are what ``TrackDataSample.to_dict`` returns."""
         for sample in data_samples:
             video_id, exp_id = str(meta(sample, 'video_id')), str(meta(sample, 'exp_id'))
             frames = sample['video_data_samples']
@@ -77,7 +77,7 @@ class SubmissionWriter(BaseMetric):
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[tuple[str, str]]) -> dict[str, float]:
-        """Makes the zip."""
+        """Make the zip."""
         count = pack_submission(self.out_dir, self.zip_path)
         MMLogger.get_current_instance().info('%d masks are in %s', count, self.zip_path)
         return dict(expressions=len(set(results)))

@@ -32,10 +32,10 @@ class Entry:
     """What the index files need of a clip.
 
     Attributes:
-        video_row: its row of videoset.csv.
-        sentences: rows of a2d_annotation.txt.
-        samples: rows of the single-frame lists: sentence, video, frame from 1, instance.
-        masks: of every sample, as a compressed COCO run-length code.
+        video_row: Its row of videoset.csv.
+        sentences: Rows of a2d_annotation.txt.
+        samples: Rows of the single-frame lists: sentence, video, frame from 1, instance.
+        masks: Mask of every sample, as a compressed COCO run-length code.
     """
 
     video_row: tuple
@@ -45,7 +45,7 @@ class Entry:
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | None:
-    """Writes the video and its annotated frames; None for a split that A2D has not."""
+    """Write the video and its annotated frames; None for a split that A2D has not."""
     if split not in _SUBSETS:
         return None
     labels = clip.facts.labels
@@ -73,7 +73,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
-    """Writes the tables, the lists that circulate, and the COCO file of the test split."""
+    """Write the tables, the lists that circulate, and the COCO file of the test split."""
     clips = [entry for split in entries for entry in entries[split]]
     if not clips:
         raise ValueError('A2D-Sentences has the splits train and valid only: write one of them.')
@@ -106,18 +106,18 @@ def one_sentence_an_object(clip: Clip) -> list[Expression]:
 
 
 def annotated_frames(num_frames: int, count: int) -> list[int]:
-    """The middles of `count` equal parts of a clip, as indices."""
+    """Return the middles of `count` equal parts of a clip, as indices."""
     return [(2 * part + 1) * num_frames // (2 * count) for part in range(count)]
 
 
 def run_length_code(mask: np.ndarray) -> dict:
-    """A bool mask (H, W) as COCO's compressed run-length code, ready for json."""
+    """Return a bool mask (H, W) as COCO's compressed run-length code, ready for json."""
     code = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
     return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 
 
 def coco_content(image_ids: Sequence[str], masks: Sequence[dict]) -> dict:
-    """A COCO file with one mask an image, as MTTR makes it for pycocotools."""
+    """Return a COCO file with one mask an image, as MTTR makes it for pycocotools."""
     return dict(
         categories=[dict(id=1, name='dummy_class')],
         images=[
@@ -140,13 +140,13 @@ def coco_content(image_ids: Sequence[str], masks: Sequence[dict]) -> dict:
 
 
 def write_table(path: Path, rows: Sequence[tuple]) -> None:
-    """Writes rows comma-separated, quoting the values that need it."""
+    """Write rows comma-separated, quoting the values that need it."""
     with path.open('w', encoding='utf-8', newline='') as file:
         csv.writer(file, lineterminator='\n').writerows(rows)
 
 
 def _write_h5(folder: Path, number: int, label: np.ndarray) -> None:
-    """An annotated frame as the release has it: masks (n,W,H), or (W,H) if one, and boxes (4,n), x1 y1 x2 y2."""
+    """Return an annotated frame as the release has it: masks (n,W,H), or (W,H) if one, and boxes (4,n), x1 y1 x2 y2."""
     import h5py  # an extra of this package: see setup.cfg
 
     folder.mkdir(parents=True, exist_ok=True)

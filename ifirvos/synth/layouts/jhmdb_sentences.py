@@ -24,7 +24,7 @@ Sample = tuple[str, str, str, int, str]
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> list[Sample] | None:
-    """Writes the frames and masks of a clip for one of its sentences; returns its rows of the list of samples."""
+    """Write the frames and masks of a clip for one of its sentences; returns its rows of the list of samples."""
     if split != 'valid':
         return None
     number = int(clip.video_id.rpartition('_')[2])
@@ -53,7 +53,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> list[Samp
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[list[Sample]]]) -> None:
-    """Writes the table of sentences and the list of samples."""
+    """Write the table of sentences and the list of samples."""
     clips = [samples for split in entries for samples in entries[split]]
     if not clips:
         raise ValueError('JHMDB-Sentences is for evaluation: write split valid.')

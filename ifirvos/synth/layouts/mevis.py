@@ -18,7 +18,7 @@ Video = tuple[str, list[str], list[dict], list[list[dict | None]]]  # id, frames
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Video:
-    """Writes the frames of a clip; names count by one."""
+    """Write the frames of a clip; names count by one."""
     names = frame_names(len(clip.facts.labels), 1)
     write_pictures(clip, names, root / split_name(split) / 'JPEGImages' / clip.video_id)
     expressions = [
@@ -36,7 +36,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Video:
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[Video]]) -> None:
-    """Writes both JSON files of every split; annotation ids count through the split."""
+    """Write both JSON files of every split; annotation ids count through the split."""
     for split, videos in entries.items():
         asked, mask_dict = {}, {}
         for video_id, names, expressions, tracks in videos:
@@ -58,7 +58,7 @@ def split_name(split: str) -> str:
 
 
 def encode(mask: np.ndarray) -> dict | None:
-    """A bool mask (H, W) as compressed COCO RLE whose counts are text; None if it is empty."""
+    """Return a bool mask (H, W) as compressed COCO RLE whose counts are text; None if it is empty."""
     if not mask.any():
         return None
     rle = mask_utils.encode(np.asfortranarray(mask, dtype=np.uint8))

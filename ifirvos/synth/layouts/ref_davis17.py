@@ -26,7 +26,7 @@ Described = tuple[str, list[str], list[tuple[str, list[str]]]]  # video id, fram
 
 
 def describe(clip: Clip) -> tuple[np.ndarray, list[tuple[str, list[str]]]]:
-    """The objects that DAVIS would annotate.
+    """Return the objects that DAVIS would annotate.
 
     Returns:
         Their label maps, uint8 (T, H, W), and for each of them, in order of its id, its shape and four sentences.
@@ -44,13 +44,13 @@ def describe(clip: Clip) -> tuple[np.ndarray, list[tuple[str, list[str]]]]:
 
 
 def write_davis_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Described | None:
-    """Writes a clip into DAVIS's folders, which all splits share."""
+    """Write a clip into DAVIS's folders, which all splits share."""
     davis = root / 'DAVIS'
     return _write_clip(clip, davis / 'JPEGImages/480p', davis / 'Annotations_unsupervised/480p')
 
 
 def write_davis_index(root: Path, entries: Mapping[str, Sequence[Described]]) -> None:
-    """Writes the lists of videos and the four text files."""
+    """Write the lists of videos and the four text files."""
     for split, videos in entries.items():
         name = 'val' if split == 'valid' else split
         write_lines(root / 'DAVIS/ImageSets/2017' / f'{name}.txt', [video_id for video_id, _, _ in videos])
@@ -65,12 +65,12 @@ def write_davis_index(root: Path, entries: Mapping[str, Sequence[Described]]) ->
 
 
 def write_converted_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Described | None:
-    """Writes a clip into the folders of its split."""
+    """Write a clip into the folders of its split."""
     return _write_clip(clip, root / split / 'JPEGImages', root / split / 'Annotations')
 
 
 def write_converted_index(root: Path, entries: Mapping[str, Sequence[Described]]) -> None:
-    """Writes both JSON files of every split."""
+    """Write both JSON files of every split."""
     for split, videos in entries.items():
         meta, asked = {}, {}
         for video_id, names, objects in videos:

@@ -10,12 +10,12 @@ from .layout import Layout
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> tuple[str, dict, dict]:
-    """Writes a clip; returns its id and its entries for meta.json and meta_expressions.json."""
+    """Write a clip; returns its id and its entries for meta.json and meta_expressions.json."""
     return clip.video_id, *write_video(clip, root / split, frame_step)
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[tuple[str, dict, dict]]]) -> None:
-    """Writes both JSON files of every split."""
+    """Write both JSON files of every split."""
     for split, videos in entries.items():
         write_meta(root, split, videos)
 

@@ -36,7 +36,7 @@ class Entry:
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | None:
-    """Writes one frame of a clip; None if no sentence can be told from it."""
+    """Write one frame of a clip; None if no sentence can be told from it."""
     middle = len(clip.facts.labels) // 2
     label = clip.facts.labels[middle]
     sentences: dict[int, list[str]] = {}
@@ -64,7 +64,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
-    """Writes instances.json and refs(unc).p."""
+    """Write instances.json and refs(unc).p."""
     clips = [(split, entry) for split, found in entries.items() for entry in found]
     instances = dict(
         info=dict(description='SynthRVOS in the layout of RefCOCO'),
@@ -99,7 +99,7 @@ def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
 
 
 def annotation(image_id: int, object_id: int, shape: str, mask: np.ndarray) -> dict:
-    """The COCO annotation of an object, `mask` being bool (H, W)."""
+    """Return the COCO annotation of an object, `mask` being bool (H, W)."""
     rows, columns = np.nonzero(mask)
     x, y = int(columns.min()), int(rows.min())
     return dict(
@@ -114,7 +114,7 @@ def annotation(image_id: int, object_id: int, shape: str, mask: np.ndarray) -> d
 
 
 def polygons(mask: np.ndarray) -> list[list[float]]:
-    """The outlines of a mask along the borders of its pixels, so that COCO's rasteriser gives the mask back exactly.
+    """Trace a mask along the borders of its pixels, so that COCO's rasteriser gives the mask back exactly.
 
     COCO's polygons have no holes: a mask with one is cut in two through it.
 
