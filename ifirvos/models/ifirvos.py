@@ -53,15 +53,15 @@ class IFIRVOS(DeformableDETR):
         value_pos: The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
             and the paper's). Our extension for small models: deformable attention never adds positions to what it
             reads, and a shallow encoder leaves the queries without a sense of absolute place.
-        frozen_trunk: What makes the features that the queries read (``TRUNK``) stays as it was loaded: it gets
-            no gradient and hands none on to the words. Our setting for small models, whose second stage only has to
-            learn which query is meant; two thirds of a training step go.
+        frozen_trunk: Freezes the backbone, neck, encoder and pixel decoder (``TRUNK``); gradients do not flow through
+            them. Our setting for small models, whose second stage only has to learn which query is meant: it saves two
+            thirds of a training step.
         cut_to_key_frames: Whether only annotated frames (A2D- and JHMDB-Sentences) go on behind the
             backbone, as in ReferFormer. False: all do, so that inter-frame interaction has something to look at; the
             head then looks at the annotated ones.
-        **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the
-            frames that go at a time through the stages in which frames are independent, ``sentence_chunk``, the sentences that go together
-            in :meth:`predict_video`, and ``window``, see :meth:`predict`.
+        **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go
+            together through the stages in which frames are independent, ``sentence_chunk``, the sentences that go
+            together in :meth:`predict_video`, and ``window``, see :meth:`predict`.
     """
 
     # With VEwL and the level embedding, what ``frozen_trunk`` holds still.

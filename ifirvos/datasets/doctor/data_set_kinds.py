@@ -1,0 +1,89 @@
+"""How every data set is read, and by which paths a split of it is recognised."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ifirvos.datasets import releases
+from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a data set is read.
+
+    Attributes:
+        type: Its class.
+        reader: Reader of its masks, a key of ``MASK_READERS``.
+        splits: Name -> paths below the root of which one tells that the split is there.
+        official: Counts of its releases.
+        options: Arguments of the class, beside ``data_root`` and ``split``.
+        units: What videos and records are called.
+        has_split: Whether the class takes ``split``.
+        in_videos: Whether frames are in a video file, of which only annotated frames have a size of interest.
+    """
+
+    type: str
+    reader: str
+    splits: Mapping[str, Sequence[str]]
+    official: releases.Releases = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    units: tuple[str, str] = ('videos', 'expressions')
+    has_split: bool = True
+    in_videos: bool = False
+
+
+def _refcoco(name: str, splits: Sequence[str], official: releases.Releases) -> Kind:
+    files = {split: [f'{name}/instances_{name}_{split}.json'] for split in splits}
+    return Kind('RefCOCOClipDataset', 'coco', files, official, dict(name=name), ('pictures', 'expressions'))
+
+
+_A2D = ('Release', 'clips320H', 'text_annotations', 'a2d_annotation.txt')
+DATASET_KINDS = {
+    'ref-youtube-vos': Kind(
+        'RefYouTubeVOSDataset',
+        'palette_png',
+        {
+            'train': ('train', 'meta_expressions/train'),
+            'valid': ('valid', 'val', 'meta_expressions/valid', 'meta_expressions/val'),
+            'test': ('test',),  # its expressions alone are there to tell the validation set
+        },
+        releases.REF_YOUTUBE_VOS,
+    ),
+    'ref-davis17': Kind(
+        'RefDAVIS17Dataset',
+        'palette_png',
+        {split: ('DAVIS', 'JPEGImages', f'meta_expressions/{split}', split) for split in ('train', 'valid')},
+        releases.REF_DAVIS17,
+    ),
+    'a2d-sentences': Kind(
+        'A2DSentencesDataset',
+        'a2d_h5',
+        {'train': _A2D, 'test': _A2D},
+        releases.A2D_SENTENCES,
+        units=('videos', 'samples'),
+        in_videos=True,
+    ),
+    'jhmdb-sentences': Kind(
+        'JHMDBSentencesDataset',
+        'jhmdb_mat',
+        {'test': ('Rename_Images', 'puppet_mask', 'jhmdb_annotation.txt')},
+        releases.JHMDB_SENTENCES,
+        units=('videos', 'samples'),
+        has_split=False,
+    ),
+    'mevis': Kind('MeViSDataset', 'coco', {split: (split,) for split in ('train', 'valid_u', 'valid')}, releases.MEVIS),
+    **{
+        name: _refcoco(name, splits, official)
+        for name, splits, official in zip(
+            REFCOCO_NAMES,
+            (('train', 'val', 'testA', 'testB'), ('train', 'val', 'testA', 'testB'), ('train', 'val', 'test')),
+            (releases.REFCOCO, releases.REFCOCO_PLUS, releases.REFCOCOG),
+            strict=True,
+        )
+    },
+    'synth-rvos': Kind(
+        'SynthRVOSDataset',
+        'palette_png',
+        {split: (split, f'meta_expressions/{split}') for split in ('train', 'valid', 'comp')},
+    ),
+}

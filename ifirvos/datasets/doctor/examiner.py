@@ -1,0 +1,152 @@
+"""Every frame and mask of a video, decoded as the pipelines do it."""
+
+import multiprocessing
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+
+from PIL import Image
+
+from ifirvos.datasets import BaseRVOSDataset
+from ifirvos.datasets.transforms import LoadRVOSMasks
+from ifirvos.datasets.transforms.loading import MaskSizeError
+from ifirvos.video.reader import read_video_frames
+
+from .data_set_kinds import Kind
+from .findings import Findings
+
+_SWAPPED_SIDES = (5, 6, 7, 8)  # values of EXIF's Orientation whose pictures OpenCV turns by a quarter
+_ORIENTATION = 0x0112
+
+
+class Examiner:
+    """Looks at all records of a video.
+
+    Args:
+        dataset: Has one record an expression.
+        kind: Kind of the data set.
+        quick: Decode nothing.
+    """
+
+    def __init__(self, dataset: BaseRVOSDataset, kind: Kind, quick: bool) -> None:
+        self.dataset = dataset
+        self.load_masks = LoadRVOSMasks(kind.reader)
+        self.sizes_of = self.video_sizes if kind.in_videos else self.picture_sizes
+        self.quick = quick
+
+    def parts(self) -> list[list[int]]:
+        """Return the records of every video."""
+        videos = defaultdict(list)
+        for index, expression in enumerate(self.dataset.expressions):
+            videos[expression['video_id']].append(index)
+        return list(videos.values())
+
+    def __call__(self, part: list[int]) -> Findings:
+        found, infos = Findings(), []
+        for index in part:
+            try:
+                infos.append(self.dataset.get_data_info(index))
+            except (OSError, ValueError) as error:  # a video file whose header is read only now
+                found.add(_file_problem(error, 'frame'), str(error))
+        if infos:
+            sizes = self.sizes_of(infos, found)
+            if len(set(sizes.values())) > 1:
+                found.add('frames of several sizes', f'{infos[0]["video_id"]}: {sorted(set(sizes.values()))}')
+            seen = {}
+            for info in infos:
+                self.check_masks(info, sizes, seen, found)
+            found.masks += len(seen)
+        return found
+
+    def picture_sizes(self, infos: list[dict], found: Findings) -> dict[int, tuple[int, int]]:
+        """(H, W) of every frame that can be read."""
+        sizes = {}
+        for image in infos[0]['images']:
+            found.frames += 1
+            path = image['img_path']
+            try:
+                with Image.open(path) as picture:
+                    if not self.quick:
+                        picture.load()
+                    width, height = picture.size
+                    turned = picture.getexif().get(_ORIENTATION) in _SWAPPED_SIDES
+            except (OSError, SyntaxError, ValueError) as error:
+                detail = '' if isinstance(error, FileNotFoundError) else f' ({error})'
+                found.add(_file_problem(error, 'frame'), f'{path}{detail}')
+                continue
+            sizes[image['frame_id']] = (width, height) if turned else (height, width)
+        return sizes
+
+    def video_sizes(self, infos: list[dict], found: Findings) -> dict[int, tuple[int, int]]:
+        """(H, W) of the annotated frames of a video file, which is decoded to its end."""
+        path, length = infos[0]['images'][0]['img_path'], infos[0]['video_length']
+        found.frames += length
+        if self.quick:
+            return {}
+        keys = {info['key_frame_id'] for info in infos}
+        try:
+            frames = read_video_frames(path, {*keys, length - 1})
+        except (OSError, ValueError) as error:
+            found.add(_file_problem(error, 'frame'), str(error))
+            return {}
+        for key in sorted(keys):
+            if key > max(frames):
+                found.add('missing frame', f'{path} has {max(frames) + 1} frames, so no frame {key + 1}')
+        return {index: frame.shape[:2] for index, frame in frames.items()}
+
+    def check_masks(
+        self, info: dict, sizes: Mapping[int, tuple[int, int]], seen: dict[tuple, bool | None], found: Findings
+    ) -> None:
+        """Read what is known of an expression; ``seen`` remembers the masks of its video: shown, empty, unreadable."""
+        known = [image for image in info['images'] if image['mask_path'] is not None]
+        if not known:
+            found.unknown += 1
+            return
+        states = []
+        for image in known:
+            key = (image['mask_path'], info['obj_id'], image.get('mask_index'), repr(image.get('segmentations')))
+            if key not in seen:
+                size = sizes.get(image['frame_id'], next(iter(sizes.values()), None))
+                seen[key] = self.read_mask({**image, 'obj_id': info['obj_id'], 'ori_shape': size}, found)
+            states.append(seen[key])
+        if all(state is False for state in states):
+            found.add('object in no frame', f'expression {info["exp_id"]} of {info["video_id"]}: {info["text"]!r}')
+
+    def read_mask(self, frame: dict, found: Findings) -> bool | None:
+        """Return whether the mask shows anything; None if that cannot be told."""
+        path = frame['mask_path']
+        if self.quick or frame['ori_shape'] is None:
+            if not os.path.isfile(path):
+                found.add('missing mask', path)
+            return None
+        try:
+            return bool(len(self.load_masks.transform(frame)['gt_masks']))
+        except MaskSizeError as error:
+            found.add('mask of another size', str(error))
+        except (OSError, ValueError) as error:
+            found.add(_file_problem(error, 'mask'), str(error))
+        return None
+
+
+def _file_problem(error: Exception, what: str) -> str:
+    return f'missing {what}' if isinstance(error, FileNotFoundError) else f'unreadable {what}'
+
+
+_examiner = None  # of a worker process, which inherits it
+
+
+def _examine(part: list[int]) -> Findings:
+    return _examiner(part)
+
+
+def examine_all(examiner: Callable[[list[int]], Findings], parts: list[list[int]], workers: int) -> Iterator[Findings]:
+    """Yield the findings of every video, in order; videos are shared out among processes."""
+    global _examiner
+    _examiner = examiner
+    if workers <= 1:
+        yield from map(examiner, parts)
+        return
+    # Forked, because the data set is loaded already and a new interpreter would spend seconds on imports.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('fork')) as pool:
+        yield from pool.map(_examine, parts, chunksize=max(1, min(64, len(parts) // (8 * workers))))
