@@ -156,7 +156,7 @@ def test_shipped_training_pipeline(tmp_path):
 
 def test_shipped_pseudo_video_pipeline(tmp_path):
     np.random.seed(0)
-    pipeline = Config.fromfile(CONFIG).pseudo_video_pipeline
+    pipeline = Config.fromfile(CONFIG.with_name('ref_youtube_vos_joint.py')).pseudo_video_pipeline
     dataset = RefCOCOClipDataset(str(write_tree(tmp_path)), pipeline=pipeline)
     packed = dataset[0]
     sample = packed['data_samples']

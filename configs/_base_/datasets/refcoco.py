@@ -1,8 +1,6 @@
 # RefCOCO, RefCOCO+ and RefCOCOg together, as ReferFormer pre-trains on them (datasets/refexp.py there): T=1.
-# For joint training with videos use pseudo_video_pipeline, which makes a clip of T frames out of a picture.
 dataset_type = 'RefCOCOClipDataset'
 data_root = 'data/coco/'
-num_frames = 6  # T of the pseudo-videos
 
 load_frame = [dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')]
 # (long, short): 4200 stands for no limit.
@@ -41,34 +39,6 @@ sample_and_load = [
     dict(type='TransformBroadcaster', transforms=load_frame),
 ]
 train_pipeline = [*sample_and_load, *flip, *resize_or_crop]
-# As datasets/refexp2seq.py there, whose sizes are those of Ref-YouTube-VOS.
-joint_resize = dict(
-    type='RandomChoiceResize',
-    scales=[(640, side) for side in (288, 320, 352, 392, 416, 448, 480, 512)],
-    keep_ratio=True,
-    backend='pillow',
-)
-pseudo_video_pipeline = [
-    *sample_and_load,
-    dict(type='PseudoVideo', num_frames=num_frames),
-    *flip,
-    dict(type='TransformBroadcaster', transforms=[dict(type='PhotoMetricDistortionUint8')]),
-    dict(
-        type='RandomChoice',
-        transforms=[
-            [dict(type='TransformBroadcaster', share_random_params=True, transforms=[joint_resize])],
-            [
-                dict(
-                    type='TransformBroadcaster',
-                    share_random_params=True,
-                    transforms=[*resize_crop_resize[:2], joint_resize],
-                )
-            ],
-        ],
-    ),
-    dict(type='RequireVisibleObject'),
-    dict(type='PackRVOSInputs'),
-]
 test_pipeline = [
     dict(type='RVOSClipSample', mode='all'),
     dict(

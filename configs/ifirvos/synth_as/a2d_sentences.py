@@ -6,15 +6,8 @@ _base_ = [
 ]
 
 model = dict(test_cfg=dict(candidates=True))
-
-test_pipeline = [
-    *_base_.test_pipeline[:2],
-    dict(
-        type='TransformBroadcaster',
-        transforms=[dict(type='ResizeByArea', scale=(96, 64)), dict(type='LoadRVOSMasks', reader='a2d_h5')],
-    ),
-    _base_.test_pipeline[-1],
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[2]['transforms'][0] = dict(type='ResizeByArea', scale=(96, 64))
 test_dataloader = dict(dataset=dict(data_root='data/synth_as/a2d-sentences/', pipeline=test_pipeline))
 test_cfg = dict(type='TestLoop')
 

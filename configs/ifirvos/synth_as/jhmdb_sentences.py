@@ -6,19 +6,8 @@ _base_ = [
 ]
 
 model = dict(test_cfg=dict(candidates=True))
-
-test_pipeline = [
-    _base_.test_pipeline[0],
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadImageFromFile'),
-            dict(type='ResizeByArea', scale=(96, 64)),
-            dict(type='LoadRVOSMasks', reader='jhmdb_mat'),
-        ],
-    ),
-    _base_.test_pipeline[-1],
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1]['transforms'][1] = dict(type='ResizeByArea', scale=(96, 64))
 test_dataloader = dict(dataset=dict(data_root='data/synth_as/jhmdb-sentences/', pipeline=test_pipeline))
 test_cfg = dict(type='TestLoop')
 

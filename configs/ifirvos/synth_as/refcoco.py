@@ -5,18 +5,8 @@ _base_ = [
     '../../_base_/default_runtime.py',
 ]
 
-test_pipeline = [
-    _base_.test_pipeline[0],
-    dict(
-        type='TransformBroadcaster',
-        transforms=[
-            dict(type='LoadImageFromFile'),
-            dict(type='ResizeByArea', scale=(96, 64)),
-            dict(type='LoadRVOSMasks', reader='coco'),
-        ],
-    ),
-    _base_.test_pipeline[-1],
-]
+test_pipeline = _base_.test_pipeline
+test_pipeline[1]['transforms'][1] = dict(type='ResizeByArea', scale=(96, 64))
 test_dataloader = dict(dataset=dict(data_root='data/synth_as/refcoco/', pipeline=test_pipeline))
 test_cfg = dict(type='TestLoop')
 
