@@ -10,6 +10,17 @@ PACKAGE = Path(__file__).parents[1] / 'ifirvos'
 # pictures, which show what data sets and metrics hold, and the synthetic benchmark, which writes what they read.
 ON_TOP = ('inference', 'visualization', 'webdemo', 'cli')
 CORE = ('models', 'datasets', 'evaluation')
+GROUND = (
+    'errors',
+    'files',
+    'parallel',
+    'registry',
+    'config',
+    'label_maps',
+    'structures',
+    'checkpoint',
+    'plain_config',
+)
 FORBIDDEN = {
     **{part: {*ON_TOP, *CORE} - {part} for part in CORE},
     'training': {'inference', 'visualization', 'webdemo', 'cli'},
@@ -17,7 +28,17 @@ FORBIDDEN = {
     'video': {*ON_TOP, *CORE, 'training', 'synth'},
     **{
         part: {*ON_TOP, *CORE, 'training', 'synth', 'video'}
-        for part in ('errors', 'files', 'label_maps', 'structures', 'registry', 'checkpoint', 'plain_config')
+        for part in (
+            'errors',
+            'files',
+            'label_maps',
+            'structures',
+            'registry',
+            'checkpoint',
+            'plain_config',
+            'config',
+            'parallel',
+        )
     },
     'visualization': {'webdemo', 'cli'},
     'inference': {'webdemo', 'cli'},

@@ -1,11 +1,27 @@
 """What all referring-video data sets share: records, clips, and drawing again when augmentation loses the object."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mmdet.datasets import BaseVideoDataset
 
 from ifirvos.registry import DATASETS
+
+
+def records_by_video(records: Iterable[Mapping]) -> dict[str, list[int]]:
+    """Group records by their ``video_id``.
+
+    Args:
+        records: What a data set's ``get_data_info`` gives, or its ``expressions``, in order.
+
+    Returns:
+        The indices of every video's records, videos in the order of their first record.
+    """
+    videos = defaultdict(list)
+    for index, record in enumerate(records):
+        videos[record['video_id']].append(index)
+    return dict(videos)
 
 
 @DATASETS.register_module()

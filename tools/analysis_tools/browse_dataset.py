@@ -21,13 +21,13 @@ import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in
 import cv2
 import numpy as np
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset, worker_init_fn
-from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from PIL import Image
 from tqdm import tqdm
 
+from ifirvos.config import load_config
 from ifirvos.datasets.transforms.clip_sampling import uniform_indices
 from ifirvos.files import written_whole
 from ifirvos.registry import DATASETS
@@ -61,9 +61,7 @@ def build_dataset(args: argparse.Namespace) -> BaseDataset:
     """Return the data set of a phase."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    cfg = load_config(args.config, args.cfg_options)
     loader = cfg.get(f'{args.phase}_dataloader')
     if loader is None:
         phases = [phase for phase in ('train', 'val', 'test') if cfg.get(f'{phase}_dataloader')]

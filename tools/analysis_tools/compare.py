@@ -20,10 +20,10 @@ import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in
 
 import cv2
 import numpy as np
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset, ConcatDataset
-from mmengine.registry import init_default_scope
 
+from ifirvos.config import load_config
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.evaluation.functional import region_similarity
 from ifirvos.evaluation.metrics.samples import union
@@ -107,9 +107,7 @@ def without_resize(node: object) -> object:
 
 def open_dataset(config: str | Path, split: str, options: dict | None = None) -> BaseDataset | ConcatDataset:
     """Return the data set of a config's test or validation dataloader, with whole pictures."""
-    cfg = Config.fromfile(config)
-    cfg.merge_from_dict(options or {})
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    cfg = load_config(config, options)
     return DATASETS.build(without_resize(cfg.to_dict()[f'{split}_dataloader']['dataset']))
 
 

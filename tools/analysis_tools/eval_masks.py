@@ -14,12 +14,9 @@ precision over all queries (A2D, JHMDB) is left out, and a predicted box (RefCOC
 """
 
 import argparse
-import multiprocessing
 import os
 import sys
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -31,19 +28,21 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet.structures import TrackDataSample
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
-from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from PIL import Image
 from tqdm import tqdm
 
+from ifirvos.config import load_config
+from ifirvos.datasets.base_rvos_dataset import records_by_video
 from ifirvos.evaluation.metrics.expression_metric import ExpressionMetric
 from ifirvos.evaluation.metrics.frame_iou_metric import FrameIoUMetric, annotated_frames
 from ifirvos.evaluation.metrics.ref_davis_metric import ObjectScore, RefDAVISMetric
 from ifirvos.evaluation.submission.files import ROOT
 from ifirvos.label_maps import read_labels
+from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
 from ifirvos.structures import frame_name
 
@@ -108,10 +107,7 @@ class ExpressionScorer:
 
     def parts(self) -> list[list[int]]:
         """Return the records of every video."""
-        videos = defaultdict(list)
-        for index in range(len(self.dataset)):
-            videos[self.dataset.get_data_info(index)['video_id']].append(index)
-        return list(videos.values())
+        return list(records_by_video(map(self.dataset.get_data_info, range(len(self.dataset)))).values())
 
     def __call__(self, part: list[int]) -> list:
         records = []
@@ -159,23 +155,10 @@ class LabelMapScorer:
         return self.metric.score(video_id, annotator, read_labels(paths), pred)
 
 
-_scorer = None  # of a worker process, which inherits it
-
-
-def _score(part) -> list:
-    return _scorer(part)
-
-
 def score_all(scorer: ExpressionScorer | LabelMapScorer, workers: int) -> Iterator[list]:
     """Yield the records of every video, in order; videos are shared out among processes."""
-    global _scorer
-    _scorer, parts = scorer, scorer.parts()
-    if workers <= 1:
-        yield from map(scorer, tqdm(parts, unit='video'))
-        return
-    # Forked, because the data set is loaded already and a new interpreter would spend seconds on imports.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('fork')) as pool:
-        yield from tqdm(pool.map(_score, parts), total=len(parts), unit='video')
+    parts = scorer.parts()
+    yield from tqdm(map_forked(scorer, parts, workers), total=len(parts), unit='video')
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -196,10 +179,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     for path, what in ((args.config, 'config'), (args.masks, 'folder of masks')):
         if not path.exists():
             raise SystemExit(f'The {what} {path} does not exist.')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
-    cfg = cfg.to_dict()
+    cfg = load_config(args.config, args.cfg_options).to_dict()
     MMLogger.get_instance('eval_masks')  # the metrics log their tables to it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -21,12 +21,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import init_default_scope
 from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
+from ifirvos.config import load_config
 from ifirvos.errors import CheckpointError
 from ifirvos.evaluation.functional.probe import probe_expression
 from ifirvos.evaluation.metrics.samples import annotation, union
@@ -121,10 +121,8 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
-    init_default_scope(cfg.get('default_scope', 'mmdet'))
     try:
         checkpoint = load_checkpoint(args.checkpoint)
         model = MODELS.build(cfg.model)

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from tqdm import tqdm
 
 from ifirvos.datasets import BaseRVOSDataset, releases
+from ifirvos.datasets.base_rvos_dataset import records_by_video
+from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS
 
 from .data_set_kinds import Kind
-from .examiner import Examiner, examine_all
+from .examiner import Examiner
 from .findings import KINDS, Findings
 
 
@@ -74,8 +76,8 @@ def check_split(
         release = name_release(kind, split, counts, generated, found)
         check_sentences(dataset, found)
         examiner = Examiner(dataset, kind, quick)
-        parts = examiner.parts()
-        for part in tqdm(examine_all(examiner, parts, workers), split, len(parts), unit=kind.units[0][:-1]):
+        parts = list(records_by_video(dataset.expressions).values())
+        for part in tqdm(map_forked(examiner, parts, workers), split, len(parts), unit=kind.units[0][:-1]):
             found.merge(part)
         judge(split, len(dataset.expressions), found)
     problems = {name: found.problems[name] for name in KINDS if found.problems[name]}

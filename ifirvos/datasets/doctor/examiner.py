@@ -1,10 +1,7 @@
 """Every frame and mask of a video, decoded as the pipelines do it."""
 
-import multiprocessing
 import os
-from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping
 
 from PIL import Image
 
@@ -34,13 +31,6 @@ class Examiner:
         self.load_masks = LoadRVOSMasks(kind.reader)
         self.sizes_of = self.video_sizes if kind.in_videos else self.picture_sizes
         self.quick = quick
-
-    def parts(self) -> list[list[int]]:
-        """Return the records of every video."""
-        videos = defaultdict(list)
-        for index, expression in enumerate(self.dataset.expressions):
-            videos[expression['video_id']].append(index)
-        return list(videos.values())
 
     def __call__(self, part: list[int]) -> Findings:
         found, infos = Findings(), []
@@ -131,22 +121,3 @@ class Examiner:
 
 def _file_problem(error: Exception, what: str) -> str:
     return f'missing {what}' if isinstance(error, FileNotFoundError) else f'unreadable {what}'
-
-
-_examiner = None  # of a worker process, which inherits it
-
-
-def _examine(part: list[int]) -> Findings:
-    return _examiner(part)
-
-
-def examine_all(examiner: Callable[[list[int]], Findings], parts: list[list[int]], workers: int) -> Iterator[Findings]:
-    """Yield the findings of every video, in order; videos are shared out among processes."""
-    global _examiner
-    _examiner = examiner
-    if workers <= 1:
-        yield from map(examiner, parts)
-        return
-    # Forked, because the data set is loaded already and a new interpreter would spend seconds on imports.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('fork')) as pool:
-        yield from pool.map(_examine, parts, chunksize=max(1, min(64, len(parts) // (8 * workers))))

@@ -1,0 +1,23 @@
+"""Work shared out among processes."""
+
+import os
+
+import pytest
+
+from ifirvos.parallel import map_forked
+
+
+@pytest.mark.parametrize('workers', [0, 1, 2])
+def test_order_and_what_the_function_holds(workers):
+    held = {'offset': 10}
+    results = list(map_forked(lambda part: (part + held['offset'], os.getpid()), range(5), workers))
+    assert [value for value, _ in results] == [10, 11, 12, 13, 14]
+    assert (os.getpid() in {process for _, process in results}) == (workers < 2)
+
+
+def test_an_error_of_a_process_arrives():
+    def fail(part):
+        raise ValueError(f'part {part}')
+
+    with pytest.raises(ValueError, match='part 0'):
+        list(map_forked(fail, [0, 1], 2))
