@@ -122,7 +122,7 @@ def runners_own_allowed() -> AbstractContextManager:
 
 
 def _log_buffer_method(owner: type, name: str):
-    """Return what a pickled log buffer needs of ``getattr``: its own statistics methods, nothing else's."""
+    """Stand in for ``getattr`` in a pickled log buffer: its own statistics methods and nothing else's."""
     if owner is HistoryBuffer and name in {'min', 'max', 'mean', 'current', '_min', '_max', '_mean', '_current'}:
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f'{owner}.{name} may not be loaded')

@@ -27,7 +27,7 @@ def plain_config(text: str) -> Config:
 
 
 def _check_types(node: Any) -> None:
-    """Return a registry imports whatever a dotted name says; those of the registered classes have no dot."""
+    """Refuse dotted names, which a registry would import; registered classes have no dot."""
     if isinstance(node, dict):
         if '.' in str(node.get('type', '')):
             raise ValueError(f'type={node["type"]!r} is not the name of a registered class')

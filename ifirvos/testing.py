@@ -153,7 +153,7 @@ def write_demo_dataset(root: Path, num_clips: int = 5, size: tuple[int, int] = (
 
 
 def write_tiny_roberta(root: Path | str) -> Path:
-    """Return a folder as ``roberta-base`` has it, with random weights of 24 channels, to try out what needs one.
+    """Write a folder like ``roberta-base``, with random weights of 24 channels, to try out what needs one.
 
     Args:
         root: The folder to make; ``model.text_encoder.name`` takes it.

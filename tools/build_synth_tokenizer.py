@@ -26,7 +26,7 @@ MAX_TOKENS = 64
 
 
 def train_tokenizer() -> Tokenizer:
-    """Return the tokenizer, trained; deterministic."""
+    """Train the tokenizer; the result is deterministic."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

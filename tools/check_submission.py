@@ -27,7 +27,7 @@ _SHOWN = 20
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('submission', type=Path)
     parser.add_argument('--expressions', type=Path, required=True)

@@ -111,7 +111,7 @@ def draw_sheet(
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code of tools/infer.py."""
+    """Run the command line; return the exit code of tools/infer.py."""
     args = parse_args(argv)
     args.out.mkdir(parents=True, exist_ok=True)
     video, kinds, truths = args.video, [], []

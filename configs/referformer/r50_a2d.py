@@ -1,4 +1,4 @@
-# ReferFormer on A2D-Sentences (scripts/dist_train_a2d.sh there): 2 clips a GPU, 6 epochs. Its code samples T=5 frames
+# ReferFormer on A2D-Sentences (its scripts/dist_train_a2d.sh): 2 clips a GPU, 6 epochs. Its code samples T=5 frames
 # and cuts to the annotated one behind the backbone; with a ResNet, which sees frames one by one, that is T=1.
 _base_ = [
     '../_base_/models/referformer_r50.py',

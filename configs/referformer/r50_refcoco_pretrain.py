@@ -1,4 +1,4 @@
-# Stage 1 of ReferFormer (scripts/dist_pretrain.sh there): T=1, 2 pictures a GPU, 12 epochs, text encoder trained.
+# Stage 1 of ReferFormer (its scripts/dist_pretrain.sh): T=1, 2 pictures a GPU, 12 epochs, text encoder trained.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/refcoco.py',

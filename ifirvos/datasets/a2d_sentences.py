@@ -123,7 +123,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             raise ValueError(f'{self.ann_file} is no list of (sentence, video, frame, instance): {error!r}.') from error
 
     def _list_frames(self) -> list[tuple[str, str, int, int]]:
-        """Return the same rows from the official files: opens the .h5 files of the split."""
+        """Read the same rows from the official files: open the .h5 files of the split."""
         videoset = self._find(('Release', ''), 'videoset.csv')
         subset = SPLITS[self.split]
         missed = Path(self._find(_TEXT_FOLDERS, 'a2d_missed_videos.txt')).read_text(encoding='utf-8').split()

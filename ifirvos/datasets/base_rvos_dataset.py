@@ -86,7 +86,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         raise NotImplementedError
 
     def frame_info(self, expression: dict, frame_name: str) -> dict:
-        """Return where a frame lies.
+        """Say where a frame lies.
 
         Args:
             expression: One of :meth:`load_annotations`'s.

@@ -105,7 +105,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
             ) from error
 
     def _list_frames(self) -> list[tuple[str, int, int, str]]:
-        """Return the same rows from the official files, with evenly spaced key frames."""
+        """Read the same rows from the official files, with evenly spaced key frames."""
         folders = {path.name: path for path in Path(self.data_root, _FRAMES).glob('*/*') if path.is_dir()}
         rows = []
         for video_id, text in read_sentence_table(f'{self.data_root}/jhmdb_annotation.txt', ('video_id', 'query')):

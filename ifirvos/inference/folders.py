@@ -31,7 +31,7 @@ def slug(text: str, max_length: int = _MAX_NAME) -> str:
 
 
 def unique_slugs(texts: Sequence[str], max_length: int = _MAX_NAME) -> list[str]:
-    """One slug a sentence, all different: the second of equal ones ends in '-2', and so on."""
+    """One slug a sentence, all different: equal ones get '-2', '-3', … at their ends."""
     names: list[str] = []
     for text in texts:
         name = base = slug(text, max_length)

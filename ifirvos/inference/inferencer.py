@@ -234,7 +234,7 @@ class RVOSInferencer(BaseInferencer):
     def _stream(self, video: VideoStream, texts: list[str], score_threshold: float | None) -> Iterator[WindowResult]:
         linked = self.link == 'agreement'
         linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
-        # Of a backbone whose frames see one another nothing can be reused: what is kept are the frames themselves.
+        # Features of a backbone whose frames attend to one another cannot be reused, so the frames are kept instead.
         kept, waiting, start = FeatureWindow(), [], 0
         for window in windows(video, self.clip_len, self.overlap, full_last=linked):
             clip = self.preprocess([frame for frame, _ in window.new])
@@ -277,7 +277,7 @@ class RVOSInferencer(BaseInferencer):
 
     @torch.inference_mode()
     def extract(self, clip: dict) -> tuple[list[Tensor], dict]:
-        """Return what :meth:`preprocess` gave, normalised, padded and sent through the backbone.
+        """Normalise and pad what :meth:`preprocess` gave and send it through the backbone.
 
         Returns:
             the features (n, C, h, w) of every level, and the frames' metainfo with the padding in it.
@@ -314,7 +314,7 @@ class RVOSInferencer(BaseInferencer):
     def postprocess(
         self, preds: Sequence[TrackDataSample], texts: Sequence[str], score_threshold: float | None = None
     ) -> list[SentenceResult]:
-        """Return data samples to arrays; masks and boxes of frames below the threshold become empty."""
+        """Convert data samples to arrays; masks and boxes of frames below the threshold become empty."""
         return [_to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:

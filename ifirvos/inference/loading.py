@@ -24,7 +24,7 @@ CONFIG_SUFFIXES = {'.py', '.json', '.yaml', '.yml'}  # mmengine's
 def resolve_model(
     model: str | os.PathLike | Config | None, weights: str | os.PathLike | None
 ) -> tuple[object, str | None]:
-    """Return what the user named -> config file, Config or None (the weights' own), and the weights' file or None."""
+    """Resolve what the user named to a config (file, Config, or None: the weights' own) and a weights file or None."""
     weights = None if weights is None else str(weights)
     if model is None and weights is None:
         return str(shipped(SHIPPED_CONFIG)), str(shipped(SHIPPED_WEIGHTS))

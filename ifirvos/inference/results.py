@@ -170,7 +170,7 @@ class ResultCollector:
         self._rest.append((part.scores, part.boxes, part.present, part.query_indices))
 
     def result(self) -> SentenceResult:
-        """Return the whole."""
+        """Join the parts."""
         scores, boxes, present, queries = (np.concatenate(arrays) for arrays in zip(*self._rest, strict=True))
         return SentenceResult(
             self._text,

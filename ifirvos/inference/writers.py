@@ -105,7 +105,7 @@ def _masks(to: _Target) -> Iterator[Sink]:
 
 @contextmanager
 def _rle(to: _Target) -> Iterator[Sink]:
-    """Return a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
+    """Write a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
     scores = []
     with (to.folder / 'masks.json').open('w', encoding='utf-8') as file:
         file.write(f'[{{"video_id": 0, "category_id": 1, "sentence": {json.dumps(to.text)}, "segmentations": [')

@@ -64,7 +64,7 @@ class InterFrameInteraction(BaseModule):
         self.box_projection = nn.Linear(embed_dims, embed_dims) if box_pos else None
 
     def init_weights(self) -> None:
-        """Return the box projection starts at zero."""
+        """Start the box projection at zero."""
         if self.box_projection is not None:
             nn.init.zeros_(self.box_projection.weight)
             nn.init.zeros_(self.box_projection.bias)
@@ -75,7 +75,7 @@ class InterFrameInteraction(BaseModule):
         return self.time_projection(self.time_encoding.encode(time).to(like))
 
     def forward(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
-        """Return queries -> (B*T,N,C).
+        """Map queries to (B*T,N,C).
 
         Args:
             query: (B*T,N,C).

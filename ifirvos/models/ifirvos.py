@@ -99,7 +99,7 @@ class IFIRVOS(DeformableDETR):
         return modules if self.vli is None or self.vli.vewl is None else [*modules, self.vli.vewl]
 
     def train(self, mode: bool = True) -> 'IFIRVOS':
-        """Return a frozen trunk stays in evaluation mode: no dropout, no running statistics."""
+        """Keep a frozen trunk in evaluation mode: no dropout, no running statistics."""
         super().train(mode)
         if mode and self.frozen_trunk:
             for module in self._trunk():
@@ -166,7 +166,7 @@ class IFIRVOS(DeformableDETR):
     def predict_features(
         self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
     ) -> ClipList:
-        """Return what :meth:`extract_feat` gave for one video, and E sentences, all at once.
+        """Predict E sentences at once from what :meth:`extract_feat` gave for one video.
 
         Args:
             img_feats: Features of the video's T frames, (T,C,h,w) a level.
@@ -182,7 +182,7 @@ class IFIRVOS(DeformableDETR):
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
-        """Return what :meth:`extract_feat` gave, and B clips -> the clips with predictions, see :meth:`predict`."""
+        """Predict B clips from what :meth:`extract_feat` gave, see :meth:`predict`."""
         num_frames, marked = len(clips[0]), 'key_frames_inds' in clips[0]
         window = (self.test_cfg or {}).get('window') or num_frames
         if window >= num_frames or marked:
@@ -260,7 +260,7 @@ class IFIRVOS(DeformableDETR):
         )
 
     def forward_transformer(self, img_feats: list[Tensor], clips: ClipList) -> dict:
-        """Return what :meth:`extract_feat` gave, and B clips -> the arguments of the head but ``clips``."""
+        """Map what :meth:`extract_feat` gave and B clips to the arguments of the head but ``clips``."""
         num_frames = len(clips[0])
         res2, *levels = img_feats
         text = self.encode_text(clips)
@@ -317,7 +317,7 @@ class IFIRVOS(DeformableDETR):
         text: dict[str, Tensor | None],
         num_frames: int,
     ) -> tuple[list[Tensor], Tensor]:
-        """F_v (B*T,C,h,w) -> F'_v likewise, and the sentence (B,C) that the queries start from."""
+        """Map F_v (B*T,C,h,w) to F'_v of the same shape, and the sentence (B,C) that the queries start from."""
         if self.vli is None:
             return levels, text['sentence']
 
@@ -440,7 +440,7 @@ class IFIRVOS(DeformableDETR):
 
 
 def without_autocast(layer: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Return a layer in the precision of its weights: what bf16, with its 8 bits, says of a box is off by pixels."""
+    """Run a layer in the precision of its weights: the 8 bits of bf16 put a box pixels off."""
 
     def run(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

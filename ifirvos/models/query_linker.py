@@ -30,7 +30,7 @@ class QueryLinker:
         self._shared = shared
 
     def choose(self, scores: Tensor, draw: Callable[[int], Tensor]) -> int:
-        """Return the query to take.
+        """Choose the query to take.
 
         Args:
             scores: Probabilities (T, N) of the window's queries.

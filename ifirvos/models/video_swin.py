@@ -89,7 +89,7 @@ class WindowAttention(nn.Module):
         self.proj = nn.Linear(embed_dims, embed_dims)
 
     def forward(self, x: Tensor, partition: WindowPartition) -> Tensor:
-        """Windows (W,B,N,C) of a partition -> likewise."""
+        """Attend within the windows (W,B,N,C) of a partition; same shape."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)  # W B heads N C/heads
         # Contiguous: a mask with other strides keeps CUDA from its fused kernels.
         bias = self.relative_position_bias_table[partition.offsets].permute(2, 0, 1).contiguous().to(q)
@@ -117,7 +117,7 @@ class VideoSwinBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, partition: WindowPartition) -> Tensor:
-        """(B,T,h,w,C) -> likewise."""
+        """Transform (B,T,h,w,C); same shape."""
         x = x + self.drop_path(partition.join(self.attn(partition.cut(self.norm1(x)), partition)))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
@@ -148,7 +148,7 @@ class Stage(nn.Module):
         self.downsample = None if last else PatchMerging(embed_dims)
 
     def forward(self, x: Tensor, with_cp: bool) -> Tensor:
-        """(B,T,h,w,C) -> likewise, before ``downsample``."""
+        """Transform (B,T,h,w,C); same shape, before ``downsample``."""
         partitions = [WindowPartition(x.shape[1:4], self.window, shifted, x.device) for shifted in (False, True)]
         for index, block in enumerate(self.blocks):
             inputs = (x, partitions[index % 2])

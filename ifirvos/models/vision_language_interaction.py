@@ -45,7 +45,7 @@ class LanguageEnhancementWithVision(BaseModule):
         fusion: See :class:`CrossModalInteraction`.
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
         residual: ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
-        post_norm: LayerNorm before the pooling. Not in the paper; likewise.
+        post_norm: LayerNorm before the pooling. Not in the paper, off by default.
     """
 
     def __init__(

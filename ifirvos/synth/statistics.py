@@ -61,7 +61,7 @@ def mask_ceiling(mask: np.ndarray, input_size: tuple[int, int], soft: bool) -> f
 
 
 def mask_ceilings(clip: Clip, input_sizes: Iterable[tuple[int, int]] = ((64, 96), (192, 288))) -> list[dict]:
-    """For every expression its `kind` and the ceilings `ceiling_binary_64x96`, `ceiling_soft_64x96` and so on."""
+    """For every expression its `kind` and the ceilings such as `ceiling_binary_64x96`."""
     by_object = {}
     for object_id in {asked.object_id for asked in clip.expressions}:
         mask = clip.facts.labels == object_id

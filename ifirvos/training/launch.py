@@ -28,7 +28,7 @@ def default_work_dir(config: str | Path) -> str:
 
 
 def run_without_gpu(cfg: Config) -> None:
-    """Return where there is no GPU, several processes talk through gloo, and none of them gets a device.
+    """Let several processes talk through gloo where there is no GPU; none of them gets a device.
 
     Raises:
         ValueError: For a launcher other than torchrun: Slurm's and MPI's choose a GPU for every process.

@@ -50,7 +50,7 @@ class NonFiniteLossHook(Hook):
 
 
 def describe_batch(data_batch: dict | None) -> str:
-    """Return a clip a paragraph: ids, sentence, and the files of its frames."""
+    """Format a clip as a paragraph: ids, sentence, and the files of its frames."""
     lines = []
     for clip in (data_batch or {}).get('data_samples', []):
         lines.append(f'  video {clip.get("video_id")!r}, expression {clip.get("exp_id")!r}: {clip.get("text")!r}')

@@ -80,7 +80,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
 
 @contextmanager
 def _own_allowed() -> Iterator[None]:
-    """Return what DeepSpeed itself puts into a checkpoint, beside what a Runner does."""
+    """Allow what DeepSpeed itself puts into a checkpoint, beside what a Runner does."""
     from deepspeed.runtime.fp16.loss_scaler import DynamicLossScaler, LossScaler
     from deepspeed.runtime.zero.config import ZeroStageEnum
     from deepspeed.utils.tensor_fragment import fragment_address

@@ -29,7 +29,7 @@ class WordAttention:
     maps: np.ndarray
 
     def of(self, word: str) -> np.ndarray:
-        """Return the map (h, w) of a word, of its first occurrence; upper and lower case are one.
+        """Return the map (h, w) of a word, that of its first occurrence; upper and lower case are one.
 
         Raises:
             ValueError: the sentence has no such word.

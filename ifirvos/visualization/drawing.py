@@ -69,7 +69,7 @@ def draw_result(
 
 
 def draw_caption(image: np.ndarray, text: str, note: str = '') -> np.ndarray:
-    """Return a dark strip at the top with a sentence at its left and a short note at its right.
+    """Draw a dark strip at the top with a sentence at its left and a short note at its right.
 
     Args:
         image: uint8 (H, W, 3).

@@ -128,7 +128,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         draw_pred: bool = True,
         pred_score_thr: float = 0.0,
     ) -> np.ndarray:
-        """Return the panels side by side, uint8 RGB (H, panels * W, 3); arguments as :meth:`add_datasample`."""
+        """Draw the panels side by side, uint8 RGB (H, panels * W, 3); arguments as :meth:`add_datasample`."""
         panels, sample = [], DetDataSample() if data_sample is None else data_sample
         if draw_gt and 'masks' in sample.get('gt_instances', ()):
             panels.append(self._draw_truth(image, sample.gt_instances, text))

@@ -27,7 +27,7 @@ HELP = dict(
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the command line; every limit is an option."""
+    """Parse the command line; every limit is an option."""
     parser = argparse.ArgumentParser(
         prog='python -m ifirvos.webdemo', description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -165,7 +165,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
 
 
 def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> None:
-    """Return a folder a sentence with masks and table. Not result.json, which names paths of this machine."""
+    """Pack a folder a sentence with masks and table, but not result.json, which names paths of this machine."""
     with zipfile.ZipFile(archive, 'w', zipfile.ZIP_STORED) as file:  # PNGs are compressed already
         file.writestr('sentences.txt', ''.join(f'{folder.name}: {text}\n' for folder, text in zip(folders, texts)))
         for folder in folders:

@@ -51,7 +51,7 @@ def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[lis
 
 
 def describe(limits: Limits) -> str:
-    """Return the limits in one line."""
+    """Format the limits in one line."""
     return (
         f'Up to {limits.seconds} seconds, {limits.frames} frames, {limits.megabytes} MB, and {limits.sentences} '
         f'sentences of {limits.characters} characters. What you upload stays on this machine and is deleted about an '
@@ -60,7 +60,7 @@ def describe(limits: Limits) -> str:
 
 
 def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None = None) -> gr.Blocks:
-    """Return the page; ``launch`` it with :func:`launch`.
+    """Build the page; ``launch`` it with :func:`launch`.
 
     Args:
         inferencer: The model.

@@ -69,7 +69,7 @@ class Run:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('configs', type=Path, nargs='+', help='the variants; the last stage itself is called "full"')
     parser.add_argument('--out', type=Path, required=True)
@@ -94,7 +94,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 # ---------------------------------------------------------------- what to train
 def difference(old: dict, new: dict) -> dict:
-    """Return what turns ``old`` into ``new``, for :func:`apply`: nested, with a whole value where either is no dict."""
+    """Find what turns ``old`` into ``new``, for :func:`apply`: nested, with a whole value where either is no dict."""
     changes = dict.fromkeys(old.keys() - new.keys())
     for key, value in new.items():
         if isinstance(value, dict) and isinstance(old.get(key), dict):
@@ -361,7 +361,7 @@ def last_scalars(work_dir: Path, last: int = 10) -> dict[str, float]:
 
 
 def steps(stages: Sequence[Config]) -> str:
-    """Return iterations or epochs of all stages, as in '4500+8000'."""
+    """Format the iterations or epochs of all stages, as in '4500+8000'."""
     return '+'.join(str(c.train_cfg.get('max_iters', c.train_cfg.get('max_epochs'))) for c in stages)
 
 

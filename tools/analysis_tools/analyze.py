@@ -139,7 +139,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def difference(values: Sequence[float]) -> list[float]:
-    """Return the second minus the first, where there are two."""
+    """Subtract the first from the second, where there are two."""
     return [values[1] - values[0]] if len(values) == 2 else []
 
 
@@ -222,7 +222,7 @@ def report_to(
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two')
     parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')

@@ -103,7 +103,7 @@ def clip_with_all_kinds(seed: int) -> Clip:
 
 
 def back_and_forth(clip_frames: int, num_frames: int) -> np.ndarray:
-    """Return which frame of a clip each frame shows when it is played forwards and backwards, again and again."""
+    """Return the frame of a clip that each frame shows when it is played back and forth, again and again."""
     cycle = np.concatenate([np.arange(clip_frames), np.arange(clip_frames - 2, 0, -1)])
     return np.resize(cycle, num_frames)
 
@@ -118,7 +118,7 @@ def moving_square(num_frames: int, height: int, width: int) -> Iterator[np.ndarr
 
 
 def write_video(stem: Path, frames: Iterable[np.ndarray]) -> Path:
-    """Return a video file of RGB frames."""
+    """Write RGB frames to a video file."""
     path = stem.with_suffix(video_suffix())
     with VideoWriter(path, FPS) as writer:
         for frame in frames:

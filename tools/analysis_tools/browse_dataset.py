@@ -40,7 +40,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """MMDetection's options, and those of clips."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
-    parser.add_argument('--output-dir', type=Path, help='where to write the pictures, 00000.png and so on')
+    parser.add_argument('--output-dir', type=Path, help='where to write the pictures: 00000.png, 00001.png, …')
     parser.add_argument('--not-show', action='store_true', help='open no window')
     parser.add_argument('--show-interval', type=float, default=2, help='seconds a window stays; 0: until it is closed')
     parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train', help='whose pipeline')

@@ -156,21 +156,21 @@ def compare(clip: ExpressionClip, runs: Sequence[Run]) -> list[Row]:
 
 
 def write_sheet(path: Path, clip: ExpressionClip, rows: Sequence[Row], frame_ids: Sequence[int], width: int) -> None:
-    """Return the figure, as a PNG."""
+    """Write the figure as a PNG."""
     sheet = comparison_sheet(clip.frames, rows, frame_ids, clip.text, width)
     encoded = cv2.imencode('.png', sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
     write_whole(path, encoded.tobytes())
 
 
 def write_video(path: Path, clip: ExpressionClip, rows: Sequence[Row], fps: float) -> None:
-    """Return the rows side by side, frame after frame."""
+    """Write the rows side by side, frame after frame."""
     with VideoWriter(path, fps) as writer:
         for t, frame in enumerate(clip.frames):
             writer.write(comparison_frame(frame, rows, t))
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN')

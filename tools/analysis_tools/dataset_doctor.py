@@ -44,7 +44,7 @@ def show(split: str, report: dict, limit: int) -> None:
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('dataset', choices=list(DATASET_KINDS), metavar='DATASET', help=', '.join(DATASET_KINDS))
     parser.add_argument('root', type=Path, metavar='ROOT')

@@ -162,7 +162,7 @@ def score_all(scorer: ExpressionScorer | LabelMapScorer, workers: int) -> Iterat
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('masks', type=Path)

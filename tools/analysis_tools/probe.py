@@ -37,7 +37,7 @@ from ifirvos.training.run_info import git_commit
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Return the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)

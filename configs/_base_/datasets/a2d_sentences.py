@@ -1,4 +1,4 @@
-# A2D-Sentences as ReferFormer trains and tests on it (datasets/a2d.py there): one annotated frame a sample, the key
+# A2D-Sentences as ReferFormer trains and tests on it (its datasets/a2d.py): one annotated frame a sample, the key
 # frame; the augmentation of Ref-YouTube-VOS, frames from .mp4 files, masks from .h5 files.
 _base_ = './ref_youtube_vos.py'
 

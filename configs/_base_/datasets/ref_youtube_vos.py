@@ -1,6 +1,6 @@
-# Ref-YouTube-VOS as ReferFormer trains and tests on it (datasets/ytvos.py, datasets/transforms_video.py there): several
+# Ref-YouTube-VOS as ReferFormer trains and tests on it (its datasets/ytvos.py, datasets/transforms_video.py): several
 # sizes in training, and T frames around a key frame. The paper's 4.2 says less: "6 randomly sampled frames", short side
-# 360 and long side at most 640, which is what is tested at. pillow, as there: its bilinear resize is antialiased.
+# 360 and long side at most 640, as at test. pillow as in the reference code: its bilinear resize is antialiased.
 # A config that inherits this file and changes one of the names below must also redo what is built from it: mmengine
 # evaluates a file before the files that inherit it.
 dataset_type = 'RefYouTubeVOSDataset'

@@ -1,4 +1,4 @@
-# Ref-YouTube-VOS and RefCOCO/+/g together, as ReferFormer's datasets/concat_dataset.py there: a picture becomes a clip
+# Ref-YouTube-VOS and RefCOCO/+/g together, as in ReferFormer's datasets/concat_dataset.py: a picture becomes a clip
 # of T frames by random affine motion, then goes the way of a video, at the same sizes.
 _base_ = './ref_youtube_vos.py'
 

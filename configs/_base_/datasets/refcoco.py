@@ -1,4 +1,4 @@
-# RefCOCO, RefCOCO+ and RefCOCOg together, as ReferFormer pre-trains on them (datasets/refexp.py there): T=1.
+# RefCOCO, RefCOCO+ and RefCOCOg together, as ReferFormer pre-trains on them (its datasets/refexp.py): T=1.
 dataset_type = 'RefCOCOClipDataset'
 data_root = 'data/coco/'
 

@@ -77,7 +77,7 @@ train_dataloader = dict(
     ),
 )
 val_dataset = dict(type=dataset_type, data_root=data_root, split='valid', test_mode=True, pipeline=test_pipeline)
-# Looks (colour, shape, size) never seen in training; its kinds are reported apart, as 'attr_comp' and so on.
+# Appearances (colour, shape, size) never seen in training; its kinds are reported apart, as 'attr_comp'.
 comp_dataset = dict(
     type=dataset_type, data_root=data_root, split='comp', kind_suffix='_comp', test_mode=True, pipeline=test_pipeline
 )

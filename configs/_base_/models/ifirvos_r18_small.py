@@ -75,7 +75,7 @@ model = dict(
         embed_dims=channels,
         mask_head=dict(in_channels=channels),
         mask_target='area',  # 64x96 frames: point sampling caps J at about 0.77 there
-        # Masks come first, whichever the sentence; which of them is meant is all in the class score, and learnt late.
+        # The masks are learnt first, for every sentence; the class score says which is meant, and is learnt late.
         loss_cls=dict(loss_weight=10.0),
         # ReferFormer's mask weights: the paper's 1 and 1 are for pretrained weights.
         loss_mask=dict(loss_weight=2.0),

@@ -1,6 +1,6 @@
 # ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the
 # queries start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's
-# (opts.py there), in the losses and in the matching cost.
+# (its opts.py), in the losses and in the matching cost.
 _base_ = './ifirvos_r50.py'
 model = dict(
     vli=dict(lewv=None),

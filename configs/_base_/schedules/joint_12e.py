@@ -1,4 +1,4 @@
-# ReferFormer's joint training (scripts/dist_joint_train_ytvos.sh there): 12 epochs, x0.1 at 8 and 10. The paper has no
+# ReferFormer's joint training (its scripts/dist_joint_train_ytvos.sh): 12 epochs, x0.1 at 8 and 10. The paper has no
 # joint row; the rates are its own.
 _base_ = './ytvos_6e.py'
 train_cfg = dict(max_epochs=12, val_interval=12)

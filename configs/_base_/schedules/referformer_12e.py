@@ -1,4 +1,4 @@
-# Pre-training and joint training of ReferFormer (scripts/dist_pretrain.sh, dist_joint_train_ytvos.sh there): 12 epochs,
+# Pre-training and joint training of ReferFormer (its scripts/dist_pretrain.sh, dist_joint_train_ytvos.sh): 12 epochs,
 # x0.1 at 8 and 10.
 _base_ = './referformer_6e.py'
 train_cfg = dict(max_epochs=12, val_interval=12)

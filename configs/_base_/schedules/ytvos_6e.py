@@ -1,5 +1,5 @@
 # Paper 4.2: fine-tuning for 6 epochs, x0.1 at 3 and 5; AdamW, 5e-5, 1e-5 for backbone and text encoder. Weight decay
-# and gradient clipping are ReferFormer's (opts.py there): one decay for all parameters, norms and biases too.
+# and gradient clipping are ReferFormer's (its opts.py): one decay for all parameters, norms and biases too.
 train_cfg = dict(type='ResumableEpochLoop', max_epochs=6, val_interval=6)  # evaluated once, at the end
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -36,7 +36,7 @@ def spell(counts: Mapping[str, int]) -> str:
 
 
 def name_release(kind: Kind, split: str, counts: dict[str, int], generated: dict | None, found: Findings) -> str:
-    """Return which release this is; adds a finding where that is unknown."""
+    """Name the release; add a finding where it is unknown."""
     if generated is not None:
         name = f'SynthRVOS (generator {generated["generator_version"]}, seed {generated["seed"]})'
         written = generated['splits'].get(split) if kind.type == 'SynthRVOSDataset' else None
@@ -93,7 +93,7 @@ def check_split(
 
 
 def judge(split: str, total: int, found: Findings) -> None:
-    """Return what only the whole split tells."""
+    """Judge what only the whole split tells."""
     if not total:
         found.add('no expressions', 'the split has no expression')
     elif found.unknown and (split == 'train' or found.unknown < total):  # all secret: the split is for submission

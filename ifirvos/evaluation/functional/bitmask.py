@@ -27,7 +27,7 @@ def pack(masks: np.ndarray) -> np.ndarray:
 
 
 def count(words: np.ndarray) -> np.ndarray:
-    """Return number of set pixels of every frame: words (K, H, T) -> int64 (T,)."""
+    """Count the set pixels of every frame: words (K, H, T) -> int64 (T,)."""
     if hasattr(np, 'bitwise_count'):  # numpy >= 2
         return np.bitwise_count(words).sum(axis=(0, 1), dtype=np.int64)
     octets = words.transpose(2, 0, 1).reshape(words.shape[2], -1).view(np.uint8)

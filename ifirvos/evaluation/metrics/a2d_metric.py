@@ -82,5 +82,5 @@ class A2DMetric(FrameIoUMetric):
         return measures
 
     def about(self) -> dict[str, Any]:
-        """Return which predictions were there."""
+        """Note which predictions were there."""
         return dict(all_queries=self.all_queries)

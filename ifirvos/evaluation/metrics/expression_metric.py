@@ -106,14 +106,14 @@ class ExpressionMetric(BaseMetric):
         return metrics
 
     def compute_metrics(self, results: list) -> dict[str, float]:
-        """Return the measures of the records, each counted once; logs the table and writes the files."""
+        """Compute the measures of the records, each counted once; log the table and write the files."""
         unique: dict[Any, Any] = {}
         for record in results:
             unique.setdefault(record.key, record)
         return self.report(list(unique.values()))
 
     def report(self, records: Sequence[Any]) -> dict[str, float]:
-        """Return the measures, overall and by group, without prefix; logs the table and writes the files."""
+        """Compute the measures, overall and by group, without prefix; log the table and write the files."""
         logger = MMLogger.get_current_instance()
         summary = summarize(records, self.measure, self.INTERVAL_OF, self.value, **self.interval)
         logger.info('%s in percent\n%s', self.TITLE, format_table(summary, self.COLUMNS, self.group_by))

@@ -80,7 +80,7 @@ class RefDAVISMetric(ExpressionMetric):
 
     Logged under ``davis/``: ``J&F``, ``J``, ``F``, ``J_recall``, ``J_decay``, ``F_recall``, ``F_decay``, ``n`` (pairs
     of annotator and object), ``expressions``, the interval ``J&F_low``, ``J&F_high``, and for every annotator
-    ``anno_0/J&F`` and so on.
+    ``anno_0/J&F``, one a measure.
 
     Args:
         threshold: Below it a probability counts as 0.
@@ -166,7 +166,7 @@ class RefDAVISMetric(ExpressionMetric):
         )
 
     def score(self, video_id: str, annotator: int, gt: np.ndarray, pred: np.ndarray) -> list[ObjectScore]:
-        """Return what the objects of a video score: label maps uint8 (T, H, W), the annotated and the predicted one.
+        """Score the objects of a video: label maps uint8 (T, H, W), the annotated and the predicted one.
 
         Raises:
             ValueError: if they cannot be compared; names the video.

@@ -50,7 +50,7 @@ class RVOSMetric(ExpressionMetric):
 
     Logged under ``rvos/``: ``J&F``, ``J``, ``F``, ``S`` (share of expressions with J > 0.5), ``J_recall``, ``J_decay``,
     ``F_recall``, ``F_decay`` (means of `sequence_statistics` over expressions), ``n`` (expressions), the interval
-    ``J&F_low``, ``J&F_high``, and for every group ``attr/J&F``, ``attr/J`` and so on.
+    ``J&F_low``, ``J&F_high``, and the same for every group, as ``attr/J&F``, ``attr/J``.
 
     Args:
         bound_th: Tolerance of F, see `contour_accuracy`.

@@ -117,7 +117,7 @@ def run_length_code(mask: np.ndarray) -> dict:
 
 
 def coco_content(image_ids: Sequence[str], masks: Sequence[dict]) -> dict:
-    """Return a COCO file with one mask an image, as MTTR makes it for pycocotools."""
+    """Write a COCO file with one mask an image, as MTTR makes it for pycocotools."""
     return dict(
         categories=[dict(id=1, name='dummy_class')],
         images=[
