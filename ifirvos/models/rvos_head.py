@@ -139,7 +139,7 @@ class RVOSHead(DeformableDETRHead):
             return self.loss_by_feat(outputs, targets)
 
     def loss_by_feat(self, outputs: dict[str, Tensor], targets: list[ClipTarget]) -> dict[str, Tensor]:
-        """Compute losses from outputs of :meth:`forward` and B targets, by mmdet's names (earlier layers: ``d0.`` …)."""
+        """Compute the losses of :meth:`forward` and B targets, by mmdet's names (earlier layers: ``d0.`` …)."""
         num_valid = torch.stack([target.valid.sum() for target in targets]).sum()
         num_valid = reduce_mean(num_valid).clamp(min=1).item()
         losses, num_layers = {}, len(outputs['cls_logits'])
