@@ -50,7 +50,7 @@ def problems(tree: ast.Module) -> list[str]:
 
 @pytest.mark.parametrize(
     'path',
-    [path for part in ('ifirvos', 'tools') for path in sorted((ROOT / part).rglob('*.py'))],
+    [path for part in ('ifirvos', 'ifirvos_cli', 'tools') for path in sorted((ROOT / part).rglob('*.py'))],
     ids=lambda path: path.relative_to(ROOT).as_posix(),
 )
 def test_arguments_are_described_in_one_way(path):

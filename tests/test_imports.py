@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / 'ifirvos'
 # The order of the design, top first; a part may import those below it, and of its own layer only itself, but for the
 # pictures, which show what data sets and metrics hold, and the synthetic benchmark, which writes what they read.
-ON_TOP = ('inference', 'visualization', 'webdemo', 'cli')
+ON_TOP = ('inference', 'visualization', 'webdemo')
 CORE = ('models', 'datasets', 'evaluation')
 GROUND = (
     'errors',
@@ -23,7 +23,7 @@ GROUND = (
 )
 FORBIDDEN = {
     **{part: {*ON_TOP, *CORE} - {part} for part in CORE},
-    'training': {'inference', 'visualization', 'webdemo', 'cli'},
+    'training': {'inference', 'visualization', 'webdemo'},
     'synth': {*ON_TOP, *CORE, 'training'},
     'video': {*ON_TOP, *CORE, 'training', 'synth'},
     **{
@@ -40,8 +40,8 @@ FORBIDDEN = {
             'parallel',
         )
     },
-    'visualization': {'webdemo', 'cli'},
-    'inference': {'webdemo', 'cli'},
+    'visualization': {'webdemo'},
+    'inference': {'webdemo'},
 }
 
 
@@ -67,9 +67,15 @@ def test_imports_point_downwards(part):
     assert not {path: parts for path, parts in found.items() if parts}
 
 
+def test_the_package_does_not_know_its_command_line():
+    for path in PACKAGE.rglob('*.py'):
+        if path.relative_to(PACKAGE).as_posix() != 'webdemo/__main__.py':  # a command itself
+            assert 'ifirvos_cli' not in path.read_text(), path
+
+
 def test_every_part_of_the_package_is_placed():
     parts = {path.stem for path in PACKAGE.iterdir() if path.suffix == '.py' or (path / '__init__.py').is_file()}
-    free = {'__init__', 'compat', 'version', 'env', 'testing', 'webdemo', 'cli'}  # these may import anything
+    free = {'__init__', 'compat', 'version', 'env', 'testing', 'webdemo'}  # these may import anything
     assert parts - free == FORBIDDEN.keys() & parts
     assert FORBIDDEN.keys() <= parts | {'plain_config'}
 

@@ -1,4 +1,4 @@
-"""tools/analysis_tools/dataset_doctor.py on whole and on damaged trees of every data set."""
+"""`ifirvos doctor` on whole and on damaged trees of every data set."""
 
 import importlib.util
 import json
@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ifirvos.datasets import releases
+from ifirvos_cli import doctor, synth
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 SIZE = (96, 144)
@@ -24,10 +25,7 @@ def load_tool(path: str):
     return module
 
 
-doctor = load_tool('analysis_tools/dataset_doctor.py')
-make_synth_rvos, refcoco_to_json = (
-    load_tool(f'dataset_converters/{name}.py') for name in ('make_synth_rvos', 'refcoco_to_json')
-)
+refcoco_to_json = load_tool('dataset_converters/refcoco_to_json.py')
 
 # Layout of SynthRVOS -> data set, and its splits there.
 DATASETS = {
@@ -51,7 +49,7 @@ def trees(tmp_path_factory):
             root = tmp_path_factory.mktemp('trees') / layout
             size = ['--frames', '12', '--size', *map(str, SIZE)]
             splits = ['--splits', 'train', 'valid', '--train', '2', '--val', '2', '--workers', '0']
-            make_synth_rvos.main(['--out', str(root), '--layout', layout, *splits, *size])
+            synth.main(['--out', str(root), '--layout', layout, *splits, *size])
             if layout == 'refcoco':
                 refcoco_to_json.main([str(root)])
             made[layout] = root

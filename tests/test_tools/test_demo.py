@@ -1,32 +1,21 @@
-"""tools/demo.py around a stand-in model that answers with the truth, shifted; and on a video of one's own."""
+"""`ifirvos demo` around a stand-in model that answers with the truth, shifted; and on a video of one's own."""
 
 import json
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from ifirvos.inference import demo
 from ifirvos.inference.results import SentenceResult, WindowResult
+from ifirvos.synth.render import draw_frames
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter
-
-TOOLS = Path(__file__).parents[2] / 'tools'
-
-
-@pytest.fixture
-def demo(monkeypatch):
-    monkeypatch.syspath_prepend(TOOLS)  # as for a script: its own folder comes first
-    import demo
-
-    yield demo
-    for name in ('demo', 'infer'):
-        sys.modules.pop(name, None)
+from ifirvos_cli.demo import main
 
 
 @pytest.fixture
-def shifted_truth(demo, monkeypatch):
+def shifted_truth(monkeypatch):
     """RVOSInferencer that knows the clip; two of its masks are right, the third is empty."""
 
     class ShiftedTruth:
@@ -48,7 +37,7 @@ def shifted_truth(demo, monkeypatch):
     monkeypatch.setattr('ifirvos.inference.inferencer.RVOSInferencer', ShiftedTruth)
 
 
-def test_clip_and_questions_depend_on_the_seed_only(demo):
+def test_clip_and_questions_depend_on_the_seed_only():
     first, again, other = demo.held_out_clip(0), demo.held_out_clip(0), demo.held_out_clip(1)
     assert first.video_id == again.video_id
     assert (first.facts.labels == again.facts.labels).all()
@@ -57,7 +46,7 @@ def test_clip_and_questions_depend_on_the_seed_only(demo):
     assert [kind for kind, _, _ in demo.questions(first)] == list(demo.KINDS)
 
 
-def test_the_truth_of_a_question_is_its_object_and_nothing_else(demo):
+def test_the_truth_of_a_question_is_its_object_and_nothing_else():
     clip = demo.held_out_clip(0)
     wanted = {expression.text: expression.object_id for expression in clip.expressions}
     for _, text, truth in demo.questions(clip):
@@ -65,17 +54,17 @@ def test_the_truth_of_a_question_is_its_object_and_nothing_else(demo):
         assert (clip.facts.labels[~truth] != wanted[text]).all()
 
 
-def test_rendered_video_shows_the_clip(demo, tmp_path):
+def test_rendered_video_shows_the_clip(tmp_path):
     clip = demo.held_out_clip(0)
     demo.render(clip, tmp_path / 'clip.mp4')
     frames = np.stack(list(VideoReader(tmp_path / 'clip.mp4')))
-    expected = demo.draw_frames(clip.facts.scene)[..., ::-1]
+    expected = draw_frames(clip.facts.scene)[..., ::-1]
     assert frames.shape == expected.shape
     assert np.abs(frames.astype(int) - expected).mean() < 4
 
 
-def test_it_scores_what_was_written_and_draws_it(demo, shifted_truth, tmp_path, capsys):
-    assert demo.main(['--out', str(tmp_path)]) == 0
+def test_it_scores_what_was_written_and_draws_it(shifted_truth, tmp_path, capsys):
+    assert main(['--out', str(tmp_path)]) == 0
     printed = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[1:4] for line in printed.splitlines() if line.split()[:1]}
     assert rows['attr'] == rows['spatial'] == ['100.0'] * 3
@@ -88,20 +77,20 @@ def test_it_scores_what_was_written_and_draws_it(demo, shifted_truth, tmp_path, 
     assert str(tmp_path / 'contact_sheet.png') in printed
     records = [json.loads(path.read_text()) for path in sorted((tmp_path / 'results').glob('*/result.json'))]
     assert {record['sentence'] for record in records} == {text for _, text, _ in demo.questions(demo.held_out_clip(0))}
-    assert demo.main(['--out', str(tmp_path)]) == 0, 'it can be run again'
+    assert main(['--out', str(tmp_path)]) == 0, 'it can be run again'
 
 
-def test_own_video_and_sentences(demo, shifted_truth, tmp_path, capsys):
+def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
     with VideoWriter(tmp_path / 'mine.mp4', 10) as writer:
         for t in range(3):
             writer.write(np.full((40, 60, 3), 50 * t, np.uint8))
     out = tmp_path / 'out'
-    assert demo.main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
+    assert main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
     assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
     assert sorted(path.name for path in (out / 'results').iterdir()) == ['a-cat', 'a-dog']
     assert (out / 'contact_sheet.png').is_file()
 
 
-def test_own_video_that_is_none(demo, tmp_path, capsys):
-    assert demo.main(['--video', str(tmp_path / 'none.mp4'), '--out', str(tmp_path / 'out')]) == 2
+def test_own_video_that_is_none(tmp_path, capsys):
+    assert main(['--video', str(tmp_path / 'none.mp4'), '--out', str(tmp_path / 'out')]) == 2
     assert 'none.mp4' in capsys.readouterr().err

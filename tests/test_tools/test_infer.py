@@ -1,8 +1,6 @@
-"""tools/infer.py as a user meets it: what it writes, and the one line it says when something is wrong."""
+"""`ifirvos infer` as a user meets it: what it writes, and the one line it says when something is wrong."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +9,7 @@ from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.label_maps import read_palette_png
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter
-
-TOOL = Path(__file__).parents[2] / 'tools' / 'infer.py'
-spec = importlib.util.spec_from_file_location('tools_infer', TOOL)
-infer = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(infer)
+from ifirvos_cli import infer
 
 
 class LeftHalf:

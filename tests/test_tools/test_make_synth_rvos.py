@@ -1,6 +1,5 @@
 """The tool that writes SynthRVOS: once in full as a user runs it, then piece by piece in this process."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -15,19 +14,12 @@ from ifirvos.label_maps import davis_palette
 from ifirvos.synth import make_clip
 from ifirvos.synth.layouts import LAYOUTS
 from ifirvos.synth.writer import frame_names
+from ifirvos_cli.synth import main
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'make_synth_rvos.py'
 
 
 SMALL = ('--frames', '12', '--size', '96', '144')
-
-
-@pytest.fixture(scope='module')
-def main():
-    spec = importlib.util.spec_from_file_location('make_synth_rvos', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.main
 
 
 @pytest.fixture(scope='module')
@@ -108,7 +100,7 @@ def test_summary_holds_what_was_printed(root):
         assert 0 < row['ceiling_binary_64x96'] < 1
 
 
-def test_data_do_not_depend_on_workers_or_other_splits(root, tmp_path, main):
+def test_data_do_not_depend_on_workers_or_other_splits(root, tmp_path):
     again = tmp_path / 'again'
     main(['--out', str(again), '--splits', 'comp', '--comp', '2', '--workers', '0', *SMALL])
     assert not (again / 'train').exists()
@@ -118,14 +110,14 @@ def test_data_do_not_depend_on_workers_or_other_splits(root, tmp_path, main):
         assert (again / file).read_bytes() == (root / file).read_bytes(), file
 
 
-def test_an_existing_folder_is_never_touched(tmp_path, main):
+def test_an_existing_folder_is_never_touched(tmp_path):
     with pytest.raises(SystemExit, match='remove it or choose another --out'):
         main(['--out', str(tmp_path), '--train', '1'])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)
-def test_every_layout_is_written(tmp_path, main, layout):
+def test_every_layout_is_written(tmp_path, layout):
     out = tmp_path / 'new'
     main(['--out', str(out), '--layout', layout, '--splits', 'valid', '--val', '1', '--workers', '0', *SMALL])
     summary = json.loads((out / 'synth_rvos.json').read_text())
@@ -133,13 +125,13 @@ def test_every_layout_is_written(tmp_path, main, layout):
     assert len(list(out.rglob('*'))) > 5
 
 
-def test_a_failed_run_leaves_nothing(tmp_path, main):
+def test_a_failed_run_leaves_nothing(tmp_path):
     with pytest.raises(ValueError, match='12 or more'):
         main(['--out', str(tmp_path / 'new'), '--train', '1', '--frames', '3', '--workers', '0'])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_split_of_no_clips_is_refused(tmp_path, main):
+def test_a_split_of_no_clips_is_refused(tmp_path):
     with pytest.raises(SystemExit, match='--splits'):
         main(['--out', str(tmp_path / 'new'), '--comp', '0'])
 

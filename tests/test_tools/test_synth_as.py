@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from mmengine.runner import CheckpointLoader
 
+from ifirvos_cli import synth, test
+
 ROOT = Path(__file__).resolve().parents[2]
 # Config -> layout of SynthRVOS, main figure.
 COMMANDS = {
@@ -40,20 +42,18 @@ def _process_state():
 @pytest.mark.slow
 @pytest.mark.usefixtures('_process_state')
 def test_every_protocol_and_equal_figures_where_the_protocol_is_the_same(tmp_path):
-    make, convert, test = map(
-        load_tool, ('dataset_converters/make_synth_rvos.py', 'dataset_converters/refcoco_to_json.py', 'test.py')
-    )
+    convert = load_tool('dataset_converters/refcoco_to_json.py')
     figures = {}
     for name, (layout, figure) in COMMANDS.items():
         data = str(tmp_path / layout)
-        make.main(['--out', data, '--layout', layout, '--splits', 'valid', '--val', '1', '--workers', '0'])
+        synth.main(['--out', data, '--layout', layout, '--splits', 'valid', '--val', '1', '--workers', '0'])
         if layout == 'refcoco':
             convert.main([data])
         config = str(ROOT / f'configs/ifirvos/synth_as/{name}.py')
         options = [f'data_root={data}', 'num_workers=0', 'persistent_workers=False']
         options = [f'test_dataloader.{"dataset." if "root" in option else ""}{option}' for option in options]
         arguments = [config, str(ROOT / 'weights/r18_synth.pth'), '--work-dir', str(tmp_path / 'work' / name)]
-        figures[name] = test.main([*arguments, '--cfg-options', *options])
+        figures[name] = test.run(test.parse_args([*arguments, '--cfg-options', *options]))
         assert 0 < figures[name][figure] <= 100
         assert all(math.isfinite(value) for value in figures[name].values())
     # MeViS has the same clips and sentences, and one about two objects more.

@@ -1,4 +1,4 @@
-"""tools/train.py, tools/test.py and publish_model.py as a user runs them, on a few tiny clips."""
+"""`ifirvos train`, `ifirvos test` and publish_model.py as a user runs them, on a few tiny clips."""
 
 import importlib.util
 import os
@@ -17,6 +17,7 @@ from ifirvos.errors import CheckpointError
 from ifirvos.registry import MODELS
 from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.run_info import git_commit
+from ifirvos_cli import test, train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,7 @@ def load_tool(path: str):
     return module
 
 
-train, test, publish_model = (load_tool(f) for f in ('train.py', 'test.py', 'model_converters/publish_model.py'))
+publish_model = load_tool('model_converters/publish_model.py')
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -83,7 +84,7 @@ def test_a_process_of_torchrun(config, tmp_path, monkeypatch):
     options = ['--launcher', 'pytorch', '--work-dir', str(tmp_path)]
     try:
         train.main([str(config), *options])
-        metrics = test.main([str(config), str(tmp_path / 'iter_2.pth'), *options])
+        metrics = test.run(test.parse_args([str(config), str(tmp_path / 'iter_2.pth'), *options]))
     finally:
         dist.destroy_process_group()
     assert 'rvos/J&F' in metrics
@@ -154,7 +155,7 @@ def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
 
 
 def test_evaluation_returns_the_metrics(config, work_dir, tmp_path, capfd):
-    metrics = test.main([str(config), str(work_dir / 'iter_2.pth'), '--work-dir', str(tmp_path)])
+    metrics = test.run(test.parse_args([str(config), str(work_dir / 'iter_2.pth'), '--work-dir', str(tmp_path)]))
     scores = {name: value for name, value in metrics.items() if name.endswith('J&F')}
     assert scores
     assert all(0 <= value <= 100 for value in scores.values())

@@ -16,8 +16,8 @@ from ifirvos.synth import draw_frames, make_clip
 from ifirvos.testing import shrink
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter, video_suffix
-from ifirvos.webdemo.__main__ import parse_args
 from ifirvos.webdemo.job import Limits, frame_at, open_video, read_sentences, run_job
+from ifirvos_cli.web import parse_args
 
 CONFIG = Path(__file__).parents[2] / 'configs/ifirvos/r18_synth.py'
 LIMITS = Limits(megabytes=1, seconds=3, frames=20, pixels=100 * 100, sentences=2, characters=30)

@@ -1,0 +1,121 @@
+"""SynthRVOS as a whole: all clips of all splits on disk, and what guessing and perfect coarse masks score on them."""
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from .clip import GENERATOR_VERSION, make_clip
+from .expressions import KINDS
+from .layouts import LAYOUTS
+from .statistics import chance_levels, mask_ceilings, mean_by_kind
+from .writer import write_json
+
+CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and take longer than the clip itself
+
+
+@dataclass(frozen=True)
+class BenchmarkOptions:
+    """What the clips are like and how they are written.
+
+    Attributes:
+        seed: A clip depends on the seed, its split and its number alone.
+        size: Height and width of a frame, in pixels.
+        frames: Frames a clip.
+        frame_step: Distance between the numbers in frame names.
+        layout: A key of ``LAYOUTS``.
+    """
+
+    seed: int = 0
+    size: tuple[int, int] = (192, 288)
+    frames: int = 24
+    frame_step: int = 1
+    layout: str = 'ref-youtube-vos'
+
+
+def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path) -> tuple:
+    """Make and write one clip: (its entry for the index files, its chance levels, its mask ceilings)."""
+    clip = make_clip(options.seed, split, index, options.size, options.frames)
+    entry = LAYOUTS[options.layout].write_clip(clip, root, split, options.frame_step)
+    return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
+
+
+def generate_split(
+    root: Path, split: str, num_clips: int, options: BenchmarkOptions, workers: int, console: Console
+) -> tuple[list, dict]:
+    """Write the clips of one split; returns their entries for the index files and the statistics."""
+    job = partial(generate_clip, split=split, options=options, root=root)
+    with contextlib.ExitStack() as stack:
+        in_order = map
+        if workers:
+            pool = multiprocessing.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,))
+            in_order = partial(stack.enter_context(pool).imap, chunksize=8)
+        clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
+    entries = [entry for entry, _, _ in clips if entry is not None]
+    chance = mean_by_kind(level for _, levels, _ in clips for level in levels)
+    ceiling = mean_by_kind(level for _, _, levels in clips for level in levels)
+    kinds = {
+        kind: chance[kind] | {name: value for name, value in ceiling.get(kind, {}).items() if name != 'count'}
+        for kind in KINDS
+        if kind in chance
+    }
+    return entries, {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
+
+
+def write_benchmark(
+    out: Path, clips: Mapping[str, int], options: BenchmarkOptions, workers: int, console: Console
+) -> dict[str, dict]:
+    """Write all splits beside ``out``, then rename the folder: it is there whole or not at all.
+
+    Args:
+        out: Must not exist.
+        clips: Number of clips by split.
+        options: What the clips are like.
+        workers: Processes; 0: this one.
+        console: For the progress bars.
+
+    Returns:
+        The statistics of every split.
+    """
+    root = out.with_name(f'.{out.name}.part-{os.getpid()}')
+    try:
+        entries, statistics = {}, {}
+        for split, count in clips.items():
+            entries[split], statistics[split] = generate_split(root, split, count, options, workers, console)
+        LAYOUTS[options.layout].write_index(root, entries)
+        summary = {
+            'generator_version': GENERATOR_VERSION,
+            'seed': options.seed,
+            'size': list(options.size),
+            'frames': options.frames,
+            'frame_step': options.frame_step,
+            'layout': options.layout,
+            'splits': statistics,
+        }
+        write_json(root / 'synth_rvos.json', summary, indent=1)
+        os.replace(root, out)
+    finally:
+        shutil.rmtree(root, ignore_errors=True)  # left over only if something failed
+    return statistics
+
+
+def statistics_table(split: str, statistics: dict) -> Table:
+    """Return the printed form of one split's statistics."""
+    title = f'{split}: {statistics["clips"]} clips, {statistics["expressions"]} expressions'
+    table = Table('kind', title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    columns = list(dict.fromkeys(name for row in statistics['kinds'].values() for name in row))
+    for name in columns:
+        table.add_column(name.removeprefix('ceiling_').replace('_', '\n'), justify='right')
+    for kind, row in statistics['kinds'].items():
+        values = (row.get(name, '') for name in columns)
+        table.add_row(kind, *(f'{value:.2f}' if isinstance(value, float) else str(value) for value in values))
+    return table

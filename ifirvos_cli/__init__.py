@@ -1,0 +1,60 @@
+"""The command ``ifirvos``: one sub-command a module.
+
+A package of its own, because importing anything of ``ifirvos`` registers all its classes, which takes seconds, and
+``ifirvos --help`` or a mistyped option should answer at once. At module level the files here import nothing but the
+standard library; what a sub-command needs is imported when it runs.
+"""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from importlib import metadata
+
+# Sub-command -> what it does, as `ifirvos --help` prints it; the module of the same name does it.
+COMMANDS = {
+    'infer': 'segment in a video what sentences refer to',
+    'demo': 'see the shipped model work on a rendered clip, or on your video',
+    'web': 'the same in a web page',
+    'models': 'list the models: training data, figures, weights',
+    'train': 'train a config',
+    'test': 'evaluate a checkpoint',
+    'synth': 'make the synthetic benchmark SynthRVOS',
+    'doctor': 'check a data set before it is used',
+    'env': 'say what is installed and what is amiss',
+}
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the sub-command and what follows it."""
+    width = max(map(len, COMMANDS))
+    parser = argparse.ArgumentParser(
+        prog='ifirvos',
+        usage='ifirvos [--help] [--version] COMMAND …',
+        description='Referring video object segmentation: IFIRVOS (BIFIT) and ReferFormer on MMDetection.',
+        epilog='commands:\n'
+        + ''.join(f'  {name:{width}}  {text}\n' for name, text in COMMANDS.items())
+        + '\n"ifirvos COMMAND --help" lists the options of a command.',
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=_version())
+    parser.add_argument('command', metavar='COMMAND', choices=COMMANDS, help='see below')
+    parser.add_argument('rest', nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return parser.parse_args(argv)
+
+
+def _version() -> str:
+    try:
+        return metadata.version('ifirvos')
+    except metadata.PackageNotFoundError:
+        return 'not installed'
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a sub-command.
+
+    Returns:
+        Its exit code.
+    """
+    args = parse_args(argv)
+    module = importlib.import_module(f'{__name__}.{args.command}')
+    return module.main(args.rest, prog=f'ifirvos {args.command}')

@@ -1,0 +1,80 @@
+"""See the model work: on a rendered clip, or on a video of your own.
+
+    ifirvos demo [--video clip.mp4 --text "the red car; the dog on the left"]
+
+Without a video a SynthRVOS clip is generated that no training or validation set holds, written to an mp4, and given to
+`ifirvos infer` as any user's file would be; the masks that it wrote are then compared with the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from . import infer
+from .common import run_command
+
+OWN_TEXT = 'the person'
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
+    parser.add_argument('--video', type=Path, help='a video of your own, or a folder of frames')
+    parser.add_argument('--text', help=f"what to segment, several with ';' between; for a video: {OWN_TEXT!r}")
+    parser.add_argument('--seed', type=int, default=0, help='of the generated clip')
+    parser.add_argument('--out', type=Path, default=Path('demo_output'), help='folder for video, masks and pictures')
+    parser.add_argument('--config', help='as for infer')
+    parser.add_argument('--weights', help='as for infer')
+    parser.add_argument('--device', help='as for infer')
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render, segment, compare and draw; return the exit code of `ifirvos infer`."""
+    import cv2
+    import numpy as np
+
+    from ifirvos.files import write_whole
+    from ifirvos.inference import demo
+    from ifirvos.inference.writers import unique_slugs
+    from ifirvos.video.writer import video_suffix
+
+    args.out.mkdir(parents=True, exist_ok=True)
+    video, kinds, truths = args.video, [], []
+    texts = [text.strip() for text in (args.text or OWN_TEXT).split(';') if text.strip()]
+    if video is None:
+        clip = demo.held_out_clip(args.seed)
+        video = args.out / f'clip{video_suffix()}'
+        demo.render(clip, video)
+        print(f'Rendered clip {clip.video_id} (seed {args.seed}) to {video}')
+        if args.text is None:
+            kinds, texts, truths = zip(*demo.questions(clip), strict=True)
+    results = args.out / 'results'
+    options = [f'--{name}={value}' for name in ('config', 'weights', 'device') if (value := getattr(args, name))]
+    code = infer.main([str(video), *texts, '--out', str(results), '--overwrite', *options])
+    if code:
+        return code
+
+    masks = [demo.read_masks(results / name / 'masks') for name in unique_slugs(texts)]
+    notes = [''] * len(texts)
+    if len(truths):
+        scores = [demo.j_and_f(truth, mask) for truth, mask in zip(truths, masks)]
+        print(f'\n{"kind":10} {"J&F":>6} {"J":>6} {"F":>6}  sentence')
+        for kind, text, (j, f) in zip(kinds, texts, scores):
+            print(f'{kind:10} {(j + f) / 2:6.1f} {j:6.1f} {f:6.1f}  {text}')
+        print(f'{"mean":10} {np.mean(scores):6.1f} {np.mean(scores, 0)[0]:6.1f} {np.mean(scores, 0)[1]:6.1f}')
+        notes = [f'{kind}, J&F {(j + f) / 2:.1f}' for kind, (j, f) in zip(kinds, scores)]
+    sheet = args.out / 'contact_sheet.png'
+    picture = demo.draw_sheet(video, texts, notes, masks, truths or [None] * len(texts))
+    encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    write_whole(sheet, encoded.tobytes())
+    print(f'\nOverlay videos, masks and scores: {results}\nFrames and sentences at a glance:  {sheet}')
+    return 0
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Return the exit code of `ifirvos infer`."""
+    args = parse_args(argv, prog)
+    return run_command(lambda: run(args))

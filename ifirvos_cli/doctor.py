@@ -1,0 +1,106 @@
+"""Says what is there of a data set, and what is wrong with it, before hours of training find out.
+
+    ifirvos doctor DATASET ROOT [--split SPLIT …] [--quick] [--workers N] [--out FILE]
+
+ROOT is the ``data_root`` of a config. Every split that is there (or that ``--split`` asks for) is read by the class
+that reads it in training and evaluation; its counts are compared with the official ones, and every frame and mask is
+decoded, masks as the pipelines do it. Errors would stop training or evaluation: exit code 1. Warnings would not.
+All findings go to a json file, ``work_dirs/dataset_doctor/DATASET.json`` by default, which each run replaces.
+``--quick`` decodes nothing: it finds missing and foreign files, but neither damaged ones nor objects never shown.
+"""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+DATASETS = (  # those of ifirvos.datasets.doctor, which takes seconds to import
+    'ref-youtube-vos',
+    'ref-davis17',
+    'a2d-sentences',
+    'jhmdb-sentences',
+    'mevis',
+    'refcoco',
+    'refcoco+',
+    'refcocog',
+    'synth-rvos',
+)
+
+
+def show(split: str, report: dict, limit: int) -> None:
+    """Print what was found of a split."""
+    from ifirvos.datasets.doctor import KINDS
+    from ifirvos.datasets.doctor.checks import spell
+
+    counts = spell({**report['counts'], 'frames': report['frames'], 'masks': report['masks']})
+    print(f'{split}: {report["release"]}: {counts}')
+    if report['without_masks'] and 'no masks' not in report['problems']:
+        print('  note: masks are not there: to predict and submit, not to score')
+    for name, texts in report['problems'].items():
+        print(f'  {"error" if KINDS[name] else "warning"}: {name}: {len(texts)}')
+        for text in texts[:limit]:
+            print(f'    {text}')
+        if len(texts) > limit:
+            print(f'    … and {len(texts) - limit} more')
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('dataset', choices=DATASETS, metavar='DATASET', help=', '.join(DATASETS))
+    parser.add_argument('root', type=Path, metavar='ROOT')
+    parser.add_argument('--split', nargs='+', help='default: those that are there')
+    parser.add_argument('--quick', action='store_true', help='do not decode frames and masks')
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
+    parser.add_argument('--show', type=int, default=5, help='how many findings of a kind to print')
+    parser.add_argument('--out', type=Path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check the splits, print and write what was found; return the exit code."""
+    import cv2
+    from mmengine.logging import MMLogger
+    from mmengine.registry import init_default_scope
+
+    from ifirvos.datasets.doctor import DATASET_KINDS, check_split
+    from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
+    from ifirvos.synth.writer import write_json
+
+    kind = DATASET_KINDS[args.dataset]
+    unknown = set(args.split or ()) - set(kind.splits)
+    if unknown:
+        raise SystemExit(f'{args.dataset} has no split {sorted(unknown)}, but {list(kind.splits)}.')
+    init_default_scope('mmdet')
+    MMLogger.get_instance('dataset_doctor', log_level='WARNING')  # what the classes log is printed here anyway
+    cv2.setNumThreads(0)
+    generated = args.root / 'synth_rvos.json'
+    generated = json.loads(generated.read_text(encoding='utf-8')) if generated.is_file() else None
+    splits, absent = args.split, []
+    if not splits:
+        splits = [split for split, paths in kind.splits.items() if any((args.root / path).exists() for path in paths)]
+        absent = [split for split in kind.splits if split not in splits]
+    print(f'{args.root} as {args.dataset}')
+    reports = {}
+    for split in splits:
+        reports[split] = check_split(kind, str(args.root), split, generated, args.quick, args.workers)
+        show(split, reports[split], args.show)
+    for split in absent:
+        print(f'{split}: not there (looked for {", ".join(kind.splits[split])})')
+    ok = bool(reports) and all(report['ok'] for report in reports.values())
+    out = args.out or Path('work_dirs/dataset_doctor') / f'{args.dataset}.json'
+    content = dict(dataset=args.dataset, root=str(args.root), quick=args.quick, ok=ok, splits=reports, absent=absent)
+    write_json(out, content, indent=1)
+    if not reports:
+        hint = ': run tools/dataset_converters/refcoco_to_json.py' if args.dataset in REFCOCO_NAMES else ''
+        print(f'No split is there{hint}.')
+    print(f'{"fit for use" if ok else "NOT fit for use"}; all findings are in {out}')
+    return 0 if ok else 1
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command line; return the exit code."""
+    return run(parse_args(argv, prog))

@@ -1,0 +1,133 @@
+"""Segment in a video what sentences refer to.
+
+    ifirvos infer clip.mp4 "the large red star" "the circle on the left" --out results
+
+For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object), masks.json
+(COCO RLE), frames.csv and result.json (score and box of every frame). Memory does not grow with the video's length.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from .common import run_command
+
+SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout')  # those of ifirvos.inference.writers, which is slow to import
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
+    parser.add_argument(
+        'video', help='a video file, a folder of images, an address (http, https, rtsp), or the number of a webcam'
+    )
+    parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to segment, in quotes')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    model = parser.add_argument_group('model')
+    model.add_argument('--model', metavar='NAME', help='a model of model-index.yml; default: the shipped one')
+    model.add_argument('--config', help='config file; default: the one inside --weights')
+    model.add_argument('--weights', help='checkpoint; default: that of the model')
+    model.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
+    frames = parser.add_argument_group('frames')
+    frames.add_argument('--fps', type=float, help="frame rate of the overlay; default: the video's, 10 for a folder")
+    frames.add_argument('--max-frames', type=int, help='use only so many frames from the start')
+    frames.add_argument('--clip-len', type=int, default=36, help='frames of a window; default: 36; 0: all at once')
+    frames.add_argument('--overlap', type=int, help='frames that windows share; default: 8, less in short windows')
+    frames.add_argument(
+        '--link',
+        choices=('agreement', 'independent'),
+        default='agreement',
+        help="follow the object over windows, or DAVIS's independent windows; default: agreement",
+    )
+    frames.add_argument('--memory', type=float, default=2.0, metavar='GIB', help='for the sentences of a window')
+    output = parser.add_argument_group('output')
+    output.add_argument('--score-threshold', type=float, help='frames with a lower score get no mask; default: off')
+    output.add_argument(
+        '--save',
+        type=lambda text: tuple(part.strip() for part in text.split(',')),
+        default=SAVES[:4],
+        metavar='KIND,…',
+        help=f'what to write beside result.json, of {",".join(SAVES)}; default: {",".join(SAVES[:4])}',
+    )
+    output.add_argument('--cutout', action='store_true', help='write cutout.webm too: the object on transparency')
+    output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
+    args = parser.parse_args(argv)
+    if args.config and not args.weights:
+        parser.error('--config needs --weights: the model would be random')
+    if args.model and args.config:
+        parser.error('--model and --config name the same thing twice')
+    for name in ('fps', 'max_frames'):
+        if getattr(args, name) is not None and getattr(args, name) <= 0:
+            parser.error(f'--{name.replace("_", "-")} must be above 0')
+    unknown = set(args.save) - set(SAVES)
+    if unknown:
+        parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
+    if args.cutout and 'cutout' not in args.save:
+        args.save = (*args.save, 'cutout')
+    if _is_webcam(args.video) and args.max_frames is None:
+        parser.error('a webcam has no end: say with --max-frames how many frames to take')
+    return args
+
+
+def _is_webcam(video: str) -> bool:
+    return video.isdecimal() and not Path(video).exists()
+
+
+def run(args: argparse.Namespace) -> list[Path]:
+    """Segment and write, window by window; cheap checks come before the model is loaded. Returns what to look at."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ifirvos.inference.inferencer import RVOSInferencer, check_sentences
+    from ifirvos.inference.writers import ResultWriter, check_free, unique_slugs
+    from ifirvos.video.reader import VideoReader
+
+    texts = check_sentences(args.sentences)
+    source = int(args.video) if _is_webcam(args.video) else args.video
+    reader = VideoReader(source, fps=args.fps, max_frames=args.max_frames)
+    folders = [args.out / name for name in unique_slugs(texts)]
+    check_free(folders, args.overwrite)
+
+    inferencer = RVOSInferencer(
+        args.model or args.config,
+        args.weights,
+        args.device,
+        dtype=args.dtype,
+        memory=args.memory,
+        clip_len=args.clip_len or None,
+        overlap=args.overlap,
+        link=args.link,
+    )
+    info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
+    writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite)
+    with Progress(console=Console(stderr=True)) as bar, writer:
+        task = bar.add_task(f'{len(texts)} sentence(s)', total=reader.num_frames)
+        for window in inferencer.stream(reader, texts, score_threshold=args.score_threshold):
+            writer.write(window)
+            bar.update(task, completed=writer.num_frames)
+        bar.update(task, total=writer.num_frames)
+    if reader.problem:
+        print(f'note: {reader.problem}', file=sys.stderr)
+    height, width = window.frames[0].shape[:2]
+    if writer.overlays and (height % 2 or width % 2):
+        print(f'note: {width}x{height} is odd, so the overlay repeats the last row or column.', file=sys.stderr)
+    return writer.overlays or folders
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+    args = parse_args(argv, prog)
+    warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
+    logging.getLogger('libav').setLevel(logging.ERROR)
+
+    def show_written() -> None:
+        for path in run(args):
+            print(path)
+
+    return run_command(show_written)

@@ -1,0 +1,56 @@
+"""Lists the models that can be named: what they were trained on, their figures, where their weights are."""
+
+import argparse
+from collections.abc import Sequence
+
+from .common import run_command
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
+    parser.add_argument('name', nargs='*', help='only these')
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Print a table, a line a model."""
+    from ifirvos.errors import InputError
+    from ifirvos.inference.model_index import list_models
+
+    models = list_models()
+    unknown = [name for name in args.name if name not in models]
+    if unknown:
+        raise InputError(f'no model {unknown[0]!r}; there are {", ".join(models)}')
+    rows = [('name', 'trained on', 'weights', 'figures')]
+    for name in args.name or models:
+        rows.append((name, _training_data(models[name]), _weights(models[name]), _figures(models[name])))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print('  '.join(f'{text:{width}}' for text, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _training_data(model: dict) -> str:
+    data = model['Metadata'].get('Training Data', '')
+    return ', '.join(data) if isinstance(data, list) else data
+
+
+def _weights(model: dict) -> str:
+    weights = model.get('Weights')
+    if not weights:
+        return 'none: train it'
+    return weights if '://' in weights else 'shipped'
+
+
+def _figures(model: dict) -> str:
+    results = model.get('Results') or []
+    return '; '.join(
+        f'{result["Dataset"]}: ' + ', '.join(f'{name} {value}' for name, value in result['Metrics'].items())
+        for result in results
+    )
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command line; return the exit code."""
+    args = parse_args(argv, prog)
+    return run_command(lambda: run(args))

@@ -1,0 +1,78 @@
+"""Generates SynthRVOS, the data set that needs no download, in the layout of Ref-YouTube-VOS or of another data set.
+
+    ifirvos synth --out data/synth_rvos
+
+Prints, for every kind of expression, how many there are, what guessing scores and what perfect masks at stride 4 score,
+and writes the same to OUT/synth_rvos.json.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Those of ifirvos.synth, which takes seconds to import.
+SPLITS = ('train', 'valid', 'comp')
+LAYOUTS = (
+    'ref-youtube-vos',
+    'ref-davis17',
+    'ref-davis17-converted',
+    'mevis',
+    'a2d-sentences',
+    'jhmdb-sentences',
+    'refcoco',
+)
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder to make; must not exist')
+    parser.add_argument('--train', type=int, default=8000, help='training clips')
+    parser.add_argument('--val', type=int, default=550, help='validation clips: 2 of 5 are expressions of a pair kind')
+    parser.add_argument('--comp', type=int, default=200, help='clips with looks that training never shows')
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='which to write')
+    parser.add_argument('--seed', type=int, default=0, help='a clip depends on seed, split and its number only')
+    parser.add_argument('--frames', type=int, default=24, help='frames a clip')
+    parser.add_argument(
+        '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='of a frame, in pixels'
+    )
+    parser.add_argument('--frame-step', type=int, default=1, help='between frame names; Ref-YouTube-VOS has 5')
+    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='of the folder')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
+    )
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write the benchmark and print its statistics."""
+    if args.out.exists():
+        sys.exit(f'{args.out} exists: remove it or choose another --out.')
+    clips = {'train': args.train, 'valid': args.val, 'comp': args.comp}
+    clips = {split: clips[split] for split in SPLITS if split in args.splits}
+    if min(clips.values()) < 1:
+        sys.exit('A split needs at least one clip: leave it out with --splits instead.')
+
+    from rich.console import Console
+
+    from ifirvos.synth.benchmark import CEILING_CLIPS, BenchmarkOptions, statistics_table, write_benchmark
+
+    console = Console()
+    options = BenchmarkOptions(args.seed, tuple(args.size), args.frames, args.frame_step, args.layout)
+    for split, numbers in write_benchmark(args.out, clips, options, args.workers, console).items():
+        console.print(statistics_table(split, numbers))
+    console.print(
+        'J: mean IoU over frames; S: share of expressions with J > 0.5. object, pair, first: the answer is any object, '
+        'either member of the pair, always object 1, with perfect masks. binary, soft: ceiling of J for masks at a '
+        f'quarter of that input size, over the first {CEILING_CLIPS} clips of a split.'
+    )
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command line; return the exit code."""
+    run(parse_args(argv, prog))
+    return 0

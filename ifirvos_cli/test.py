@@ -1,0 +1,81 @@
+"""Evaluates a checkpoint.
+
+    ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--cfg-options KEY=VALUE …]
+
+Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory. Every weight must fit.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import DictAction
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the options, which are those of mmdet."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args(argv)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Return the config with the command line's changes, and no weights but those of the command line."""
+    if not args.config.is_file():
+        raise SystemExit(f'The config {args.config} does not exist.')
+    from mmengine.config import Config
+
+    from ifirvos.training.launch import default_work_dir, run_without_gpu
+
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
+    try:
+        run_without_gpu(cfg)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    cfg.load_from, cfg.resume = None, False
+    return cfg
+
+
+def run(args: argparse.Namespace) -> dict[str, float]:
+    """Evaluate; return the metrics."""
+    from mmengine.model import is_model_wrapper
+    from mmengine.runner import Runner
+
+    from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
+    from ifirvos.errors import CheckpointError
+    from ifirvos.training.launch import join_processes
+
+    make_runners_load_safely()
+    try:
+        checkpoint = load_checkpoint(args.checkpoint)  # a wrong file shows before data and model are built
+        cfg = load_config(args)
+        join_processes(cfg)
+        runner = Runner.from_cfg(cfg)
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
+    except (FileNotFoundError, CheckpointError) as error:
+        raise SystemExit(str(error)) from error
+    runner.load_checkpoint(str(args.checkpoint))  # once more, for hooks that look at a checkpoint (EMA)
+    return runner.test()
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command line; return the exit code."""
+    run(parse_args(argv, prog))
+    return 0

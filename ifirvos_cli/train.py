@@ -1,0 +1,131 @@
+"""Trains a config.
+
+    ifirvos train CONFIG [--work-dir DIR] [--amp [bf16|fp16]] [--resume [CHECKPOINT]] [--seed N]
+                  [--auto-scale-lr] [--cfg-options KEY=VALUE …]
+
+The work directory gets the log, the full config, the environment, the checkpoints and the curves. On several GPUs:
+tools/dist_train.sh, tools/slurm_train.sh.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .common import DictAction
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+AMP = ('bf16', 'fp16')  # those of ifirvos.training.launch, which takes seconds to import
+
+
+def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
+    """Parse the options, which are those of mmdet, and the seed."""
+    parser = argparse.ArgumentParser(
+        prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', type=Path)
+    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument(
+        '--amp', nargs='?', const='bf16', choices=AMP, help='automatic mixed precision, in bf16 or fp16'
+    )
+    parser.add_argument(
+        '--auto-scale-lr', action='store_true', help="scale the rate to the batch size, from the config's auto_scale_lr"
+    )
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        help='go on from CHECKPOINT, or from the latest in the work directory, or start if it has none yet',
+    )
+    parser.add_argument('--seed', type=int, help="default: the config's")
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
+    return parser.parse_args(argv)
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
+    if not args.config.is_file():
+        raise SystemExit(f'The config {args.config} does not exist.')
+    from mmengine.config import Config
+
+    from ifirvos.training.launch import default_work_dir, run_without_gpu, set_amp
+
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options)
+    cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
+    if args.seed is not None:
+        cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
+    if args.amp:
+        try:
+            set_amp(cfg, args.amp)
+        except ValueError as error:
+            raise SystemExit(str(error)) from error
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
+        cfg.auto_scale_lr.enable = True
+    try:
+        run_without_gpu(cfg)
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
+    if args.resume:
+        _set_resume(cfg, args.resume)
+    weights = cfg.get('load_from')
+    there = Path.exists if 'strategy' in cfg else Path.is_file  # DeepSpeed's checkpoints are folders
+    if weights and '://' not in weights and not there(Path(weights).expanduser()):
+        if cfg.resume:
+            raise SystemExit(
+                f'The checkpoint to resume from, {weights}, is gone. Name another (--resume FILE), or begin anew in '
+                'another --work-dir.'
+            )
+        raise SystemExit(
+            f'The weights to start from, {weights}, do not exist. Train them first, or name others: '
+            '--cfg-options load_from=FILE (or load_from=None, to start from none).'
+        )
+    return cfg
+
+
+def _set_resume(cfg: Config, checkpoint: str) -> None:
+    """Resume from a file, or for 'auto' from the latest checkpoint.
+
+    With none to resume, mmengine would start from nothing: here the config's own ``load_from`` stays.
+    """
+    from ifirvos.training.checkpointing import latest_checkpoint
+
+    if checkpoint == 'auto':
+        checkpoint = latest_checkpoint(cfg.work_dir)
+    cfg.resume = checkpoint is not None
+    if cfg.resume:
+        cfg.load_from = checkpoint
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train."""
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    from ifirvos.checkpoint import make_runners_load_safely
+    from ifirvos.errors import CheckpointError
+    from ifirvos.training.launch import join_processes
+
+    make_runners_load_safely()
+    cfg = load_config(args)
+    join_processes(cfg)
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    try:
+        runner.train()
+    except CheckpointError as error:  # what it should start from does not fit
+        raise SystemExit(str(error)) from error
+
+
+def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
+    """Run the command line; return the exit code."""
+    run(parse_args(argv, prog))
+    return 0

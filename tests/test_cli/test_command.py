@@ -1,0 +1,127 @@
+"""The command `ifirvos`: what answers without loading the package, and that it says what the package says."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import ifirvos_cli
+from ifirvos.datasets.doctor import DATASET_KINDS
+from ifirvos.errors import InputError
+from ifirvos.inference.writers import SAVES
+from ifirvos.synth import SPLITS
+from ifirvos.synth.layouts import LAYOUTS
+from ifirvos.training.launch import AMP
+from ifirvos.webdemo.job import Limits
+from ifirvos_cli import common, doctor, infer, models, synth, train, web
+
+ROOT = Path(__file__).parents[2]
+HEAVY = {'ifirvos', 'torch', 'mmengine', 'mmcv', 'mmdet', 'numpy', 'cv2', 'transformers', 'rich', 'yaml'}
+# Runs the command in this process and says which of HEAVY it has imported.
+PROBE = f"""
+import sys
+import ifirvos_cli
+try:
+    ifirvos_cli.main(sys.argv[1:])
+finally:
+    print('imported:', *sorted({HEAVY} & sys.modules.keys()))
+"""
+SCRIPTS = dict(
+    infer='tools/infer.py',
+    demo='tools/demo.py',
+    train='tools/train.py',
+    test='tools/test.py',
+    synth='tools/dataset_converters/make_synth_rvos.py',
+    doctor='tools/analysis_tools/dataset_doctor.py',
+)
+
+
+def probe(*arguments: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, '-c', PROBE, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_help_lists_every_command_and_loads_nothing():
+    done = probe('--help')
+    assert done.returncode == 0
+    for name, text in ifirvos_cli.COMMANDS.items():
+        assert f'{name} ' in done.stdout
+        assert text in done.stdout
+    assert done.stdout.endswith('imported:\n')
+
+
+@pytest.mark.parametrize('name', ifirvos_cli.COMMANDS)
+def test_help_of_a_command_names_it_and_loads_nothing(name):
+    done = probe(name, '--help')
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'usage: ifirvos {name} ')
+    assert done.stdout.endswith('imported:\n')
+
+
+@pytest.mark.parametrize('line', ['infe', 'infer a.mp4', 'train a.py --amp fp8', 'doctor refcoc data'])
+def test_a_wrong_argument_ends_with_2_before_anything_is_loaded(line):
+    done = probe(*line.split())
+    assert done.returncode == 2
+    assert 'error: ' in done.stderr
+    assert done.stdout.endswith('imported:\n')
+
+
+@pytest.mark.parametrize(('name', 'script'), SCRIPTS.items())
+def test_a_script_is_its_command(name, script):
+    source = (ROOT / script).read_text()
+    assert f'from ifirvos_cli.{name} import main' in source
+    done = subprocess.run(
+        [sys.executable, ROOT / script, '--help'], cwd='/', capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f'usage: {Path(script).name} ')
+
+
+def test_what_the_parsers_repeat_is_what_the_package_says():
+    """The parsers cannot import it: that takes seconds."""
+    assert set(infer.SAVES) == set(SAVES)
+    assert train.AMP == AMP
+    assert synth.SPLITS == SPLITS
+    assert tuple(LAYOUTS) == synth.LAYOUTS
+    assert tuple(DATASET_KINDS) == doctor.DATASETS
+    assert {name: default for name, (default, _) in web.LIMITS.items()} == dataclasses.asdict(Limits())
+
+
+def test_an_error_that_a_user_can_mend_is_one_line(capsys):
+    def fail():
+        raise InputError('clip.mp4 is empty: name another')
+
+    assert common.run_command(fail) == 2
+    assert capsys.readouterr().err == 'error: clip.mp4 is empty: name another\n'
+    assert common.run_command(lambda: None) == 0
+    assert common.run_command(lambda: 1) == 1
+
+
+def test_an_error_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        common.run_command(lambda: 1 / 0)
+
+
+def test_config_options_are_read_as_mmengine_reads_them(capsys):
+    args = train.parse_args(['a.py', '--cfg-options', 'a.b=1', 'c=[1,2.5]', 'd=x=y'])
+    assert args.cfg_options == {'a.b': 1, 'c': [1, 2.5], 'd': 'x=y'}
+    assert train.parse_args(['b.py']).cfg_options == {}, 'nothing is left of the call before'
+    with pytest.raises(SystemExit):
+        train.parse_args(['a.py', '--cfg-options', 'a.b'])
+    assert "takes KEY=VALUE, not 'a.b'" in capsys.readouterr().err
+
+
+def test_models_are_listed_with_their_figures(capsys):
+    assert models.main([]) == 0
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ['name', 'trained', 'on', 'weights', 'figures']
+    row = next(row for row in rows if row.startswith('r18_synth '))
+    assert ' SynthRVOS ' in row
+    assert ' shipped ' in row
+    assert any(row.startswith('r50_ytvos ') and 'none: train it' in row for row in rows)
+    assert models.main(['r18_synth']) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['name', 'r18_synth']
+    assert models.main(['nope']) == 2
+    assert "no model 'nope'; there are r18_synth, " in capsys.readouterr().err
