@@ -43,8 +43,17 @@ def _shrink_video_swin(backbone: ConfigDict) -> list[int]:
     return [8, 16, 32, 64]
 
 
+def _shrink_image_swin(backbone: ConfigDict) -> list[int]:
+    backbone.update(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 2), window_size=3, init_cfg=None)
+    return [8, 16, 32, 64]
+
+
 # Backbone type -> makes its config tiny and returns the channels at strides 4, 8, 16, 32.
-BACKBONES = dict(ResNet=_shrink_resnet, VideoSwinTransformer=_shrink_video_swin)
+BACKBONES = dict(
+    ResNet=_shrink_resnet,
+    ImageSwinTransformer=_shrink_image_swin,
+    VideoSwinTransformer=_shrink_video_swin,
+)
 
 
 def shrink(cfg: Config | str | Path) -> Config:

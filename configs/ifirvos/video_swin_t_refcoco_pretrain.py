@@ -1,12 +1,3 @@
-# Stage 1 of video_swin_t_ytvos.py: as r50_refcoco_pretrain.py but for the backbone.
-_base_ = './r50_refcoco_pretrain.py'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='VideoSwinTransformer',  # its defaults are the tiny one
-        # Of github.com/SwinTransformer/Video-Swin-Transformer: put it there.
-        init_cfg=dict(type='Pretrained', checkpoint='data/pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'),
-    ),
-    neck=dict(in_channels=[192, 384, 768]),
-    pixel_decoder=dict(in_channels=[96, 256, 256, 256]),
-)
+# Stage 1 of video_swin_t_ytvos.py: r50_refcoco_pretrain.py with Video-Swin-T.
+_base_ = ['./r50_refcoco_pretrain.py', '../_base_/models/backbones/video_swin_t.py']
+model = _base_.with_backbone

@@ -4,6 +4,7 @@ from .data_preprocessor import RVOSDataPreprocessor
 from .dynamic_mask_head import DynamicMaskHead
 from .ifi_decoder import IFIDecoderLayer, IFIDeformableDetrTransformerDecoder, InterFrameInteraction
 from .ifirvos import IFIRVOS
+from .image_swin import ImageSwinTransformer
 from .match_costs import ClipBBoxL1Cost, ClipFocalLossCost, ClipIoUCost, ClipMaskFocalLossCost
 from .pixel_decoder import CrossModalFPN
 from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
@@ -22,6 +23,7 @@ __all__ = [
     'DynamicMaskHead',
     'IFIDecoderLayer',
     'IFIDeformableDetrTransformerDecoder',
+    'ImageSwinTransformer',
     'InterFrameInteraction',
     'MaskedSinePositionalEncoding',
     'RVOSDataPreprocessor',

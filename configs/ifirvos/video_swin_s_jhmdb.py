@@ -1,0 +1,3 @@
+# r50_jhmdb.py with Video-Swin-S and the weights of video_swin_s_a2d.py.
+_base_ = ['./r50_jhmdb.py', '../_base_/models/backbones/video_swin_s.py']
+model = _base_.with_backbone

@@ -1,0 +1,13 @@
+# JHMDB-Sentences with the weights of video_swin_t_a2d.py, as they are, 42.2 mAP there; T=5, as there.
+_base_ = [
+    '../_base_/models/referformer_r50.py',
+    '../_base_/models/backbones/video_swin_t.py',
+    '../_base_/datasets/jhmdb_sentences.py',
+    '../_base_/default_runtime.py',
+]
+
+model = dict(**_base_.with_backbone, cut_to_key_frames=True, test_cfg=dict(candidates=True))
+test_evaluator = dict(type='A2DMetric', prefix='jhmdb')
+test_cfg = dict(type='TestLoop')
+val_dataloader = None
+val_evaluator = None
