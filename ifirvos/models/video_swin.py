@@ -1,5 +1,6 @@
 """Video Swin Transformer (arXiv 2106.13230), as ReferFormer uses it: a map for every frame, which has seen its clip."""
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 
@@ -41,10 +42,10 @@ class WindowPartition:
     def _offsets(self, largest: Size) -> Tensor:
         """(N,N): the row of the table of biases for a pair of tokens, by how far the first is behind the second.
 
-        The official code takes the first N rows of the largest window's, which is the same when T alone is short. For a
-        map below 7x7 it mixes up the places; here they stay what the weights were trained with.
+        As in the official code, whose N tokens of a smaller window count as the first N of the largest. Where T alone is
+        short that is where they are; on a map below 7x7 (frames below 224 pixels) it is not.
         """
-        places = torch.cartesian_prod(*(torch.arange(w) for w in self.window))
+        places = torch.cartesian_prod(*(torch.arange(w) for w in largest))[: math.prod(self.window)]
         ranges = [2 * w - 1 for w in largest]
         behind = places[:, None] - places + torch.tensor(largest) - 1
         return behind @ torch.tensor([ranges[1] * ranges[2], ranges[2], 1])

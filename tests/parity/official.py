@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,7 +19,14 @@ from torch import Tensor, nn
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-KEYS = HERE / 'referformer_r50_keys.json'
+KEYS = {  # of the whole official model; a text encoder of two layers but for the first
+    'r50': HERE / 'referformer_r50_keys.json',
+    'r101': HERE / 'resnet101_keys.json',
+    'swin_t': HERE / 'swin_t_p4w7_keys.json',
+    'swin_l': HERE / 'swin_l_p4w7_keys.json',
+    'video_swin_t': HERE / 'video_swin_t_p4w7_keys.json',
+}
+BACKBONES = (*KEYS, 'video_swin_s', 'video_swin_b')
 
 _spec = importlib.util.spec_from_file_location(
     'referformer_to_ifirvos', ROOT / 'tools/model_converters/referformer_to_ifirvos.py'
@@ -27,20 +35,43 @@ converter = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(converter)
 
 
-def state_dict(text_layers: int) -> dict[str, Tensor]:
+def keys_of(backbone: str, text_layers: int = 2) -> list[list]:
+    """``[name, shape, dtype]`` of every tensor in an official checkpoint with that backbone.
+
+    Of the small and the base Video-Swin there is no list: theirs is the tiny one's, with a third stage of 18 blocks
+    and, for base, widths and heads of 128 to 96.
+    """
+    if backbone in KEYS:
+        return gen_weights.load_keys(KEYS[backbone], text_layers)
+    keys = []
+    for name, shape, dtype in gen_weights.load_keys(KEYS['video_swin_t'], text_layers):
+        fed_by_backbone = re.match(r'input_proj|pixel_decoder[.]adapter_1[.]weight', name) and len(shape) == 4
+        if backbone == 'video_swin_b' and '.attn.relative_position_bias_table' in name:
+            shape = [shape[0], shape[1] * 4 // 3]
+        elif backbone == 'video_swin_b' and fed_by_backbone:
+            shape = [shape[0], shape[1] * 4 // 3, *shape[2:]]
+        elif backbone == 'video_swin_b' and name.startswith('backbone') and not name.endswith('position_index'):
+            shape = [side * 4 // 3 if side % 96 == 0 else side for side in shape]
+        keys.append([name, shape, dtype])
+        if '.layers.2.blocks.5.' in name:
+            keys += [[name.replace('.5.', f'.{block}.'), shape, dtype] for block in range(6, 18)]
+    return keys
+
+
+def state_dict(text_layers: int, backbone: str = 'r50') -> dict[str, Tensor]:
     """An official checkpoint's state dict, aliases included, with the first layers of its text encoder."""
-    keys = gen_weights.load_keys(KEYS, text_layers)
+    keys = keys_of(backbone, text_layers)
     return {name: torch.from_numpy(array) for name, array in gen_weights.state_dict_numpy(keys).items()}
 
 
 def digests() -> dict[str, int]:
     """crc32 of every tensor the official numbers were made with."""
-    return json.loads(KEYS.read_text())['crc32']
+    return json.loads(KEYS['r50'].read_text())['crc32']
 
 
-def build(text_layers: int) -> nn.Module:
-    """The model of ``configs/referformer/r50_ytvos.py`` without weights; only files and text depth are overridden."""
-    config = Config.fromfile(ROOT / 'configs/referformer/r50_ytvos.py').model
+def build(text_layers: int, backbone: str = 'r50') -> nn.Module:
+    """The model of ``configs/referformer/*_ytvos.py`` without weights; only files and text depth are overridden."""
+    config = Config.fromfile(ROOT / f'configs/referformer/{backbone}_ytvos.py').model
     config.backbone.init_cfg = None
     config.text_encoder = dict(
         type='RobertaTextEncoder',
@@ -61,10 +92,10 @@ def build(text_layers: int) -> nn.Module:
 
 
 @lru_cache(maxsize=1)  # half a gigabyte, and more with all text layers
-def load(text_layers: int) -> nn.Module:
+def load(text_layers: int, backbone: str = 'r50') -> nn.Module:
     """:func:`build` with the official weights, converted and loaded strictly."""
-    model = build(text_layers)
-    model.load_state_dict(converter.convert(dict(model=state_dict(text_layers)))[0], strict=True)
+    model = build(text_layers, backbone)
+    model.load_state_dict(converter.convert(dict(model=state_dict(text_layers, backbone)))[0], strict=True)
     return model
 
 

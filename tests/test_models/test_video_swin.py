@@ -41,6 +41,8 @@ def attention_by_loops(attn: WindowAttention, x: Tensor, window: tuple[int, int,
     cells = [min(s, w) for s, w in zip(size, window, strict=True)]
     start = [w // 2 if shifted and s > w else 0 for s, w in zip(size, window, strict=True)]
     places = list(product(*(range(-(-s // c) * c) for s, c in zip(size, cells, strict=True))))
+    # Who stands where inside a cell: as in the official code, tokens count as the first of the largest window.
+    place_in = dict(zip(product(*map(range, cells)), product(*map(range, window))))
     cell_of = {p: [(i - b) // c for i, b, c in zip(p, start, cells, strict=True)] for p in places}
     table = attn.relative_position_bias_table.view(*(2 * w - 1 for w in window), attn.num_heads)
     zero = x.new_zeros(x.shape[-1])
@@ -51,7 +53,8 @@ def attention_by_loops(attn: WindowAttention, x: Tensor, window: tuple[int, int,
         met = [p for p in places if cell_of[p] == cell_of[here]]
         heads = []
         for head in range(attn.num_heads):
-            offsets = [tuple(a - b + w - 1 for a, b, w in zip(here, p, window, strict=True)) for p in met]
+            stands = {p: place_in[tuple((i - b) % c for i, b, c in zip(p, start, cells, strict=True))] for p in met}
+            offsets = [tuple(a - b + w - 1 for a, b, w in zip(stands[here], stands[p], window, strict=True)) for p in met]
             bias = torch.stack([table[offset][head] for offset in offsets])
             scores = torch.stack([q[here][head] @ k[p][head] for p in met]) / len(q[here][head]) ** 0.5
             heads.append((scores + bias).softmax(0) @ torch.stack([v[p][head] for p in met]))

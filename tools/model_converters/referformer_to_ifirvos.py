@@ -69,6 +69,7 @@ RENAMES: list[tuple[str, str]] = [
 # The same tensors under a second name (box refinement), and buffers: of older transformers, of a Video Swin.
 ALIAS = re.compile(r'transformer\.decoder\.(bbox_embed\..+)')
 DROPPED = re.compile(r'text_encoder\.embeddings\.position_ids|backbone\.0\.body\..+\.relative_position_index')
+BODY = 'backbone.0.body.'
 
 
 class ConversionError(ValueError):
@@ -98,8 +99,12 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         ConversionError: A key is unknown, or an alias differs from the tensor it stands for.
     """
+    from mmdet.models.backbones.swin import swin_converter  # after ifirvos, without which mmcv.ops may not import
+
     source = state_dict_of(checkpoint)
     converted, report = {}, {}
+    patches = source.get(f'{BODY}patch_embed.proj.weight')
+    image_swin = patches is not None and patches.ndim == 4
     for name, tensor in source.items():
         alias = ALIAS.fullmatch(name)
         if DROPPED.fullmatch(name):
@@ -108,6 +113,11 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
             if alias[1] not in source or not torch.equal(source[alias[1]], tensor):
                 raise ConversionError(f'{name} differs from {alias[1]}, which it should share its tensor with')
             report[name] = f'alias of {alias[1]}'
+        elif image_swin and name.startswith(BODY):
+            # mmdet's names, and its order of the channels that a patch merging reads
+            for ours, ordered in swin_converter({name.removeprefix(BODY): tensor}).items():
+                converted[ours] = ordered
+                report[name] = ours
         elif ours := rename(name):
             converted[ours] = tensor
             report[name] = ours
