@@ -43,7 +43,7 @@ def distinct_models() -> list[str]:
     """A config for every model: schedules and data sets of the same one need no test of it each."""
     first = {}
     for name in LEAVES:
-        first.setdefault(str(load(name).model), name)
+        first.setdefault(str(shrink(load(name)).model), name)  # two sizes of a backbone shrink to one
     return list(first.values())
 
 
@@ -171,13 +171,14 @@ REFERFORMER_COSTS = [
     dict(type='ClipMaskFocalLossCost', weight=2.0),
     dict(type='DiceCost', pred_act=True, eps=1.0, weight=5.0),
 ]
-VIDEO_SWIN_T = {
-    'model.backbone': dict(
-        type='VideoSwinTransformer',
-        init_cfg=dict(type='Pretrained', checkpoint='data/pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'),
-    ),
-    'model.neck.in_channels': [192, 384, 768],
-    'model.pixel_decoder.in_channels': [96, 256, 256, 256],
+# What the leaves of a backbone change in those of ResNet-50; the type comes with everything else of the dict.
+BACKBONES = {
+    'r101': {'model.backbone.depth': 101, 'model.backbone.init_cfg.checkpoint': 'torchvision://resnet101'},
+    'swin_t': ('ImageSwinTransformer', 96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2),
+    'swin_l': ('ImageSwinTransformer', 192, (2, 2, 18, 2), (6, 12, 24, 48), 0.3),
+    'video_swin_t': ('VideoSwinTransformer', 96, (2, 2, 6, 2), (3, 6, 12, 24), 0.2),
+    'video_swin_s': ('VideoSwinTransformer', 96, (2, 2, 18, 2), (3, 6, 12, 24), 0.2),
+    'video_swin_b': ('VideoSwinTransformer', 128, (2, 2, 18, 2), (4, 8, 16, 32), 0.2),
 }
 DIFFERENCES = {
     ('ifirvos/r50_ytvos.py', 'ifirvos/ablations/baseline.py'): {VLI: None, IFI: None},
@@ -197,16 +198,6 @@ DIFFERENCES = {
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/paper_ifi.py'): {
         f'{IFI}.box_pos': False,
         f'{IFI}.query_pos': False,
-    },
-    ('ifirvos/r50_refcoco_pretrain.py', 'ifirvos/video_swin_t_refcoco_pretrain.py'): VIDEO_SWIN_T,
-    ('referformer/r50_refcoco_pretrain.py', 'referformer/video_swin_t_refcoco_pretrain.py'): VIDEO_SWIN_T,
-    ('ifirvos/r50_ytvos.py', 'ifirvos/video_swin_t_ytvos.py'): {
-        **VIDEO_SWIN_T,
-        'load_from': 'work_dirs/video_swin_t_refcoco_pretrain/epoch_10.pth',
-    },
-    ('referformer/r50_ytvos.py', 'referformer/video_swin_t_ytvos.py'): {
-        **VIDEO_SWIN_T,
-        'load_from': 'work_dirs/referformer/video_swin_t_refcoco_pretrain/epoch_12.pth',
     },
     ('ifirvos/r50_ytvos.py', 'referformer/r50_ytvos.py'): {
         f'{VLI}.lewv': None,
@@ -230,6 +221,48 @@ def test_a_variant_changes_what_it_says_and_nothing_else(base, name):
     pipelines = {key for key in found if key.endswith('pipeline')}
     assert pipelines == ({'train_pipeline', 'train_dataloader.dataset.pipeline'} if 'num_frames' in found else set())
     assert {key: value for key, value in found.items() if key not in pipelines} == DIFFERENCES[base, name]
+
+
+WITH_BACKBONE = [
+    (family, backbone, path.stem.removeprefix(f'{backbone}_'))
+    for family in ('ifirvos', 'referformer')
+    for backbone in BACKBONES
+    for path in sorted((CONFIGS / family).glob(f'{backbone}_*.py'))
+]
+
+
+def test_all_tasks_of_the_zoo_have_all_backbones():
+    everywhere = {'refcoco_pretrain', 'ytvos', 'ytvos_joint'}
+    for family in ('ifirvos', 'referformer'):
+        for backbone in BACKBONES:
+            published = {'a2d', 'jhmdb'} if backbone.startswith('video') else set()
+            tasks = {task for other, name, task in WITH_BACKBONE if (other, name) == (family, backbone)}
+            assert tasks - {'davis17'} == everywhere | published, (family, backbone)
+
+
+@pytest.mark.parametrize(('family', 'backbone', 'task'), WITH_BACKBONE)
+def test_a_backbone_changes_itself_and_nothing_else(family, backbone, task):
+    other, ours = (load(f'{family}/{name}_{task}.py').to_dict() for name in ('r50', backbone))
+    found = difference(other, ours)
+    assert found.pop('with_backbone') is not None
+    expected = BACKBONES[backbone]
+    if isinstance(expected, tuple):
+        kind, width, depths, heads, drop_path = expected
+        body = found.pop('model.backbone')
+        assert body.pop('init_cfg')['checkpoint'].startswith('data/pretrained/swin_')
+        sizes = dict(embed_dims=width, depths=depths, num_heads=heads, drop_path_rate=drop_path)
+        assert body == dict(type=kind, **sizes) | ({'window_size': 7} if kind.startswith('Image') else {})
+        expected = {
+            'model.neck.in_channels': [2 * width, 4 * width, 8 * width],
+            'model.pixel_decoder.in_channels': [width, 256, 256, 256],
+        }
+    if task in ('ytvos', 'a2d'):
+        expected = expected | {'load_from': other['load_from'].replace('r50', backbone)}
+    if family == 'referformer' and task in ('a2d', 'jhmdb'):  # a backbone that sees all T frames gets them
+        assert found.pop('model.cut_to_key_frames') is True
+        assert found.pop('num_frames') == 5
+        found = {key: value for key, value in found.items() if not key.endswith('pipeline')}
+    assert found == expected
 
 
 def test_the_temporal_model_is_the_small_one_with_the_time_in_ifi():
@@ -338,10 +371,13 @@ def move_data(node, root: str) -> None:
         move_data(child, root)
 
 
+# A backbone's leaves have data and hooks of those of ResNet-50: see test_a_backbone_changes_itself_and_nothing_else.
+OTHER_BACKBONES = {f'{family}/{backbone}_{task}.py' for family, backbone, task in WITH_BACKBONE}
+OWN_DATA = [name for name in LEAVES if name not in OTHER_BACKBONES or name.endswith(('_a2d.py', '_jhmdb.py'))]
 LAYOUT_OF_REF_YOUTUBE_VOS = {'RefYouTubeVOSDataset', 'SynthRVOSDataset'}
 DATA = [
     name
-    for name in LEAVES
+    for name in OWN_DATA
     if load(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS and load(name).get('train_dataloader')
 ]
 
@@ -378,7 +414,7 @@ def pipelines(node) -> list[list]:
     return [found for child in children for found in pipelines(child)]
 
 
-@pytest.mark.parametrize('name', LEAVES)
+@pytest.mark.parametrize('name', OWN_DATA)
 def test_every_loader_names_registered_parts(name):
     cfg = load(name)
     loaders = [cfg[key] for key in ('train_dataloader', 'val_dataloader', 'test_dataloader') if cfg.get(key)]
@@ -398,7 +434,7 @@ def strings(node) -> list[str]:
     return [text for child in children for text in strings(child)]
 
 
-@pytest.mark.parametrize('name', LEAVES)
+@pytest.mark.parametrize('name', OWN_DATA)
 def test_hooks_build_and_no_path_is_absolute(name):
     cfg = load(name).to_dict()
     for hook in [*cfg['default_hooks'].values(), *cfg.get('custom_hooks', [])]:

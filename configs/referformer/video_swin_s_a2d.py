@@ -1,5 +1,5 @@
-# r50_a2d.py with Video-Swin-S, 53.9 mAP there: whose frames see one another, so all T=5 go through the backbone, and the
-# annotated one alone goes on.
+# r50_a2d.py with Video-Swin-S, 53.9 mAP there: its frames see one another, so all T=5 go through the backbone,
+# and the annotated one alone goes on.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/models/backbones/video_swin_s.py',

@@ -19,7 +19,7 @@ class ImageSwinTransformer(SwinTransformer):
     out of the state dict.
 
     Args:
-        *args, **kwargs: Of mmdet's. ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads a local file of
+        *args, **kwargs: Passed on to mmdet's. ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads a local file of
             github.com/microsoft/Swin-Transformer.
     """
 

@@ -42,7 +42,7 @@ class WindowPartition:
     def _offsets(self, largest: Size) -> Tensor:
         """(N,N): the row of the table of biases for a pair of tokens, by how far the first is behind the second.
 
-        As in the official code, whose N tokens of a smaller window count as the first N of the largest. Where T alone is
+        As in the official code, the N tokens of a smaller window count as the first N of the largest. Where T alone is
         short that is where they are; on a map below 7x7 (frames below 224 pixels) it is not.
         """
         places = torch.cartesian_prod(*(torch.arange(w) for w in largest))[: math.prod(self.window)]

@@ -11,10 +11,11 @@ import argparse
 import sys
 from pathlib import Path
 
-import ifirvos  # noqa: F401, I001  before mmcv.ops
 import numpy as np
 import torch
 from torch import nn
+
+import ifirvos  # noqa: F401  (mmcv.ops may import only after it)
 
 sys.path.insert(0, str(Path(__file__).parent))
 import gen_weights
@@ -65,7 +66,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('backbones', nargs='*', default=official.BACKBONES, help=f'of {official.BACKBONES}')
     print(
-        '| config | official tensors | converted | aliases | constants | official: logits, boxes, masks | recomputed |\n'
+        '| config | tensors | converted | aliases | constants | official: logits, boxes, masks | recomputed |\n'
         '| --- | --- | --- | --- | --- | --- | --- |'
     )
     for backbone in parser.parse_args(argv).backbones:

@@ -54,7 +54,9 @@ def attention_by_loops(attn: WindowAttention, x: Tensor, window: tuple[int, int,
         heads = []
         for head in range(attn.num_heads):
             stands = {p: place_in[tuple((i - b) % c for i, b, c in zip(p, start, cells, strict=True))] for p in met}
-            offsets = [tuple(a - b + w - 1 for a, b, w in zip(stands[here], stands[p], window, strict=True)) for p in met]
+            offsets = [
+                tuple(a - b + w - 1 for a, b, w in zip(stands[here], stands[p], window, strict=True)) for p in met
+            ]
             bias = torch.stack([table[offset][head] for offset in offsets])
             scores = torch.stack([q[here][head] @ k[p][head] for p in met]) / len(q[here][head]) ** 0.5
             heads.append((scores + bias).softmax(0) @ torch.stack([v[p][head] for p in met]))
