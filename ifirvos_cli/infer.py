@@ -17,7 +17,8 @@ from pathlib import Path
 
 from .common import run_command
 
-SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout')  # those of ifirvos.inference.writers, which is slow to import
+# Those of ifirvos.inference.writers, which is slow to import; the last five hold all sentences of a video.
+SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames')
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:

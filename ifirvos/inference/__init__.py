@@ -1,6 +1,7 @@
 """From a video and sentences to masks, and to files of them."""
 
+from .exporters import refine_with_sam2, to_supervision
 from .inferencer import RVOSInferencer
 from .results import SentenceResult
 
-__all__ = ['RVOSInferencer', 'SentenceResult']
+__all__ = ['RVOSInferencer', 'SentenceResult', 'refine_with_sam2', 'to_supervision']

@@ -139,7 +139,7 @@ class RVOSInferencer(BaseInferencer):
                 they are looked at.
             return_vis: Also give the frames with the masks painted.
             out_dir: Write a folder a sentence below it, straight away (of several videos, below a folder a video).
-            save: What to write there, of 'overlay', 'masks', 'rle', 'csv', 'cutout'; result.json always.
+            save: What to write there, of ``ifirvos.inference.writers.SAVES``; result.json always.
             overwrite: Replace the results of an earlier run.
             progress: Called after every window with the frames done and the frames to expect (None where nobody knows).
 

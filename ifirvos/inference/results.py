@@ -127,6 +127,20 @@ class SentenceResult:
 
 
 @dataclass(frozen=True, eq=False)
+class FrameResult:
+    """One sentence's result in one frame, as the files get it."""
+
+    number: int
+    time: Fraction  # seconds
+    frame: np.ndarray  # uint8 RGB (H, W, 3)
+    mask: np.ndarray  # bool (H, W)
+    score: float
+    present: bool
+    box: tuple[float, float, float, float]  # xyxy in pixels
+    query: int
+
+
+@dataclass(frozen=True, eq=False)
 class WindowResult:
     """The results of some frames in a row; the windows of a video give every frame once, in order.
 

@@ -22,8 +22,9 @@ from ifirvos.video.sources import DEFAULT_FPS
 from ifirvos.video.writer import VideoWriter, has_encoder, video_suffix
 from ifirvos.visualization import draw_result, object_color
 
+from .exporters import EXPORTS, FOLDER, Together, stable_id, with_needed
 from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
-from .results import MaskSequence, SentenceResult, WindowResult
+from .results import FrameResult, MaskSequence, SentenceResult, WindowResult
 
 __all__ = [
     'DEFAULT_SAVES',
@@ -42,23 +43,9 @@ __all__ = [
 ]
 
 DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
-SAVES = (*DEFAULT_SAVES, 'cutout')
+SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # the exports hold all sentences of a video, in a folder of their own
 CSV_COLUMNS = ('frame', 'time', 'score', 'present', 'x1', 'y1', 'x2', 'y2', 'area', 'query')
 _FRINGE = 9  # pixels of background that a cut-out keeps under its transparent edge: lossy video mixes neighbours
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """One sentence's result in one frame, as the files get it."""
-
-    number: int
-    time: Fraction  # seconds
-    frame: np.ndarray  # uint8 RGB (H, W, 3)
-    mask: np.ndarray  # bool (H, W)
-    score: float
-    present: bool
-    box: tuple[float, float, float, float]  # xyxy in pixels
-    query: int
 
 
 @dataclass(frozen=True)
@@ -70,6 +57,8 @@ class _Target:
     index: int
     fps: Fraction
     sound: Path | None
+    video_id: int
+    sentence_id: int
 
 
 Sink = Callable[[FrameResult], None]
@@ -85,7 +74,7 @@ def check_saves(save: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in save if name not in SAVES]
     if unknown:
         raise InputError(f'There is no output {unknown[0]!r}; choose of {", ".join(SAVES)}.')
-    return save
+    return with_needed(save)
 
 
 # ---------------------------------------------------------------------- one kind of file each
@@ -105,10 +94,15 @@ def _masks(to: _Target) -> Iterator[Sink]:
 
 @contextmanager
 def _rle(to: _Target) -> Iterator[Sink]:
-    """Write a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end."""
+    """Write a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end.
+
+    ``id`` and ``image_id`` are not YouTube-VIS's: pycocotools' ``COCO.loadRes`` asks for them.
+    """
     scores = []
+    entry = dict(id=to.sentence_id, video_id=to.video_id, image_id=to.video_id, category_id=to.index + 1)
+    entry['sentence'] = to.text
     with (to.folder / 'masks.json').open('w', encoding='utf-8') as file:
-        file.write(f'[{{"video_id": 0, "category_id": 1, "sentence": {json.dumps(to.text)}, "segmentations": [')
+        file.write(f'[{json.dumps(entry)[:-1]}, "segmentations": [')
 
         def write(one: FrameResult) -> None:
             rle = MaskSequence([one.mask]).rles[0] if one.present else None
@@ -173,6 +167,7 @@ class ResultWriter:
         save: What to write, of ``SAVES``; result.json always.
         info: Further entries of result.json (model, weights, …).
         overwrite: Replace results of an earlier run.
+        video_id: The video's number in the files; None: made from its name, the same in every run.
 
     Attributes:
         overlays: The overlay videos, complete after the block.
@@ -191,20 +186,27 @@ class ResultWriter:
         save: Sequence[str] = DEFAULT_SAVES,
         info: dict | None = None,
         overwrite: bool = False,
+        video_id: int | None = None,
     ) -> None:
         self.folders, self.texts, self.reader = list(folders), list(texts), reader
         self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
         overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
+        source = 'frames' if reader is None else str(reader.source)
+        self.video_id = stable_id(source) if video_id is None else video_id
+        self.sentence_ids = [stable_id(str(self.video_id), str(i), text) for i, text in enumerate(self.texts)]
+        self.exports = [name for name in self.save if name in EXPORTS]
+        self._together = [self.folders[0].parent / FOLDER] if self.exports else []
         self.overlays = [folder / name for folder in self.folders for name in overlay]
         self.num_frames = 0
         self._size = (0, 0)
         self._staged: list[Path] = []
         self._sinks: list[list[Sink]] = []
+        self._export_sinks: list[Callable[[Sequence[FrameResult]], None]] = []
         self._rows: list[list[dict]] = [[] for _ in self.texts]
 
     def __enter__(self) -> ResultWriter:
         with ExitStack() as stack:
-            self._staged = stack.enter_context(staged_folders(self.folders, self.overwrite))
+            self._staged = stack.enter_context(staged_folders([*self.folders, *self._together], self.overwrite))
             stack.push(self._write_records)
             self._stack = stack.pop_all()
         return self
@@ -221,9 +223,9 @@ class ResultWriter:
         """Append the frames of a window."""
         if not self._sinks:
             self._start(window.frames[0].shape[:2])
-        for index, result in enumerate(window.results):
-            for t, (frame, time) in enumerate(zip(window.frames, window.times, strict=True)):
-                one = FrameResult(
+        for t, (frame, time) in enumerate(zip(window.frames, window.times, strict=True)):
+            frame_results = [
+                FrameResult(
                     window.start + t,
                     time,
                     frame,
@@ -233,9 +235,14 @@ class ResultWriter:
                     tuple(result.boxes[t].tolist()),
                     int(result.query_indices[t]),
                 )
-                for sink in self._sinks[index]:
+                for result in window.results
+            ]
+            for sink in self._export_sinks:
+                sink(frame_results)
+            for one, sinks, rows in zip(frame_results, self._sinks, self._rows, strict=True):
+                for sink in sinks:
                     sink(one)
-                self._rows[index].append(
+                rows.append(
                     dict(
                         frame=one.number,
                         time=round(float(time), 6),
@@ -251,15 +258,22 @@ class ResultWriter:
         """Open all files; only now the rate of a webcam is known."""
         self._size = size
         sound = None if self.reader is None else self.reader.sound_source
-        for index, (folder, text) in enumerate(zip(self._staged, self.texts, strict=True)):
-            target = _Target(folder, text, index, self.fps, sound)
-            self._sinks.append([self._stack.enter_context(_SINKS[name](target)) for name in self.save])
+        for index, (folder, text) in enumerate(zip(self._staged, self.texts, strict=False)):
+            target = _Target(folder, text, index, self.fps, sound, self.video_id, self.sentence_ids[index])
+            self._sinks.append(
+                [self._stack.enter_context(_SINKS[name](target)) for name in self.save if name in _SINKS]
+            )
+        if self.exports:
+            name = 'frames' if self.reader is None else Path(str(self.reader.source)).name
+            together = Together(self._staged[-1], self.texts, self.fps, size, name, self.video_id, self.sentence_ids)
+            for export in self.exports:
+                self._export_sinks.append(self._stack.enter_context(EXPORTS[export](together)))
 
     def _write_records(self, error_type: type | None, *_) -> None:
         if error_type is not None:
             return
         height, width = self._size
-        for folder, text, rows in zip(self._staged, self.texts, self._rows, strict=True):
+        for folder, text, rows in zip(self._staged, self.texts, self._rows, strict=False):
             record = dict(
                 sentence=text,
                 video=None if self.reader is None else str(self.reader.source),
@@ -274,7 +288,14 @@ class ResultWriter:
                 query_index=rows[0]['query'] if rows else None,
                 frames=rows,
             )
-            (folder / RESULT_FILE).write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding='utf-8')
+            _write_json(folder / RESULT_FILE, record)
+        if self.exports:
+            record = dict(video_id=self.video_id, sentences=self.texts, sentence_ids=self.sentence_ids, **self.info)
+            _write_json(self._staged[-1] / RESULT_FILE, record)
+
+
+def _write_json(path: Path, record: dict) -> None:
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding='utf-8')
 
 
 def write_results(

@@ -1,0 +1,62 @@
+"""What the exports of a video share: where they go, whose sentences they hold, and numbers that never meet."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from ifirvos.inference.results import FrameResult
+
+FOLDER = 'all_sentences'  # no sentence's folder has an underscore in its name
+FRAME_FILE = 'frames/{:05d}.jpg'
+
+# Takes one frame's results, one a sentence.
+ExportSink = Callable[[Sequence[FrameResult]], None]
+
+
+@dataclass(frozen=True)
+class Together:
+    """One video with all its sentences.
+
+    Attributes:
+        folder: Where the files go.
+        texts: The sentences.
+        fps: Frames a second.
+        size: Height and width in pixels.
+        video: Name of the video.
+        video_id: Number of the video.
+        sentence_ids: Numbers of the sentences; no two sentences of any videos share one.
+    """
+
+    folder: Path
+    texts: Sequence[str]
+    fps: Fraction
+    size: tuple[int, int]
+    video: str
+    video_id: int
+    sentence_ids: Sequence[int]
+
+
+def stable_id(*names: str) -> int:
+    """Return a number for a name: the same in every run, different for different names.
+
+    It has 48 bits: JavaScript and JSON readers keep it exactly, and among a million names two meet with a chance of
+    0.2 %.
+    """
+    return int.from_bytes(hashlib.sha256('\0'.join(names).encode()).digest()[:6], 'big')
+
+
+def distinct_labels(texts: Sequence[str], max_length: int) -> list[str]:
+    """Return the sentences cut to a length and all different: equal ones end in ' (2)' and so on."""
+    labels: list[str] = []
+    for text in texts:
+        label, number = text[:max_length].rstrip(), 1
+        while label in labels:
+            number += 1
+            ending = f' ({number})'
+            label = text[: max_length - len(ending)].rstrip() + ending
+        labels.append(label)
+    return labels
