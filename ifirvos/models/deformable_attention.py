@@ -1,7 +1,7 @@
-"""mmcv's multi-scale deformable attention under mixed precision and for clips of any length."""
+"""Multi-scale deformable attention for clips of any length, in mixed precision, on any device."""
 
 import torch
-from mmcv.ops import MultiScaleDeformableAttention
+from mmcv.ops import MultiScaleDeformableAttention, multi_scale_deform_attn
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerEncoder,
     DeformableDetrTransformerEncoderLayer,
@@ -10,27 +10,94 @@ from mmengine.model import ModuleList
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from .deformable_sampling import sample_values
+
 
 class ClipDeformableAttention(MultiScaleDeformableAttention):
-    """The same attention, kept within what its CUDA kernel accepts.
+    """mmcv's attention, without what its CUDA kernel refuses and without a tensor of sampled values elsewhere.
 
-    The kernel has no bf16, and wants the batch (here B*T frames) to divide by ``im2col_step``. So it runs in fp32
-    inside autocast, with the largest step that divides.
+    The kernel has no bf16, and wants the batch (here B*T frames) to divide by ``im2col_step``. So everything runs in
+    fp32 inside autocast, with the largest step that divides. Where there is no kernel, see :func:`sample_values`.
+    Batch first.
     """
 
     max_im2col_step = 64
 
-    def forward(self, query: Tensor, value: Tensor | None = None, **kwargs) -> Tensor:
-        """As in mmcv, ``batch_first``."""
-        frames = query.shape[0]
-        self.im2col_step = next(step for step in range(min(frames, self.max_im2col_step), 0, -1) if frames % step == 0)
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor | None = None,
+        value: Tensor | None = None,
+        identity: Tensor | None = None,
+        query_pos: Tensor | None = None,
+        key_padding_mask: Tensor | None = None,
+        reference_points: Tensor | None = None,
+        spatial_shapes: Tensor | None = None,
+        level_start_index: Tensor | None = None,
+        **kwargs,
+    ) -> Tensor:
+        """Attend as in mmcv; mmdet's layers hand over more arguments, which neither uses.
+
+        Args:
+            query: (B,Q,C), B being frames.
+            key: Unused.
+            value: (B,S,C), the pixels of all levels; None: the query.
+            identity: Added to the result; None: the query.
+            query_pos: (B,Q,C), added to the query.
+            key_padding_mask: (B,S), True on padding, whose values become zero.
+            reference_points: (B,Q,L,2) normalised centres, or (B,Q,L,4) boxes, cxcywh.
+            spatial_shapes: int64 (L,2), (h, w) a level.
+            level_start_index: int64 (L,), the first pixel of each level.
+            **kwargs: Unused.
+
+        Returns:
+            (B,Q,C), in the precision of the weights.
+        """
         with torch.autocast(query.device.type, enabled=False):
             dtype = self.value_proj.weight.dtype
-            cast = {
-                key: arg.to(dtype) if isinstance(arg, Tensor) and arg.is_floating_point() else arg
-                for key, arg in kwargs.items()
-            }
-            return super().forward(query.to(dtype), value=None if value is None else value.to(dtype), **cast)
+            query = query.to(dtype)
+            value = query if value is None else value.to(dtype)
+            identity = query if identity is None else identity.to(dtype)
+            locations, weights = self.sampling_points(
+                query if query_pos is None else query + query_pos.to(dtype), reference_points.to(dtype), spatial_shapes
+            )
+            value = self.value_proj(value)
+            if key_padding_mask is not None:
+                value = value.masked_fill(key_padding_mask[..., None], 0.0)
+            value = value.unflatten(-1, (self.num_heads, -1))
+            sampled = self.sample(value, spatial_shapes, level_start_index, locations, weights)
+            return self.dropout(self.output_proj(sampled)) + identity
+
+    def sampling_points(self, query: Tensor, reference_points: Tensor, spatial_shapes: Tensor) -> tuple[Tensor, Tensor]:
+        """Say where each query looks, and how much each point counts.
+
+        Returns:
+            Normalised locations (B,Q,H,L,P,2), x and y, and attention weights (B,Q,H,L,P).
+        """
+        points = (self.num_heads, self.num_levels, self.num_points)
+        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
+        weights = (
+            self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, points[1:])
+        )
+        reference_points = reference_points[:, :, None, :, None]
+        if reference_points.shape[-1] == 2:  # offsets in pixels
+            return reference_points + offsets / spatial_shapes.flip(-1)[:, None], weights
+        # Offsets in half boxes.
+        centres, sizes = reference_points.split(2, dim=-1)
+        return centres + offsets / self.num_points * sizes * 0.5, weights
+
+    def sample(
+        self, value: Tensor, spatial_shapes: Tensor, level_start_index: Tensor, locations: Tensor, weights: Tensor
+    ) -> Tensor:
+        """Sample and weight: value (B,S,H,D) -> (B,Q,C), by mmcv's kernel where there is one."""
+        if value.is_cuda and multi_scale_deform_attn.IS_CUDA_AVAILABLE:
+            frames = len(value)
+            steps = range(min(frames, self.max_im2col_step), 0, -1)
+            self.im2col_step = next(step for step in steps if frames % step == 0)
+            return multi_scale_deform_attn.MultiScaleDeformableAttnFunction.apply(
+                value, spatial_shapes, level_start_index, locations, weights, self.im2col_step
+            )
+        return sample_values(value, spatial_shapes, locations, weights)
 
 
 class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from unittest import mock
 
 import torch
-from mmcv.ops import multi_scale_deform_attn
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
+
+from ifirvos.models import deformable_attention
 
 
 class Call(NamedTuple):
@@ -36,14 +37,14 @@ def calls_of(**modules: nn.Module) -> Iterator[dict[str, list[Call]]]:
 
 @contextmanager
 def sampled_points() -> Iterator[list[tuple[Tensor, Tensor]]]:
-    """Sampling locations and attention weights of every deformable attention (its PyTorch implementation)."""
-    original, seen = multi_scale_deform_attn.multi_scale_deformable_attn_pytorch, []
+    """Sampling locations and attention weights of every deformable attention."""
+    original, seen = deformable_attention.sample_values, []
 
     def spy(value, shapes, locations, weights):
         seen.append((locations, weights))
         return original(value, shapes, locations, weights)
 
-    with mock.patch.object(multi_scale_deform_attn, 'multi_scale_deformable_attn_pytorch', spy):
+    with mock.patch.object(deformable_attention, 'sample_values', spy):
         yield seen
 
 

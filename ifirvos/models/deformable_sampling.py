@@ -1,0 +1,89 @@
+"""Sampling and weighting of multi-scale deformable attention, without a tensor of sampled values."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.util import find_spec
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Points below which loading the compiled kernel takes longer than it saves.
+WORTH_COMPILING = 200_000
+
+
+def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Sum bilinearly sampled values with attention weights (Deformable DETR, eq. 3, between the projections).
+
+    Equals mmcv's ``multi_scale_deformable_attn_pytorch``: pixel centres at half integers, zeros outside.
+    Differentiable in all but the shapes. In fp32 on a CPU, numba compiles it where it is installed.
+
+    Args:
+        value: (B,S,H,D): batch, pixels of all L levels, heads, channels of a head.
+        shapes: int64 (L,2), (h, w) in pixels, whose products sum up to S.
+        locations: (B,Q,H,L,P,2): for each of Q queries P points a level, x and y, normalised: 0 to 1 inside.
+        weights: (B,Q,H,L,P).
+
+    Returns:
+        (B,Q,H·D).
+    """
+    if (
+        value.device.type == 'cpu'
+        and value.dtype == torch.float32
+        and weights.numel() >= WORTH_COMPILING
+        and not torch.compiler.is_compiling()
+        and type(value) in (Tensor, torch.nn.Parameter)
+        and has_compiled()
+    ):
+        from .deformable_kernel import CompiledSampleValues
+
+        return CompiledSampleValues.apply(value, shapes, locations, weights)
+    return sample_values_plain(value, shapes, locations, weights)
+
+
+@cache
+def has_compiled() -> bool:
+    """Return whether numba is installed."""
+    return find_spec('numba') is not None
+
+
+def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
+    """Compute :func:`sample_values` by torch alone, in any precision and on any device.
+
+    A sample is a weighted sum of four pixels, so all of it is one weighted sum of 4·L·P pixels a query and head, which
+    ``embedding_bag`` computes without storing the pixels. Frames go one at a time: only the indices and weights of one
+    frame are stored, and for the gradient.
+    """
+    num_queries, num_heads = weights.shape[1:3]
+    size = shapes.flip(-1).to(locations.dtype)[:, None]  # (L,1,2): w, h
+    last = shapes.flip(-1)[:, None] - 1
+    # A head's pixels are every H-th row of a frame's table (S*H,D).
+    first = F.pad(shapes.prod(1).cumsum(0)[:-1], (1, 0))[:, None] * num_heads
+    first = first + torch.arange(num_heads, device=shapes.device)[:, None, None]  # (H,L,1)
+    step = torch.stack([torch.full_like(shapes[:, 1], num_heads), shapes[:, 1] * num_heads], -1)[:, None]
+    sums = []
+    for frame_values, points, weight in zip(value, locations, weights, strict=True):
+        xy = points * size - 0.5
+        low = xy.detach().floor()
+        share = xy - low  # of the pixel to the right of, or below, the point
+        low = low.long()
+        indices, shares = [], []
+        for pixel, part in ((low, 1 - share), (low + 1, share)):
+            inside = pixel.clamp(min=0).minimum(last)
+            shares.append(part * (inside == pixel))
+            indices.append(inside * step)
+        (x0, y0), (x1, y1) = (index.unbind(-1) for index in indices)
+        (left, high), (right, below) = (part.unbind(-1) for part in shares)
+        y0, y1, high, below = y0 + first, y1 + first, high * weight, below * weight
+        index = torch.stack([y0 + x0, y0 + x1, y1 + x0, y1 + x1], -1)
+        portion = torch.stack([high * left, high * right, below * left, below * right], -1)
+        sums.append(
+            F.embedding_bag(
+                index.view(num_queries * num_heads, -1),
+                frame_values.reshape(-1, frame_values.shape[-1]),
+                per_sample_weights=portion.view(num_queries * num_heads, -1),
+                mode='sum',
+            ).view(num_queries, -1)
+        )
+    return torch.stack(sums)

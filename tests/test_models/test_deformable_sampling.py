@@ -1,0 +1,94 @@
+"""Sampling of deformable attention: by hand, against mmcv's own PyTorch code, and the compiled twin."""
+
+import pytest
+import torch
+from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
+
+from ifirvos.models import deformable_sampling
+from ifirvos.models.deformable_kernel import CompiledSampleValues
+from ifirvos.models.deformable_sampling import sample_values, sample_values_plain
+
+SHAPES = torch.tensor([[4, 6], [3, 1], [1, 1]])
+IMPLEMENTATIONS = (sample_values_plain, CompiledSampleValues.apply)
+
+
+def arguments(batch=2, queries=7, heads=3, points=2, depth=5, spread=1.6):
+    """Values, shapes, locations inside and outside, weights."""
+    pixels = int(SHAPES.prod(1).sum())
+    value = torch.randn(batch, pixels, heads, depth)
+    locations = torch.rand(batch, queries, heads, len(SHAPES), points, 2) * spread - (spread - 1) / 2
+    weights = torch.rand(batch, queries, heads, len(SHAPES), points)
+    return value, SHAPES, locations, weights
+
+
+@pytest.mark.parametrize('function', IMPLEMENTATIONS)
+def test_by_hand(function):
+    """A level of 2x2 pixels 1, 2, 3, 4 and one of a pixel 10; weights 1 and 0.5."""
+    value = torch.tensor([1.0, 2, 3, 4, 10]).view(1, 5, 1, 1)
+    shapes = torch.tensor([[2, 2], [1, 1]])
+
+    def sampled(first, second):
+        locations = torch.tensor([first, second]).view(1, 1, 1, 2, 1, 2)
+        return function(value, shapes, locations, torch.tensor([1.0, 0.5]).view(1, 1, 1, 2, 1)).item()
+
+    assert sampled([0.25, 0.25], [0.5, 0.5]) == 1 + 5, 'pixel centres'
+    assert sampled([0.5, 0.5], [0.5, 0.5]) == 2.5 + 5, 'the mean of four'
+    assert sampled([0.0, 0.25], [1.0, 0.5]) == 0.5 + 2.5, 'half of it is outside, where all is zero'
+    assert sampled([-0.3, 0.25], [2.0, 0.5]) == 0, 'more than a pixel outside'
+
+
+@pytest.mark.parametrize('function', IMPLEMENTATIONS)
+@pytest.mark.parametrize('sizes', [{}, dict(batch=1, queries=1, heads=1, points=1, depth=1), dict(spread=40.0)])
+def test_equals_mmcv_with_gradients(function, sizes):
+    torch.manual_seed(0)
+    results = []
+    args = arguments(**sizes)
+    for implementation in (multi_scale_deformable_attn_pytorch, function):
+        value, shapes, locations, weights = (x.clone() for x in args)
+        for x in (value, locations, weights):
+            x.requires_grad_()
+        out = implementation(value, shapes, locations, weights)
+        (out * torch.arange(out.numel()).view_as(out)).sum().backward()
+        results.append((out.detach(), value.grad, locations.grad, weights.grad))
+    for ours, theirs in zip(*results[::-1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_gradients_of_the_plain_one_are_those_of_its_value():
+    args = [x.double() if x.is_floating_point() else x for x in arguments(1, 2, 2, 1, 2)]
+    for x in (args[0], args[2], args[3]):
+        x.requires_grad_()
+    assert torch.autograd.gradcheck(sample_values_plain, args)
+
+
+@pytest.mark.parametrize('threads', [1, 2])
+def test_compiled_gives_the_same_on_any_number_of_threads(threads):
+    args = arguments()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        torch.testing.assert_close(CompiledSampleValues.apply(*args), sample_values_plain(*args), rtol=1e-5, atol=1e-5)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_locations_that_are_no_numbers_break_nothing():
+    value, shapes, locations, weights = arguments()
+    locations[0] = torch.nan
+    for function in IMPLEMENTATIONS:
+        out = function(value, shapes, locations, weights)
+        assert out[1].isfinite().all()
+
+
+def test_which_one_runs(monkeypatch):
+    """The compiled one: in fp32, for more than a few points."""
+    monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
+    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
+    args = arguments()
+    assert sample_values(*args) != 'plain'
+    assert sample_values(*(x.double() if x.is_floating_point() else x for x in args)) == 'plain'
+    monkeypatch.setattr(deformable_sampling, 'has_compiled', lambda: False)
+    assert sample_values(*args) == 'plain'
+    monkeypatch.undo()
+    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
+    assert sample_values(*args) == 'plain'
