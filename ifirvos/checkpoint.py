@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.runner import CheckpointLoader
 from torch import nn
 
-from .errors import CheckpointError
+from .errors import CheckpointError, MissingFileError
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
@@ -35,15 +37,46 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'No such weights file: {path}')
+        raise MissingFileError(f'No such weights file: {path}')
     try:
+        _check_archive(path)
         with runners_own_allowed():
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can raise anything
-        raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}') from error
+        raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}.') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not a state dict.')
-    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+    checkpoint = checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+    _check_contents(path, checkpoint)
+    return checkpoint
+
+
+def _check_archive(path: Path) -> None:
+    """Refuse a zip that would unpack to more than it holds: torch stores tensors as they are."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ValueError(f'its parts are compressed, and unpack to {unpacked:,} bytes')
+
+
+def _check_contents(path: Path, checkpoint: Mapping) -> None:
+    """Refuse what is no state dict, and tensors that claim more values than they hold."""
+    state, meta = checkpoint['state_dict'], checkpoint.get('meta')
+    if not isinstance(state, Mapping):
+        raise CheckpointError(f'{path}: its state_dict is a {type(state).__name__}, not a dict of tensors.')
+    if meta is not None and not isinstance(meta, Mapping):
+        raise CheckpointError(f'{path}: its meta is a {type(meta).__name__}, not a dict.')
+    for name, tensor in state.items():
+        if not isinstance(name, str):
+            raise CheckpointError(f'{path}: its state_dict has the key {name!r}, which is no name of a parameter.')
+        if not isinstance(tensor, torch.Tensor):
+            continue  # what else a state dict holds, no model takes: loading strictly says so
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+            raise CheckpointError(f'{path}: {name} is no ordinary tensor ({tensor.layout}, {tensor.device}).')
+        claimed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
+        if claimed > max(held, 2**20):
+            raise CheckpointError(f'{path}: {name} claims {claimed:,} bytes, but the file holds {held:,} of it.')
 
 
 def make_runners_load_safely() -> None:
@@ -65,8 +98,8 @@ def _load_for_runner(filename: str, map_location: str | torch.device | None) -> 
 
 def config_text(checkpoint: Mapping) -> str | None:
     """Return the config that a checkpoint carries, Python text for ``plain_config``. None when there is none."""
-    meta = checkpoint.get('meta') or {}
-    return meta.get('config_text') or meta.get('cfg')
+    meta = checkpoint.get('meta')
+    return (meta.get('config_text') or meta.get('cfg')) if isinstance(meta, Mapping) else None
 
 
 def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: str) -> None:
@@ -82,6 +115,9 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
         CheckpointError: names the first few keys that do not fit.
     """
     given, wanted = checkpoint['state_dict'], model.state_dict()
+    others = [key for key in wanted.keys() & given.keys() if not isinstance(given[key], torch.Tensor)]
+    if others:
+        raise CheckpointError(f'{weights} does not fit {config}: {_few("of no tensor", others)}.')
     bad_shapes = [
         f'{key} ({tuple(given[key].shape)}, not {tuple(wanted[key].shape)})'
         for key in wanted.keys() & given.keys()
@@ -97,6 +133,13 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
             f'{weights} does not fit {config}: {"; ".join(filter(None, problems))}. '
             'Name the config that the weights were trained with (--config, model=).'
         )
+    broken = [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
+    if broken:
+        MMLogger.get_current_instance().warning(
+            'The weights of %s hold NaN or infinite values, so results mean little: %s.',
+            weights,
+            _few('tensors', broken),
+        )
     model.load_state_dict(given, strict=True)
 
 
@@ -107,9 +150,24 @@ def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return the line that says what is wrong: torch begins with how to load the file without protection."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return next((line.strip() for line in lines if line.strip().startswith('WeightsUnpickler error')), lines[0])
+    """Return what is wrong with a file in our words: torch's begin with how to load it without protection."""
+    text = str(error)
+    if refused := re.search(
+        r'Unsupported global: GLOBAL (\S+)|(\S+) was not an allowed global|(\S+) may not be loaded', text
+    ):
+        name = next(filter(None, refused.groups()))
+        return f'it asks for {name}, and a checkpoint may ask for nothing but tensors and plain data'
+    if isinstance(error, EOFError):
+        return 'it is empty or ends too soon'
+    if 'WeightsUnpickler' in text or 'Weights only load' in text or isinstance(error, pickle.UnpicklingError):
+        return 'it holds more than tensors and plain data, or is no checkpoint at all'
+    if 'PytorchStreamReader' in text or 'hasRecord' in text or isinstance(error, zipfile.BadZipFile):
+        return 'it is damaged or not complete'
+    if isinstance(error, RecursionError | MemoryError):
+        return 'it is nested too deeply, or asks for too much memory'
+    if not isinstance(error, OSError | RuntimeError | ValueError):
+        return 'it is no checkpoint, or damaged'
+    return (text.strip().splitlines() or [type(error).__name__])[0].rstrip('.')[:200]
 
 
 def runners_own_allowed() -> AbstractContextManager:

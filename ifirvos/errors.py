@@ -1,17 +1,54 @@
-"""What a user can mend: every message names the file or option, what is wrong with it, and what to do."""
+"""What a user can mend: every message names the file or option, what is wrong with it, and what to do.
+
+Command lines print such an error as one line, ``error: …``, and end with exit code 2 (``ifirvos_cli.common``).
+"""
 
 
-class OutputExistsError(FileExistsError):
+class UserError(Exception):
+    """What all of the errors below are: the message is for the user, the traceback is not."""
+
+
+class OutputExistsError(UserError, FileExistsError):
     """A result is already there and must not be overwritten."""
 
 
-class InputError(ValueError):
+class OutputError(UserError, OSError):
+    """A file cannot be written: a full disk, a read-only folder; the message says which file, and why."""
+
+
+class MissingFileError(UserError, FileNotFoundError):
+    """A file or folder that was asked for is not there."""
+
+
+class InputError(UserError, ValueError):
     """What the user gave cannot be used; the message says what to give instead."""
 
 
-class VideoError(ValueError):
+class LimitError(InputError):
+    """An input is larger than a limit; the message names the limit and the option that raises it."""
+
+
+class AnnotationError(UserError, ValueError):
+    """An annotation file or a mask of a data set is not as it should be; the message names file and entry."""
+
+
+class VideoError(UserError, ValueError):
     """A video that cannot be read or written; the message says which, and why."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read or does not fit its model."""
+
+
+def one_line(error: BaseException, limit: int = 2000) -> str:
+    """Return an error's message on one line, whatever came into it from a file.
+
+    Args:
+        error: The error; where it has no message, its class stands in.
+        limit: Longer ones are cut to so many characters.
+    """
+    text = str(error) or type(error).__name__
+    # What a terminal would obey (control characters, changes of direction) or cannot encode is escaped.
+    text = ''.join(c if c.isprintable() else ' ' if c.isspace() else ascii(c)[1:-1] for c in text)
+    text = ' '.join(text.split())
+    return text if len(text) <= limit else text[:limit] + ' …'

@@ -1,10 +1,12 @@
 """Checkpoints: read without running their code, loaded whole or not at all."""
 
 import os
+import pickle
+import zipfile
 
 import pytest
 import torch
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.model import BaseModel
 from mmengine.runner import CheckpointLoader, Runner
 from torch import nn
@@ -93,6 +95,64 @@ def test_not_a_checkpoint(tmp_path):
     torch.save([1, 2], tmp_path / 'list.pth')
     with pytest.raises(CheckpointError, match='holds a list'):
         load_checkpoint(tmp_path / 'list.pth')
+
+
+@pytest.mark.parametrize(
+    ('content', 'problem'),
+    [
+        (dict(state_dict=[1]), 'is a list'),
+        (dict(state_dict=None), 'is a NoneType'),
+        (dict(state_dict={1: torch.ones(1)}), 'the key 1'),
+        (dict(state_dict={}, meta='text'), 'meta is a str'),
+        (dict(w=torch.zeros(1).expand(10**6, 10**6)), 'claims 4,000,000,000,000 bytes'),
+        (dict(w=torch.zeros(3, device='meta')), 'no ordinary tensor'),
+        (dict(w=torch.eye(3).to_sparse()), 'no ordinary tensor'),
+    ],
+)
+def test_checkpoints_of_another_shape(tmp_path, content, problem):
+    torch.save(content, tmp_path / 'odd.pth')
+    with pytest.raises(CheckpointError, match=rf'odd\.pth.*{problem}'):
+        load_checkpoint(tmp_path / 'odd.pth')
+
+
+def test_no_reason_tells_how_to_switch_protection_off(tmp_path):
+    torch.save(dict(w=torch.zeros(99)), tmp_path / 'whole.pth')
+    whole = (tmp_path / 'whole.pth').read_bytes()
+    with zipfile.ZipFile(tmp_path / 'bomb.pth', 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('archive/data.pkl', bytes(10**7))
+    contents = dict(
+        half=whole[: len(whole) // 2],
+        text=b'hello',
+        long=b'{"a": 1}' * 1000,
+        pickle=pickle.dumps([1, Evil(os.mkdir, 'x')]),
+        nothing=b'',
+        picture=b'\x89PNG' + bytes(99),
+    )
+    for name, content in contents.items():
+        (tmp_path / f'{name}.pth').write_bytes(content)
+    for name in (*contents, 'bomb'):
+        with pytest.raises(CheckpointError) as caught:
+            load_checkpoint(tmp_path / f'{name}.pth')
+        message = str(caught.value)
+        assert f'{name}.pth' in message
+        assert '\n' not in message
+        assert 'weights_only' not in message
+        assert 'PyTorch' not in message
+
+
+def test_weights_that_are_no_numbers_are_said_so(caplog):
+    state = dict(weight=torch.full((3, 2), float('nan')), bias=torch.zeros(3))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(caplog.handler)
+    load_strictly(nn.Linear(2, 3), dict(state_dict=state), 'nan.pth', 'cfg.py')
+    logger.removeHandler(caplog.handler)
+    assert 'nan.pth hold NaN' in caplog.text
+    assert '1 tensors (weight)' in caplog.text
+
+
+def test_what_is_no_tensor_does_not_fit():
+    with pytest.raises(CheckpointError, match=r'weight'):
+        load_strictly(nn.Linear(2, 3), dict(state_dict=dict(weight=[1], bias=torch.zeros(3))), 'w.pth', 'cfg.py')
 
 
 def test_what_does_not_fit_is_named_on_one_line():

@@ -19,10 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.models.query_linker import QueryLinker
-from ifirvos.plain_config import plain_config
+from ifirvos.plain_config import model_config
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.reader import VideoReader
@@ -338,22 +339,25 @@ class RVOSInferencer(BaseInferencer):
     def _init_model(self, cfg: ConfigDict, weights: str | None, device: str) -> nn.Module:
         """BaseInferencer's, with safe and strict loading; ``cfg`` is filled when it is empty."""
         checkpoint = None if weights is None else load_checkpoint(weights)
+        budget = nullcontext()
         if not cfg:
             text = config_text(checkpoint)
             if text is None:
                 raise CheckpointError(
                     f'{weights} does not hold its config; name the config file too (--config, model=).'
                 )
-            cfg.update(plain_config(text)._cfg_dict)
+            cfg.update(model_config(text)._cfg_dict)
+            budget = limit_of(checkpoint)
             self.config_name = f'{weights} (its own config)'
         # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
         with DefaultScope.overwrite_default_scope(MODELS.scope):
             try:
-                model = MODELS.build(cfg.model)
-            except RuntimeError as error:  # a text encoder that cannot be had, say
-                raise InputError(
-                    f'The model of {self.config_name or "the given config"} cannot be built: {error}'
-                ) from error
+                with budget:
+                    model = MODELS.build(cfg.model)
+            # A text encoder that cannot be had, a class that does not take what the config says
+            except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
+                kind = CheckpointError if isinstance(error, CheckpointError) else InputError
+                raise kind(f'The model of {self.config_name or "the given config"} cannot be built: {error}') from error
         if checkpoint is None:
             MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
         else:
@@ -363,9 +367,10 @@ class RVOSInferencer(BaseInferencer):
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
         """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
         pipeline = test_pipeline(cfg.test_dataloader.dataset)
-        resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if t['type'].startswith('Resize')]
+        with DefaultScope.overwrite_default_scope(TRANSFORMS.scope):
+            resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if t['type'].startswith('Resize')]
         if not resizes:
-            raise ValueError('The config has no Resize… in its test pipeline, so the input size is unknown.')
+            raise InputError('The config has no Resize… in its test pipeline, so the input size is unknown.')
         return partial(resize, resizes)
 
     def _init_collate(self, cfg: ConfigDict) -> None:

@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.structures import InstanceData
 from torch import nn
 
+from ifirvos import plain_config
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.inference.inferencer import BYTES_A_FEATURE_BYTE, RVOSInferencer
 from ifirvos.inference.loading import SHIPPED_CONFIG
@@ -78,6 +79,11 @@ def config_path(tmp_path):
     path = tmp_path / 'threshold.py'
     path.write_text(CONFIG)
     return path
+
+
+@pytest.fixture(autouse=True)
+def _threshold_model_is_ours(monkeypatch):
+    monkeypatch.setattr(plain_config, 'MODEL_TYPES', plain_config.MODEL_TYPES | {'ThresholdRVOS'})
 
 
 @pytest.fixture
@@ -187,6 +193,15 @@ def test_weights_load_strictly_and_bring_their_config(config_path, frames, tmp_p
         RVOSInferencer(config_path, tmp_path / 'other.pth', 'cpu')
     with pytest.raises(CheckpointError, match='does not hold its config'):
         RVOSInferencer(None, tmp_path / 'other.pth', 'cpu')
+
+
+def test_a_bare_checkpoint_cannot_ask_for_all_of_the_memory(tmp_path):
+    config = Config.fromfile(ROOT / SHIPPED_CONFIG)
+    config.model.text_encoder.config.update(vocab_size=100_000, hidden_size=100_000, num_attention_heads=10)
+    text = f'model = {config.model.to_dict()!r}\ntest_dataloader = {config.test_dataloader.to_dict()!r}'
+    torch.save(dict(meta=dict(config_text=text), state_dict=dict(a=torch.ones(1))), tmp_path / 'w.pth')
+    with pytest.raises(CheckpointError, match=r'w\.pth.*more than 67,108,8'):
+        RVOSInferencer(None, tmp_path / 'w.pth', 'cpu', show_progress=False)
 
 
 def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path):

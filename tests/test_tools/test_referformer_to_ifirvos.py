@@ -128,7 +128,19 @@ class TestCommandLine:
         assert 'backbone.1.surprise' in capsys.readouterr().err
         assert [path.name for path in tmp_path.iterdir()] == ['official.pth']
 
+    @pytest.mark.parametrize('content', [b'hello', b'', b'\x89PNG', [1], 3, dict(model=[1]), dict(model=dict(a=1))])
+    def test_what_is_no_checkpoint_is_named(self, content, tmp_path, capsys):
+        source = tmp_path / 'odd.pth'
+        if isinstance(content, bytes):
+            source.write_bytes(content)
+        else:
+            torch.save(content, source)
+        assert converter.main([str(source), str(tmp_path / 'ours.pth')]) in (1, 2)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(('error: ', 'not converted: '))
+        assert not (tmp_path / 'ours.pth').exists()
+
     def test_a_missing_source_is_named(self, tmp_path, capsys):
-        assert converter.main([str(tmp_path / 'none.pth'), str(tmp_path / 'ours.pth')]) == 1
+        assert converter.main([str(tmp_path / 'none.pth'), str(tmp_path / 'ours.pth')]) == 2
         assert 'none.pth does not exist' in capsys.readouterr().err
         assert not list(tmp_path.iterdir())

@@ -15,6 +15,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ifirvos.checkpoint import load_checkpoint
+from ifirvos.errors import InputError, UserError, one_line
 from ifirvos.files import written_whole
 
 # Official name -> ours. The first pattern that matches the whole name decides.
@@ -72,7 +74,7 @@ DROPPED = re.compile(r'text_encoder\.embeddings\.position_ids|backbone\.0\.body\
 BODY = 'backbone.0.body.'
 
 
-class ConversionError(ValueError):
+class ConversionError(InputError):
     """The source is not the checkpoint that the converter knows."""
 
 
@@ -87,7 +89,7 @@ def rename(name: str) -> str | None:
 
 def state_dict_of(checkpoint: Mapping) -> Mapping[str, Tensor]:
     """Return the state dict inside ``{'model': …}``, ``{'state_dict': …}`` or the bare one."""
-    for key in ('model', 'state_dict'):
+    for key in ('state_dict', 'model', 'state_dict'):
         if isinstance(checkpoint.get(key), Mapping):
             checkpoint = checkpoint[key]
     return {name.removeprefix('module.'): tensor for name, tensor in checkpoint.items()}
@@ -102,6 +104,10 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
     from mmdet.models.backbones.swin import swin_converter  # after ifirvos, without which mmcv.ops may not import
 
     source = state_dict_of(checkpoint)
+    if odd := [name for name, tensor in source.items() if not isinstance(tensor, Tensor)]:
+        raise ConversionError(
+            f'{odd[0]} is a {type(source[odd[0]]).__name__}, not a tensor: no state dict is in the file'
+        )
     converted, report = {}, {}
     patches = source.get(f'{BODY}patch_embed.proj.weight')
     image_swin = patches is not None and patches.ndim == 4
@@ -136,14 +142,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('dst', type=Path, help='where to write ours')
     parser.add_argument('--report', type=Path, help='also write the report there, as json')
     args = parser.parse_args(argv)
-    if not args.src.is_file():
-        print(f'{args.src} does not exist', file=sys.stderr)
-        return 1
     try:
-        converted, report = convert(torch.load(args.src, map_location='cpu', weights_only=True))
+        converted, report = convert(load_checkpoint(args.src))
     except ConversionError as error:
-        print(f'not converted: {error}', file=sys.stderr)
+        print(f'not converted: {one_line(error)}', file=sys.stderr)
         return 1
+    except UserError as error:
+        print(f'error: {one_line(error)}', file=sys.stderr)
+        return 2
     for name, ours in report.items():
         print(f'{name} -> {ours}')
     with written_whole(args.dst) as part:

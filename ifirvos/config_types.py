@@ -1,0 +1,41 @@
+"""What the shipped configs build a model from, written by tools/build_config_types.py: do not edit.
+
+A checkpoint's own config may name nothing else (``plain_config.py``).
+"""
+
+MODEL_TYPES = frozenset(
+    {
+        'BN',
+        'ChannelMapper',
+        'ClipBBoxL1Cost',
+        'ClipFocalLossCost',
+        'ClipIoUCost',
+        'ClipMaskFocalLossCost',
+        'CrossModalFPN',
+        'DiceCost',
+        'DiceLoss',
+        'FocalLoss',
+        'GIoULoss',
+        'GN',
+        'HungarianAssigner',
+        'IFIRVOS',
+        'L1Loss',
+        'RVOSDataPreprocessor',
+        'RVOSHead',
+        'ResNet',
+        'RobertaTextEncoder',
+        'VideoSwinTransformer',
+        'VisionLanguageInteraction',
+    }
+)
+
+RESIZE_TYPES = frozenset(
+    {
+        'Resize',
+        'ResizeByArea',
+    }
+)
+TEXT_ENCODERS = (
+    'roberta-base',
+    'synth_tokenizer',
+)
