@@ -19,6 +19,7 @@ MODEL_TYPES = frozenset(
         'GN',
         'HungarianAssigner',
         'IFIRVOS',
+        'ImageSwinTransformer',
         'L1Loss',
         'RVOSDataPreprocessor',
         'RVOSHead',

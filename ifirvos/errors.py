@@ -1,6 +1,6 @@
 """What a user can mend: every message names the file or option, what is wrong with it, and what to do.
 
-Command lines print such an error as one line, ``error: …``, and end with exit code 2 (``ifirvos_cli.common``).
+Command lines print such an error as one line, ``error: …``, and end with exit code 2.
 """
 
 

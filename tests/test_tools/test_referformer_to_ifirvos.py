@@ -142,5 +142,5 @@ class TestCommandLine:
 
     def test_a_missing_source_is_named(self, tmp_path, capsys):
         assert converter.main([str(tmp_path / 'none.pth'), str(tmp_path / 'ours.pth')]) == 2
-        assert 'none.pth does not exist' in capsys.readouterr().err
+        assert 'No such weights file' in capsys.readouterr().err
         assert not list(tmp_path.iterdir())
