@@ -2,6 +2,9 @@
 
 mmdet's registries are used as they are (``default_scope`` stays ``'mmdet'``), because a base config taken from
 ``mmdet::`` carries ``_scope_='mmdet'`` into every dict it merges with. No other file of the package names a scope.
+
+A config of another project that inherits from ``ifirvos::`` carries ``_scope_='ifirvos'`` in the same way, so that scope
+exists too: every registry of mmdet has an empty child of that name, which finds everything in its parent.
 """
 
 from mmdet.registry import (
@@ -17,7 +20,9 @@ from mmdet.registry import (
     VISBACKENDS,
     VISUALIZERS,
 )
-from mmengine.registry import FUNCTIONS, STRATEGIES  # mmdet has none of its own
+from mmengine import registry as mmengine_registry
+from mmengine.config.utils import MODULE2PACKAGE
+from mmengine.registry import FUNCTIONS, STRATEGIES, Registry  # mmdet has none of its own
 
 __all__ = [
     'DATASETS',
@@ -34,3 +39,17 @@ __all__ = [
     'VISBACKENDS',
     'VISUALIZERS',
 ]
+
+
+def _add_scope(name: str = 'ifirvos') -> None:
+    """Make ``ifirvos::`` known to mmengine as the name of a package, and as a scope."""
+    MODULE2PACKAGE.setdefault(name, name)
+    roots = {id(value): value for value in vars(mmengine_registry).values() if isinstance(value, Registry)}
+    for root in roots.values():
+        parent = root.children.get('mmdet', root)
+        if name not in parent.children:
+            # Without locations mmengine would look for a function that registers all modules.
+            Registry(parent.name, parent=parent, scope=name, locations=[name, *parent._locations])
+
+
+_add_scope()

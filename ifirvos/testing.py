@@ -77,8 +77,9 @@ def shrink(cfg: Config | str | Path) -> Config:
     model.neck.update(in_channels=deeper, out_channels=WIDTH, norm_cfg=dict(type='GN', num_groups=8))
     model.pixel_decoder.in_channels = [res2, WIDTH, WIDTH, WIDTH]
     model.bbox_head.mask_head.in_channels = WIDTH
-    model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=dict(TEXT))
-    if model.get('vli') is not None:
+    if model.text_encoder.type == 'RobertaTextEncoder':
+        model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=dict(TEXT))
+    if (model.get('vli') or {}).get('type') == 'VisionLanguageInteraction':
         model.vli.feedforward_channels = SIZES['feedforward_channels']  # of fusion='ffn', 2048 where not given
     return cfg
 

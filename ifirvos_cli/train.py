@@ -54,7 +54,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(f'The config {args.config} does not exist.')
     from mmengine.config import Config
 
-    from ifirvos.training.launch import default_work_dir, run_without_gpu, set_amp
+    from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
 
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
@@ -72,6 +72,7 @@ def load_config(args: argparse.Namespace) -> Config:
             raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
         cfg.auto_scale_lr.enable = True
     try:
+        amp_without_gpu(cfg)
         run_without_gpu(cfg)
     except ValueError as error:
         raise SystemExit(str(error)) from error

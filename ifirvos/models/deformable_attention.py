@@ -10,6 +10,8 @@ from mmengine.model import ModuleList
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ifirvos.registry import MODELS
+
 from .deformable_sampling import sample_values
 
 
@@ -116,6 +118,7 @@ class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
         return super().forward(*args, **kwargs)
 
 
+@MODELS.register_module()
 class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
     """mmdet's encoder with the layer above; frames are its batch, so it is independent of T.
 

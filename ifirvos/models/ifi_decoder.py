@@ -1,6 +1,7 @@
 """The deformable decoder with inter-frame interaction after every layer (paper 3.4, Figure 4, eq. 5)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from mmcv.cnn.bricks.transformer import FFN
@@ -12,6 +13,8 @@ from mmdet.models.layers.transformer.utils import coordinate_to_encoding
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ifirvos.registry import MODELS
+
 from .deformable_attention import ClipDeformableAttention
 from .positional_encoding import SinePositionalEncoding1D
 
@@ -21,6 +24,7 @@ TEMPORAL_POSITIONS = (None, 'sine', 'learned')
 BOX_ENCODING = dict(temperature=20, scale=16 * math.pi)
 
 
+@MODELS.register_module()
 class InterFrameInteraction(BaseModule):
     """Self-attention and FFN over all T*N queries of a clip: ``Q1 = LN(Attn(Q) + Q)``, ``Q2 = LN(FFN(Q1) + Q1)``.
 
@@ -96,11 +100,13 @@ class InterFrameInteraction(BaseModule):
         return q.view_as(query)
 
 
+@MODELS.register_module()
 class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
     """mmdet's deformable decoder layer, then inter-frame interaction.
 
     Args:
-        ifi_cfg: Arguments of :class:`InterFrameInteraction`; None is the frame-independent layer.
+        ifi_cfg: Config of the module that lets the frames interact, by default :class:`InterFrameInteraction`; any
+            :class:`~ifirvos.models.contracts.TemporalModule` by its ``type``. None is the frame-independent layer.
     """
 
     def __init__(self, ifi_cfg: dict | None = None, **kwargs) -> None:
@@ -110,7 +116,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
     def _init_layers(self) -> None:
         super()._init_layers()
         self.cross_attn = ClipDeformableAttention(**self.cross_attn_cfg)
-        self.ifi = None if self.ifi_cfg is None else InterFrameInteraction(**self.ifi_cfg)
+        self.ifi = None if self.ifi_cfg is None else MODELS.build({'type': InterFrameInteraction, **self.ifi_cfg})
 
     def forward(
         self,
@@ -132,11 +138,31 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         return self.ifi(query, num_frames, centres, query_pos)
 
 
+@MODELS.register_module()
 class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
-    """mmdet's decoder of the layers above. Its ``forward`` hands ``num_frames`` on to every layer."""
+    """mmdet's decoder of the layers above. Its ``forward`` hands ``num_frames`` on to every layer.
+
+    Args:
+        ifi_layers: Indices of the layers that keep ``ifi_cfg``, counted from 0, or from the end below 0; in the others
+            the frames are independent. None (paper): all keep it.
+        **kwargs: Arguments of mmdet's decoder. ``layer_cfg`` may name another ``type``.
+
+    Raises:
+        ValueError: There is no such layer.
+    """
+
+    def __init__(self, *args, ifi_layers: Sequence[int] | None = None, **kwargs) -> None:
+        self.ifi_layers = ifi_layers
+        super().__init__(*args, **kwargs)
 
     def _init_layers(self) -> None:
-        self.layers = ModuleList(IFIDecoderLayer(**self.layer_cfg) for _ in range(self.num_layers))
+        layers = range(self.num_layers)
+        wrong = [index for index in self.ifi_layers or () if index not in range(-self.num_layers, self.num_layers)]
+        if wrong:
+            raise ValueError(f'ifi_layers: there is no layer {wrong[0]}, but {self.num_layers} layers')
+        with_ifi = layers if self.ifi_layers is None else {layers[index] for index in self.ifi_layers}
+        cfg = {'type': IFIDecoderLayer, **self.layer_cfg}
+        self.layers = ModuleList(MODELS.build(cfg if i in with_ifi else {**cfg, 'ifi_cfg': None}) for i in layers)
         self.embed_dims = self.layers[0].embed_dims
         if self.post_norm_cfg is not None:
             raise ValueError('post_norm_cfg must be None: the deformable decoder has no norm behind its last layer')

@@ -1,5 +1,6 @@
 """The detector: what flows from where to where."""
 
+import inspect
 from collections.abc import Callable, Sequence
 
 import torch
@@ -83,8 +84,7 @@ class IFIRVOS(DeformableDETR):
         self.value_pos = value_pos
         self.cut_to_key_frames = cut_to_key_frames
         super().__init__(*args, with_box_refine=True, **kwargs)
-        pools_words = self.vli is not None and self.vli.lewv is not None
-        self.text_encoder = MODELS.build({'with_pooler': not pools_words, **text_encoder})
+        self.text_encoder = self._build_text_encoder(text_encoder)
         self.text_projection = TextProjection(self.text_encoder.embed_dims, self.embed_dims, text_dropout)
         self.word_encoding = SinePositionalEncoding1D(self.embed_dims)
         self.pixel_decoder = MODELS.build(pixel_decoder)
@@ -96,7 +96,16 @@ class IFIRVOS(DeformableDETR):
 
     def _trunk(self) -> list[nn.Module]:
         modules = [getattr(self, name) for name in self.TRUNK]
-        return modules if self.vli is None or self.vli.vewl is None else [*modules, self.vli.vewl]
+        vewl = getattr(self.vli, 'vewl', None)
+        return modules if vewl is None else [*modules, vewl]
+
+    def _build_text_encoder(self, cfg: dict) -> nn.Module:
+        """Build it without a pooler, if it can be, where the neck makes the sentence and nothing would read one."""
+        encoder = cfg.get('type')
+        encoder = MODELS.get(encoder) if isinstance(encoder, str) else encoder
+        if encoder is not None and 'with_pooler' in inspect.signature(encoder).parameters:
+            cfg = {'with_pooler': not getattr(self.vli, 'gives_sentence', False), **cfg}
+        return MODELS.build(cfg)
 
     def train(self, mode: bool = True) -> 'IFIRVOS':
         """Keep a frozen trunk in evaluation mode: no dropout, no running statistics."""
@@ -108,8 +117,8 @@ class IFIRVOS(DeformableDETR):
 
     def _init_layers(self) -> None:
         self.positional_encoding = MaskedSinePositionalEncoding(**self.positional_encoding)
-        self.encoder = ClipDeformableEncoder(**self.encoder)
-        self.decoder = IFIDeformableDetrTransformerDecoder(**self.decoder)
+        self.encoder = MODELS.build({'type': ClipDeformableEncoder, **self.encoder})
+        self.decoder = MODELS.build({'type': IFIDeformableDetrTransformerDecoder, **self.decoder})
         self.embed_dims = self.encoder.embed_dims
         self.query_embedding = nn.Embedding(self.num_queries, self.embed_dims)
         self.level_embed = nn.Parameter(torch.zeros(self.num_feature_levels, self.embed_dims))
@@ -120,8 +129,9 @@ class IFIRVOS(DeformableDETR):
         """mmdet's, which draws every matrix of the decoder anew, then what IFI wants to start at zero."""
         super().init_weights()
         for layer in self.decoder.layers:
-            if layer.ifi is not None:
-                layer.ifi.init_weights()
+            ifi = getattr(layer, 'ifi', None)
+            if hasattr(ifi, 'init_weights'):
+                ifi.init_weights()
 
     # ------------------------------------------------------------------ entry points
     def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
@@ -319,7 +329,7 @@ class IFIRVOS(DeformableDETR):
     ) -> tuple[list[Tensor], Tensor]:
         """Map F_v (B*T,C,h,w) to F'_v of the same shape, and the sentence (B,C) that the queries start from."""
         if self.vli is None:
-            return levels, text['sentence']
+            return levels, self._checked(text['sentence'])
 
         def tokens(maps: Tensor) -> Tensor:  # B*T C h w -> B T*h*w C
             return maps.unflatten(0, (-1, num_frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
@@ -328,21 +338,30 @@ class IFIRVOS(DeformableDETR):
             return per_clip[:, None].expand(-1, num_frames, *per_clip.shape[1:]).flatten(1, 2)
 
         sizes = [level.shape[-2:] for level in levels]
-        needs_visual = self.vli.lewv is not None
-        enhanced, sentence, _ = self.vli(
+        needs_visual = getattr(self.vli, 'reads_positions', True)
+        enhanced, sentence, *_ = self.vli(
             [tokens(level) for level in levels],
             [over_time(p.flatten(2).transpose(1, 2)) if needs_visual else p for p in positions],
             [None if m is None else over_time(m.flatten(1)) for m in masks],
             text['words'],
             text['word_pos'],
             text['word_mask'],
-            None if self.frame_chunk is None else self.frame_chunk * sizes[0].numel(),
+            max_pixels=None if self.frame_chunk is None else self.frame_chunk * sizes[0].numel(),
         )
         enhanced = [
             x.unflatten(1, (num_frames, *size)).permute(0, 1, 4, 2, 3).flatten(0, 1)
             for x, size in zip(enhanced, sizes, strict=True)
         ]
-        return enhanced, text['sentence'] if sentence is None else sentence
+        return enhanced, self._checked(text['sentence'] if sentence is None else sentence)
+
+    @staticmethod
+    def _checked(sentence: Tensor | None) -> Tensor:
+        if sentence is None:
+            raise ValueError(
+                "Nothing gives the queries a sentence: model.vli makes none, and the text encoder's 'pooled' is None "
+                '(docs/extending.md).'
+            )
+        return sentence
 
     def pre_transformer(
         self, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None], num_frames: int

@@ -144,6 +144,16 @@ class VisionLanguageInteraction(BaseModule):
         self.vewl = None if vewl is None else VisionEnhancementWithLanguage(**{**shared, **vewl})
         self.lewv = None if lewv is None else LanguageEnhancementWithVision(**{**shared, **lewv})
 
+    @property
+    def gives_sentence(self) -> bool:
+        """Whether :meth:`forward` pools the words: LEwV does."""
+        return self.lewv is not None
+
+    @property
+    def reads_positions(self) -> bool:
+        """Whether :meth:`forward` reads the encodings of the pixels: LEwV does."""
+        return self.lewv is not None
+
     def init_weights(self) -> None:
         """Xavier for every matrix, as the Transformer that the module stands before."""
         for parameter in self.parameters():

@@ -61,6 +61,23 @@ def _whole_on_cpu() -> dict:
     )
 
 
+def amp_without_gpu(cfg: Config) -> None:
+    """Without a GPU, put the bf16 wrapper that runs on a CPU in the place of the config's AmpOptimWrapper.
+
+    Raises:
+        ValueError: It is in fp16, as it is unless the config says otherwise.
+    """
+    wrapper = cfg.get('optim_wrapper') or {}
+    if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
+        return
+    if wrapper.get('dtype') not in ('bfloat16', torch.bfloat16):
+        raise ValueError(
+            "The config's AmpOptimWrapper computes in fp16, which needs a GPU: write dtype='bfloat16' in "
+            'optim_wrapper, which runs anywhere, or --cfg-options optim_wrapper.dtype=bfloat16'
+        )
+    set_amp(cfg, 'bf16')
+
+
 def join_processes(cfg: Config) -> None:
     """Meet the other processes that torchrun has started, where there is no GPU; elsewhere mmengine's Runner does.
 

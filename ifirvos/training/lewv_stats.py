@@ -30,8 +30,9 @@ class LEwVStatsHook(Hook):
     def before_train(self, runner: Runner) -> None:
         """Listen to LEwV, if the model has one."""
         vli = getattr(getattr(runner.model, 'module', runner.model), 'vli', None)
-        if vli is not None and vli.lewv is not None:
-            vli.lewv.register_forward_hook(self._keep)
+        lewv = getattr(vli, 'lewv', None)
+        if lewv is not None:
+            lewv.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, args: tuple, output: tuple[list[Tensor], Tensor]) -> None:
         self._texts = [text.detach() for text in output[0]]

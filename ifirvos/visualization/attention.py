@@ -60,7 +60,7 @@ def word_attention(
         ValueError: no VEwL, no such frame or level, or a clip that carries tokens in place of its text.
     """
     vli = model.vli
-    if vli is None or vli.vewl is None:
+    if getattr(vli, 'vewl', None) is None:
         raise ValueError('This model has no VEwL (model.vli.vewl): there is no attention to words to show.')
     if 'text' not in clip:
         raise ValueError('The clip carries text_tokens, not its text: which word a token belongs to is not known.')

@@ -55,7 +55,7 @@ def explain(
                 model.bbox_head.test_cfg = test_cfg
             for t in drawn:
                 clip[t].pred_candidates = clip_on_device[t].pred_candidates
-    if 'attention' in parts and model.vli is not None and model.vli.vewl is not None and 'text' in clip:
+    if 'attention' in parts and getattr(model.vli, 'vewl', None) is not None and 'text' in clip:
         for t in drawn:
             clip[t].set_field(
                 word_attention(model, inputs[0], clip_on_device, t, attention_level), 'word_attention', dtype=None

@@ -8,7 +8,7 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from ifirvos.training.launch import default_work_dir, run_without_gpu, set_amp
+from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,6 +63,21 @@ def test_amp(monkeypatch):
     assert cfg.optim_wrapper == dict(type='AmpOptimWrapper', dtype='float16', loss_scale='dynamic')
     with pytest.raises(ValueError, match='ShardedOptimWrapper'):
         set_amp(Config(dict(optim_wrapper=dict(type='ShardedOptimWrapper'))), 'bf16')
+
+
+def test_amp_of_the_config_runs_without_a_gpu_or_says_what_to_write(monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
+    wrapper = dict(type='AmpOptimWrapper', dtype='bfloat16', loss_scale='dynamic', clip_grad=dict(max_norm=1))
+    cfg = Config(dict(optim_wrapper=wrapper))
+    amp_without_gpu(cfg)
+    assert cfg.optim_wrapper == dict(type='BF16OptimWrapper', clip_grad=dict(max_norm=1))
+    for dtype in ({}, dict(dtype='float16')):
+        with pytest.raises(ValueError, match="fp16, which needs a GPU: write dtype='bfloat16'"):
+            amp_without_gpu(Config(dict(optim_wrapper=dict(type='AmpOptimWrapper', **dtype))))
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    cfg = Config(dict(optim_wrapper=dict(type='AmpOptimWrapper')))
+    amp_without_gpu(cfg)
+    assert cfg.optim_wrapper == dict(type='AmpOptimWrapper')
 
 
 @pytest.fixture
