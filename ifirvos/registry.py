@@ -3,7 +3,7 @@
 mmdet's registries are used as they are (``default_scope`` stays ``'mmdet'``), because a base config taken from
 ``mmdet::`` carries ``_scope_='mmdet'`` into every dict it merges with. No other file of the package names a scope.
 
-A config of another project that inherits from ``ifirvos::`` carries ``_scope_='ifirvos'`` in the same way, so that scope
+A config of another project based on ``ifirvos::`` carries ``_scope_='ifirvos'`` in the same way, so that scope
 exists too: every registry of mmdet has an empty child of that name, which finds everything in its parent.
 """
 

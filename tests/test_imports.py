@@ -20,26 +20,15 @@ GROUND = (
     'structures',
     'checkpoint',
     'plain_config',
+    'config_types',
+    'allocation_limit',
 )
 FORBIDDEN = {
     **{part: {*ON_TOP, *CORE} - {part} for part in CORE},
     'training': {'inference', 'visualization', 'webdemo'},
     'synth': {*ON_TOP, *CORE, 'training'},
     'video': {*ON_TOP, *CORE, 'training', 'synth'},
-    **{
-        part: {*ON_TOP, *CORE, 'training', 'synth', 'video'}
-        for part in (
-            'errors',
-            'files',
-            'label_maps',
-            'structures',
-            'registry',
-            'checkpoint',
-            'plain_config',
-            'config',
-            'parallel',
-        )
-    },
+    **{part: {*ON_TOP, *CORE, 'training', 'synth', 'video'} for part in GROUND},
     'visualization': {'webdemo'},
     'inference': {'webdemo'},
 }
