@@ -14,8 +14,9 @@ class PairedExpressions:
 
     Both are drawn from the same state of numpy's generator, so they show the same frames under the same augmentation.
     Ours: on SynthRVOS's pairs, where half of the batch asks for one object and half for its twin, what only a look at
-    several frames can tell is learnt from half as many clips. Where a video has no other object of that kind, the
-    partner is the record itself, drawn anew.
+    several frames can tell is learnt from half as many clips. The partner of a sentence that fits nothing (object 0) is
+    one of any kind of the same video, so that the same frames show what is there and what is not. Where there is none,
+    the partner is the record itself, drawn anew.
 
     Args:
         dataset: A ``BaseRVOSDataset`` for training with ``records='expression'``.
@@ -30,17 +31,19 @@ class PairedExpressions:
         """Group the records by video and kind."""
         self.dataset.full_init()
         self._groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._videos: dict[str, list[int]] = defaultdict(list)
         for index, expression in enumerate(self.dataset.expressions):
             self._groups[expression['video_id'], expression['kind']].append(index)
+            self._videos[expression['video_id']].append(index)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def partners(self, idx: int) -> list[int]:
-        """Return the records of the same video and kind that are about another object."""
+        """Return the records of the same video about another object, of the same kind unless it is about none."""
         expressions = self.dataset.expressions
         own = expressions[idx]
-        group = self._groups[own['video_id'], own['kind']]
+        group = self._videos[own['video_id']] if own['obj_id'] == 0 else self._groups[own['video_id'], own['kind']]
         return [other for other in group if expressions[other]['obj_id'] != own['obj_id']]
 
     def __getitem__(self, idx: int) -> list[dict]:

@@ -44,7 +44,8 @@ class SynthRVOSDataset(RefYouTubeVOSDataset):
         unknown = (self.kinds or set()) - self._kinds_seen
         if unknown:
             raise ValueError(
-                f'{self.ann_file} has no expression of kind {sorted(unknown)}: it has {sorted(self._kinds_seen)}.'
+                f'{self.ann_file} has no expression of kind {sorted(unknown)}: it has {sorted(self._kinds_seen)}. '
+                'Write it anew with tools/dataset_converters/make_synth_rvos.py if it is of an older version.'
             )
         return videos, expressions
 

@@ -41,6 +41,8 @@ class InterFrameInteraction(BaseModule):
             by how much its box is off, so a small model's queries do not tell the others where their object is.
         query_pos: Ours too: queries and keys of the attention carry the decoder's query positions, as those of
             its self-attention do, so that a query finds itself in the other frames.
+        gate: Ours too: ``Q + g * (Q2 - Q)`` with a weight g for every channel that starts at zero, so that the
+            first forward is that of the model without IFI, whatever weights it is put behind.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class InterFrameInteraction(BaseModule):
         temporal_pos: str | None = None,
         box_pos: bool = False,
         query_pos: bool = False,
+        gate: bool = False,
     ) -> None:
         super().__init__()
         if temporal_pos not in TEMPORAL_POSITIONS:
@@ -66,6 +69,7 @@ class InterFrameInteraction(BaseModule):
             self.time_encoding = SinePositionalEncoding1D(embed_dims)
             self.time_projection = nn.Linear(embed_dims, embed_dims) if temporal_pos == 'learned' else nn.Identity()
         self.box_projection = nn.Linear(embed_dims, embed_dims) if box_pos else None
+        self.gate = nn.Parameter(torch.zeros(embed_dims)) if gate else None
 
     def init_weights(self) -> None:
         """Start the box projection at zero."""
@@ -87,6 +91,7 @@ class InterFrameInteraction(BaseModule):
             centres: (B*T,N,2), of the boxes, in [0,1].
             query_pos: (B*T,N,C), the decoder's.
         """
+        own = query
         if self.box_projection is not None:
             encoding = coordinate_to_encoding(centres, query.shape[-1] // 2, **BOX_ENCODING)
             query = query + self.box_projection(encoding.to(query))
@@ -97,7 +102,8 @@ class InterFrameInteraction(BaseModule):
         qk = q + query_pos.reshape(q.shape) if self.query_pos else q
         q = self.norms[0](q + self.dropout(self.attn(qk, qk, q, need_weights=False)[0]))
         q = self.norms[1](self.ffn(q))
-        return q.view_as(query)
+        q = q.view_as(query)
+        return q if self.gate is None else own + self.gate * (q - own)
 
 
 @MODELS.register_module()

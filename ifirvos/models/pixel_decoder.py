@@ -1,5 +1,7 @@
 """The cross-modal FPN: top-down fusion in which every level also looks at the clip and at the words (ReferFormer)."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
@@ -110,6 +112,12 @@ class CrossModalFPN(BaseModule):
         dropout: Dropout probability of the blocks.
         num_groups: Number of groups of the GroupNorms.
         reductions: Reduction of the keys in the self-attention of each level (see :class:`VisionLanguageBlock`).
+        mask_stride: Stride of F_seg: 4 (paper), or 2, ours for small frames: F_seg enlarged bilinearly, and every pixel
+            adds to its four parts what a 1x1 convolution, which starts at zero, makes of it. The mask head's ``stride``
+            must be the same.
+
+    Raises:
+        ValueError: If ``mask_stride`` is neither 4 nor 2.
     """
 
     def __init__(
@@ -121,8 +129,11 @@ class CrossModalFPN(BaseModule):
         dropout: float = 0.1,
         num_groups: int = 8,
         reductions: tuple[int, ...] = (8, 4, 2, 1),
+        mask_stride: int = 4,
     ) -> None:
         super().__init__()
+        if mask_stride not in (4, 2):
+            raise ValueError(f'mask_stride must be 4 or 2, not {mask_stride!r}')
         norm_cfg = dict(type='GN', num_groups=num_groups)
         self.lateral_convs = ModuleList(
             ConvModule(channels, embed_dims, 1, bias=False, norm_cfg=norm_cfg, act_cfg=None) for channels in in_channels
@@ -135,6 +146,7 @@ class CrossModalFPN(BaseModule):
             ConvModule(embed_dims, embed_dims, 3, padding=1, bias=False, norm_cfg=norm_cfg) for _ in in_channels
         )
         self.mask_features = nn.Conv2d(embed_dims, embed_dims, 3, padding=1)
+        self.finer = nn.Conv2d(embed_dims, 4 * embed_dims, 1) if mask_stride == 2 else None
 
     def init_weights(self) -> None:
         """Xavier for the matrices of the blocks; He with a=1 for the convolutions, as the reference."""
@@ -146,6 +158,16 @@ class CrossModalFPN(BaseModule):
                 nn.init.kaiming_uniform_(module.weight, a=1)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
+        if self.finer is not None:
+            nn.init.zeros_(self.finer.weight)
+
+    def _draw(self, out: Tensor) -> Tensor:
+        """Draw the finest level (F,C,h,w) -> F_seg (F,C,h,w), or (F,C,2h,2w) with ``mask_stride=2``."""
+        features = self.mask_features(out)
+        if self.finer is None:
+            return features
+        features = F.interpolate(features, scale_factor=2, mode='bilinear', align_corners=False)
+        return features + F.pixel_shuffle(self.finer(out), 2)
 
     def forward(
         self,
@@ -171,10 +193,10 @@ class CrossModalFPN(BaseModule):
             frame_chunk: Frames at a time, where frames do not depend on one another.
 
         Returns:
-            Tensor: F_seg (B*T,C,H/4,W/4).
+            Tensor: F_seg (B*T,C,H/4,W/4), or of H/2, W/2.
         """
 
-        def by_chunk(convolution: nn.Module, x: Tensor) -> Tensor:
+        def by_chunk(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
             return torch.cat([convolution(part) for part in x.split(frame_chunk or len(x))])
 
         out = None
@@ -186,4 +208,4 @@ class CrossModalFPN(BaseModule):
             if out is not None:
                 x = x + F.interpolate(out, size=x.shape[-2:], mode='nearest')
             out = by_chunk(self.fpn_convs[level], x)
-        return by_chunk(self.mask_features, out)
+        return by_chunk(self._draw, out)

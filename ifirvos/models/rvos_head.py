@@ -50,6 +50,8 @@ class RVOSHead(DeformableDETRHead):
         mask_target: 'point' samples the full-size mask as the reference does; 'area' averages it, for small
             frames, where point sampling caps J.
         box_loss_on_absent: Frames without the object enter the box losses with a zero box, as in the reference.
+        mask_loss_on_absent: Clips without the object enter the mask losses, with empty masks. The reference has
+            no such clips. False: all that they teach is the class score; which query's masks, then, does not matter.
         **kwargs: Arguments of mmdet's ``DeformableDETRHead``.
     """
 
@@ -61,6 +63,7 @@ class RVOSHead(DeformableDETRHead):
         loss_dice: dict,
         mask_target: str = 'point',
         box_loss_on_absent: bool = True,
+        mask_loss_on_absent: bool = True,
         **kwargs,
     ) -> None:
         if mask_target not in MASK_TARGETS:
@@ -71,6 +74,7 @@ class RVOSHead(DeformableDETRHead):
         self.loss_dice = MODELS.build(loss_dice)
         self.mask_target = mask_target
         self.box_loss_on_absent = box_loss_on_absent
+        self.mask_loss_on_absent = mask_loss_on_absent
 
     def _init_layers(self) -> None:
         super()._init_layers()
@@ -173,6 +177,7 @@ class RVOSHead(DeformableDETRHead):
         target_cls = torch.zeros_like(cls_logits)
         target_cls[clip_index, :, query_index, 0] = valid
         box_weight = torch.ones_like(valid) if self.box_loss_on_absent else valid
+        shown = None if self.mask_loss_on_absent else valid.amax(1)  # B
         return dict(
             loss_cls=self.loss_cls(cls_logits.flatten(0, 2), target_cls.flatten(0, 2), avg_factor=num_valid),
             loss_bbox=self.loss_bbox(matched_boxes, target_boxes, box_weight[..., None], avg_factor=num_valid),
@@ -186,9 +191,10 @@ class RVOSHead(DeformableDETRHead):
             loss_mask=self.loss_mask(
                 matched_masks.flatten(1),
                 target_masks.flatten(1),
+                shown if shown is None else shown[:, None],
                 avg_factor=num_valid * matched_masks[0].numel(),
             ),
-            loss_dice=self.loss_dice(matched_masks, target_masks, avg_factor=num_valid),
+            loss_dice=self.loss_dice(matched_masks, target_masks, shown, avg_factor=num_valid),
         )
 
     @torch.no_grad()

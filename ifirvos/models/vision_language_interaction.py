@@ -46,6 +46,9 @@ class LanguageEnhancementWithVision(BaseModule):
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
         residual: ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
         post_norm: LayerNorm before the pooling. Not in the paper, off by default.
+        text_gate: Adds what the same pooling makes of the words before the first iteration, times a weight for every
+            channel that starts at zero. Not in the paper; lets a sentence through where the iterations have made all
+            of them alike.
     """
 
     def __init__(
@@ -56,12 +59,18 @@ class LanguageEnhancementWithVision(BaseModule):
         feedforward_channels: int = 2048,
         residual: bool = False,
         post_norm: bool = False,
+        text_gate: bool = False,
     ) -> None:
         super().__init__()
         self.interaction = CrossModalInteraction(embed_dims, num_heads, fusion, feedforward_channels)
         self.residual = residual
         self.norm = nn.LayerNorm(embed_dims) if post_norm else nn.Identity()
         self.pool = nn.Linear(embed_dims, embed_dims)
+        self.text_gate = nn.Parameter(torch.zeros(embed_dims)) if text_gate else None
+
+    def _poolout(self, text: Tensor) -> Tensor:
+        """(B,L,C) -> (B,C), RoBERTa's "poolout" of the first token."""
+        return self.pool(self.norm(text[:, 0])).tanh()
 
     def forward(
         self, words: Tensor, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None]
@@ -85,7 +94,9 @@ class LanguageEnhancementWithVision(BaseModule):
                 level = level.to(dtype)
                 text = self.interaction(texts[-1], level + position.to(dtype), level, mask)
                 texts.append(texts[-1] + text if self.residual else text)
-            sentence = self.pool(self.norm(texts[-1][:, 0])).tanh()  # RoBERTa's "poolout"
+            sentence = self._poolout(texts[-1])
+            if self.text_gate is not None:
+                sentence = sentence + self.text_gate * self._poolout(texts[0])
         return texts, sentence
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from .absent import ABSENT
 from .clip import GENERATOR_VERSION, make_clip
 from .expressions import KINDS
 from .layouts import LAYOUTS
@@ -43,10 +44,10 @@ class BenchmarkOptions:
 
 
 def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path) -> tuple:
-    """Make and write one clip: (its entry for the index files, its chance levels, its mask ceilings)."""
+    """Make and write one clip: (its entry for the index files, its chance levels, its mask ceilings, its absent)."""
     clip = make_clip(options.seed, split, index, options.size, options.frames)
     entry = LAYOUTS[options.layout].write_clip(clip, root, split, options.frame_step)
-    return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else []
+    return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else [], len(clip.absent)
 
 
 def generate_split(
@@ -60,14 +61,16 @@ def generate_split(
             pool = multiprocessing.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,))
             in_order = partial(stack.enter_context(pool).imap, chunksize=8)
         clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
-    entries = [entry for entry, _, _ in clips if entry is not None]
-    chance = mean_by_kind(level for _, levels, _ in clips for level in levels)
-    ceiling = mean_by_kind(level for _, _, levels in clips for level in levels)
+    entries = [entry for entry, _, _, _ in clips if entry is not None]
+    chance = mean_by_kind(level for _, levels, _, _ in clips for level in levels)
+    ceiling = mean_by_kind(level for _, _, levels, _ in clips for level in levels)
     kinds = {
         kind: chance[kind] | {name: value for name, value in ceiling.get(kind, {}).items() if name != 'count'}
         for kind in KINDS
         if kind in chance
     }
+    if absent := sum(count for _, _, _, count in clips):
+        kinds[ABSENT] = {'count': absent}
     return entries, {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
 
 

@@ -1,27 +1,37 @@
 """One clip of SynthRVOS from (seed, split, index): scene, annotation and expressions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from .absent import ask_absent
 from .expressions import MIXES, Expression, make_expressions
 from .render import GroundTruth
 from .sampling import PAIR_KINDS, sample_scene
 from .scene import REFERENCE_SIZE
 
 # Raise it whenever the same seed gives other clips: weights are trained on one version.
-GENERATOR_VERSION = '1'
+# 1.1 has all that 1 has, and the sentences of kind `absent`.
+GENERATOR_VERSION = '1.1'
 SPLITS = ('train', 'valid', 'comp')
 _MAX_TRIES = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A clip: its `video_id`, the ground truth of its scene, and its expressions."""
+    """A clip.
+
+    Attributes:
+        video_id: its name.
+        facts: the ground truth of its scene.
+        expressions: each fits exactly one object.
+        absent: each fits none; their object id is 0.
+    """
 
     video_id: str
     facts: GroundTruth
     expressions: list[Expression]
+    absent: list[Expression] = field(default_factory=list)
 
 
 def pair_kind(split: str, index: int) -> str:
@@ -44,11 +54,13 @@ def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFEREN
         raise ValueError(f'Unknown split {split!r}: use one of {", ".join(SPLITS)}.')
     if num_frames < 12:
         raise ValueError(f'{num_frames} frames are too few to show an order of events: use 12 or more.')
-    rng = np.random.default_rng([seed, SPLITS.index(split), index])
+    place = [seed, SPLITS.index(split), index]
+    rng = np.random.default_rng(place)
     kind = pair_kind(split, index)
     for _ in range(_MAX_TRIES):
         facts = sample_scene(rng, kind, split == 'comp', size, num_frames)
         expressions = make_expressions(rng, facts, MIXES[split]) if facts else None
         if expressions:
-            return Clip(f'{split}_{index:05d}', facts, expressions)
+            absent = ask_absent(np.random.default_rng([*place, 1]), facts, MIXES[split].absent)
+            return Clip(f'{split}_{index:05d}', facts, expressions, absent)
     raise RuntimeError(f'No clip of kind {kind!r} fits into frames of {size[0]}x{size[1]}: use a size nearer to 2:3.')

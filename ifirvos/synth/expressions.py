@@ -33,7 +33,7 @@ _AXES = (('left', 'right'), ('up', 'down'))
 
 @dataclass(frozen=True)
 class Expression:
-    """A sentence, what it claims, its kind (one of KINDS) and the id of the one object it fits."""
+    """A sentence, what it claims, its kind (of KINDS, or `absent`), the id of the one object it fits (0: none)."""
 
     kind: str
     predicate: Predicate
@@ -49,19 +49,21 @@ class Mix:
         paraphrases: Paraphrases for each member of the pair; one for the spatial question beside another pair kind.
         attr: Objects asked for by their look, at most.
         relation: Number of relation sentences, at most.
+        absent: Sentences that fit nothing, at most; drawn apart from the others (see absent.py).
         held_out_only: Whether only held-out combinations are asked for, naming all attributes that make them so.
     """
 
     paraphrases: int
     attr: int
     relation: int
+    absent: int = 0
     held_out_only: bool = False
 
 
 # Of 8,000 training clips a fifth has each pair kind (see clip.py): 1,600 x 4 = 6,400 expressions a kind or more.
 MIXES = {
-    'train': Mix(paraphrases=2, attr=2, relation=2),
-    'valid': Mix(paraphrases=1, attr=1, relation=1),
+    'train': Mix(paraphrases=2, attr=2, relation=2, absent=2),
+    'valid': Mix(paraphrases=1, attr=1, relation=1, absent=1),
     'comp': Mix(paraphrases=1, attr=1, relation=0, held_out_only=True),
 }
 

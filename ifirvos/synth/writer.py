@@ -6,7 +6,8 @@
     ROOT/meta_expressions/SPLIT/meta_expressions.json
                                                 videos: {VIDEO: {expressions: {"0": {exp, obj_id, kind}}, frames}}
 
-Two things are more than the original has: every split has annotations and `obj_id`, and an expression has a `kind`.
+Three things are more than the original has: every split has annotations and `obj_id`, an expression has a `kind`, and
+those of kind `absent`, the last of a video, fit nothing in it: their `obj_id` is 0, the background.
 """
 
 import json
@@ -52,7 +53,7 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
     }
     expressions = {
         str(number): {'exp': asked.text, 'obj_id': str(asked.object_id), 'kind': asked.kind}
-        for number, asked in enumerate(clip.expressions)
+        for number, asked in enumerate([*clip.expressions, *clip.absent])
     }
     return {'objects': objects}, {'expressions': expressions, 'frames': names}
 

@@ -65,3 +65,21 @@ def test_a_batch_of_pairs_holds_twice_as_many_clips(paired):
     batch = pair_collate([paired[0], paired[1]])
     assert len(batch['inputs']) == len(batch['data_samples']) == 4
     assert [sample.exp_id for sample in batch['data_samples']] == ['0', '1', '1', '0']
+
+
+def test_the_partner_of_a_sentence_that_fits_nothing_fits_something_there(tmp_path):
+    def absent_too(videos: dict) -> None:
+        for video in videos.values():
+            video['expressions']['9'] = dict(exp='the pink cross', obj_id='0', kind='absent')
+
+    edit_expressions(write_tree(tmp_path, 'train'), absent_too)
+    train = Config.fromfile(CONFIG).train_dataset
+    paired = PairedExpressions(dict(train, data_root=str(tmp_path)))
+    expressions = paired.dataset.expressions
+    absent = next(index for index, expression in enumerate(expressions) if expression['kind'] == 'absent')
+    partners = paired.partners(absent)
+    assert {expressions[partner]['kind'] for partner in partners} == {'spatial', 'attr'}
+    assert {expressions[partner]['video_id'] for partner in partners} == {expressions[absent]['video_id']}
+    first, second = paired[absent]
+    assert sum(len(frame.gt_instances) for frame in first['data_samples']) == 0
+    assert sum(len(frame.gt_instances) for frame in second['data_samples']) > 0

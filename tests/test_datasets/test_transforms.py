@@ -311,6 +311,20 @@ def test_require_visible_object_empties_frames_without_a_pixel():
     assert RequireVisibleObject().transform(clip([empty, empty])) is None
 
 
+def test_require_visible_object_keeps_a_clip_of_a_sentence_that_fits_nothing():
+    empty = np.zeros((2, 3), dtype=np.uint8)
+    assert RequireVisibleObject().transform(clip([empty, empty]) | dict(obj_id=[3, 3])) is None
+    results = RequireVisibleObject().transform(clip([empty, empty]) | dict(obj_id=[0, 0]))
+    assert [len(value) for value in results['gt_masks']] == [0, 0]
+
+
+def test_object_zero_has_no_pixel_and_its_file_is_not_read():
+    frame = dict(obj_id=0, mask_path='not there.png', ori_shape=(2, 3), img_path='a.jpg')
+    results = LoadRVOSMasks().transform(frame)
+    assert len(results['gt_masks']) == len(results['gt_bboxes']) == 0
+    assert (results['gt_masks'].height, results['gt_masks'].width) == (2, 3)
+
+
 def test_pack_gives_the_clip_its_own_metainfo():
     frames = dict(clip([np.ones((2, 3), dtype=np.uint8)] * 2), img=[np.zeros((2, 3, 3), dtype=np.uint8)] * 2)
     frames.update(img_id=[0, 1], frame_id=[4, 9], img_path=['a', 'b'], text=['ab'] * 2, exp_id=['0'] * 2)

@@ -218,7 +218,7 @@ def test_a_clip_depends_on_its_arguments_only():
 
 def test_this_version_of_the_generator_gives_these_clips():
     """If this fails the shipped weights were trained on other clips: raise GENERATOR_VERSION, or undo the change."""
-    assert GENERATOR_VERSION == '1'
+    assert GENERATOR_VERSION == '1.1'  # the clips of 1, and sentences that fit nothing
     assert [(expression.object_id, expression.text) for expression in make_clip(0, 'train', 3).expressions] == [
         (2, 'the tiny one heading towards the top'),
         (1, 'the tiny object that moves towards the bottom'),

@@ -61,7 +61,14 @@ def test_layout_is_that_of_ref_youtube_vos(root):
             assert list(entry['expressions']) == [str(number) for number in range(len(entry['expressions']))]
             for expression in entry['expressions'].values():
                 assert set(expression) == {'exp', 'obj_id', 'kind'}
-                assert expression['obj_id'] in meta[video]['objects']
+                if expression['kind'] == 'absent':
+                    assert expression['obj_id'] == '0'
+                else:
+                    assert expression['obj_id'] in meta[video]['objects']
+            kinds = [expression['kind'] for expression in entry['expressions'].values()]
+            several = {'train': 2, 'valid': 1, 'comp': 0}[split]
+            assert kinds.count('absent') == several
+            assert 'absent' not in kinds[: len(kinds) - several]  # last: the others keep their numbers
 
 
 def test_annotations_are_palette_pngs_of_object_ids(root):
@@ -93,6 +100,7 @@ def test_summary_holds_what_was_printed(root):
     assert summary['seed'] == 0
     assert summary['size'] == [96, 144]
     assert set(summary['splits']) == {'train', 'valid', 'comp'}
+    assert summary['splits']['train']['kinds']['absent'] == {'count': 20}
     for kind in ('spatial', 'motion', 'coherence', 'direction', 'order'):
         row = summary['splits']['train']['kinds'][kind]
         assert row['S_first'] == row['S_pair'] == 0.5

@@ -99,5 +99,9 @@ test_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(type='ConcatDataset', datasets=[val_dataset, comp_dataset]),
 )
-val_evaluator = dict(type='RVOSMetric', group_by='kind')
+# Sentences of kind `absent` fit nothing: no mask of theirs can be right, but their score should be low.
+val_evaluator = [
+    dict(type='RVOSMetric', group_by='kind', leave_out=['absent']),
+    dict(type='AbsenceMetric', group_by='kind'),
+]
 test_evaluator = val_evaluator

@@ -8,7 +8,7 @@ _base_ = [
 test_pipeline = _base_.test_pipeline
 test_pipeline[1]['transforms'][1] = dict(type='ResizeByArea', scale=(96, 64))
 test_dataloader = dict(dataset=dict(data_root='data/synth_as/ref-youtube-vos/', pipeline=test_pipeline))
-test_evaluator = dict(group_by='kind')
+test_evaluator = dict(group_by='kind', leave_out=['absent'])
 test_cfg = dict(type='TestLoop')
 
 train_dataloader = None

@@ -2,6 +2,7 @@
 
 from .check_object import RequireVisibleObject
 from .clip_sampling import RVOSClipSample
+from .domain import RandomTexture, RandomZoom
 from .flip_expression import FlipExpression
 from .formatting import PackRVOSInputs
 from .loading import LoadRVOSMasks
@@ -18,6 +19,8 @@ __all__ = [
     'PhotoMetricDistortionUint8',
     'PseudoVideo',
     'RVOSClipSample',
+    'RandomTexture',
+    'RandomZoom',
     'RequireVisibleObject',
     'ResizeByArea',
 ]

@@ -16,7 +16,12 @@ from ifirvos.registry import TRANSFORMS
 
 
 def read_object_png(results: dict) -> np.ndarray:
-    """Return the pixels whose palette index in ``mask_path`` is ``obj_id``: uint8 (H,W), 0 or 1."""
+    """Return the pixels whose palette index in ``mask_path`` is ``obj_id``: uint8 (H,W), 0 or 1.
+
+    The object 0, which is the background's index, stands for none: the sentence fits nothing in the video.
+    """
+    if results['obj_id'] == 0:
+        return np.zeros(results['ori_shape'], dtype=np.uint8)
     return (read_palette_png(results['mask_path']) == results['obj_id']).view(np.uint8)
 
 

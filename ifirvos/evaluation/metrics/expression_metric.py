@@ -36,7 +36,7 @@ class ExpressionMetric(BaseMetric):
     TITLE = ''  # of the table in the log
     COLUMNS: tuple[str, ...] = ()  # the measures in the table
     INTERVAL_OF = ''  # the measure that gets an interval
-    COUNT = 'n'  # the measure that says how many records were counted
+    COUNT = 'n'  # the measure that says how many records were counted; '' if they need not be all
 
     def __init__(
         self,

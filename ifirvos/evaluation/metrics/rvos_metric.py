@@ -56,6 +56,8 @@ class RVOSMetric(ExpressionMetric):
         bound_th: Tolerance of F, see `contour_accuracy`.
         unannotated: What to do with an expression that has a frame without annotation: 'error', or 'skip' it. A split
             whose masks are secret then has no measures, which is logged.
+        leave_out: Groups that are not measured, such as SynthRVOS's 'absent', whose sentences fit nothing: a mask of
+            nothing has no J; see :class:`AbsenceMetric`.
         **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
@@ -64,16 +66,24 @@ class RVOSMetric(ExpressionMetric):
     COLUMNS = ('J&F', 'J', 'F', 'S', 'n')
     INTERVAL_OF = 'J&F'
 
-    def __init__(self, *, bound_th: float = 0.008, unannotated: str = 'error', **kwargs) -> None:
+    def __init__(
+        self, *, bound_th: float = 0.008, unannotated: str = 'error', leave_out: Sequence[str] = (), **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         if unannotated not in ('error', 'skip'):
             raise ValueError(f"unannotated must be 'error' or 'skip', not {unannotated!r}")
         self.bound_th = bound_th
         self.unannotated = unannotated
+        self.leave_out = frozenset(leave_out)
+        if leave_out:
+            self.COUNT = ''
 
     def records_of(self, sample: dict) -> Iterable[ExpressionScore]:
         """One record: the expression; none if it is skipped."""
         if self.unannotated == 'skip' and not all(map(is_annotated, sample['video_data_samples'])):
+            return
+        group = group_name(sample, self.group_by)
+        if group in self.leave_out:
             return
         video_id, exp_id, text = (str(meta(sample, key)) for key in ('video_id', 'exp_id', 'text'))
         frames = sample['video_data_samples']
@@ -86,7 +96,7 @@ class RVOSMetric(ExpressionMetric):
             video_id,
             exp_id,
             text,
-            group_name(sample, self.group_by),
+            group,
             str(sample.get('obj_id', '')),
             tuple(frame_name(frame) for frame in frames),
             region,

@@ -1,0 +1,51 @@
+"""AUC, threshold and refusals by hand and against their definition."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ifirvos.evaluation.functional.absence import keeping_threshold, refusal_rate, roc_auc
+
+SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=12)
+
+
+def test_auc_by_hand():
+    assert roc_auc([0.9, 0.4], [0.5, 0.1]) == 0.75
+    assert roc_auc([0.5], [0.5]) == 0.5
+    assert roc_auc([0.2], [0.3, 0.4]) == 0
+    assert math.isnan(roc_auc([], [0.3]))
+    assert math.isnan(roc_auc([0.3], []))
+
+
+@given(SCORES, SCORES)
+def test_auc_is_the_chance_of_a_win(present, absent):
+    wins = [1.0 if p > a else 0.5 if p == a else 0.0 for p in present for a in absent]
+    assert roc_auc(present, absent) == pytest.approx(np.mean(wins))
+    assert roc_auc(present, absent) + roc_auc(absent, present) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(('keep', 'expected'), [(1.0, 0.1), (0.95, 0.1), (0.9, 0.2), (0.3, 0.8), (0.01, 1.0)])
+def test_the_threshold_is_the_highest_that_keeps_enough(keep, expected):
+    assert keeping_threshold([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0], keep) == expected
+
+
+@given(SCORES, st.floats(0.01, 1))
+def test_the_threshold_keeps_at_least_the_share(present, keep):
+    threshold = keeping_threshold(present, keep)
+    assert np.mean(np.array(present) >= threshold) >= keep - 1e-9
+    assert np.mean(np.array(present) > threshold) < keep  # the next higher one would not
+
+
+def test_what_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match='keep'):
+        keeping_threshold([0.5], 0)
+    with pytest.raises(ValueError, match='no score'):
+        keeping_threshold([], 0.95)
+
+
+def test_refusals_are_strictly_below():
+    assert refusal_rate([0.1, 0.2, 0.3], 0.2) == pytest.approx(1 / 3)
+    assert math.isnan(refusal_rate([], 0.2))
