@@ -117,7 +117,9 @@ def test_shapes_of_outputs_and_predictions(name):
         clips = model(**batch, mode='predict')
     assert outputs['cls_logits'].shape == (layers, batch_size, frames, queries, 1)
     assert outputs['boxes'].shape == (layers, batch_size, frames, queries, 4)
-    assert outputs['mask_logits'].shape == (layers, batch_size, frames, queries, 16, 24)
+    stride = model.bbox_head.mask_head.stride
+    mask_size = (64 // stride, 96 // stride)
+    assert outputs['mask_logits'].shape == (layers, batch_size, frames, queries, *mask_size)
     for frame in flatten_samples(clips):
         predicted = frame.pred_track_instances
         assert (tuple(predicted.masks.shape), predicted.masks.dtype) == ((1, 144, 216), torch.bool)
