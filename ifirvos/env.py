@@ -9,9 +9,11 @@ from importlib import metadata
 
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
+from mmengine.hub import get_config
 from mmengine.utils.dl_utils import collect_env
 
 from .compat import install
+from .inference.model_index import ROOT, list_models, shipped
 from .version import __version__
 
 LINES = {
@@ -45,6 +47,7 @@ def collect() -> Environment:
     _collect_openmmlab(found)
     _collect_libraries(found)
     _collect_deformable_attention(found)
+    _collect_shipped_files(found)
     return found
 
 
@@ -114,6 +117,19 @@ def _run_deformable_attention(device: str) -> None:
         spatial_shapes=torch.tensor([[3, 4]], device=device),
         level_start_index=torch.zeros(1, dtype=torch.long, device=device),
     )
+
+
+def _collect_shipped_files(found: Environment) -> None:
+    """Look for the config and the weights of every model that ships, as ``RVOSInferencer()`` and ``ifirvos::`` do."""
+    try:
+        for model in list_models().values():
+            shipped(model['Config'])
+            if model['Weights'] and '://' not in model['Weights']:
+                shipped(model['Weights'])
+        get_config('ifirvos::ifirvos/r18_synth.py')
+    except (FileNotFoundError, KeyError, ValueError) as error:
+        found.problems.append(f'Files that ship with ifirvos cannot be used: {error}')
+    found.facts['shipped files'] = str(ROOT)
 
 
 def main() -> int:

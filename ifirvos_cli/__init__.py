@@ -21,6 +21,7 @@ COMMANDS = {
     'synth': 'make the synthetic benchmark SynthRVOS',
     'doctor': 'check a data set before it is used',
     'env': 'say what is installed and what is amiss',
+    'mmdet': "run one of MMDetection's own tools on a config of ours",
 }
 
 

@@ -27,7 +27,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', type=Path)
+    parser.add_argument('config', type=Path, help='a file, or one of a package: ifirvos::ifirvos/r50_ytvos.py')
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument(
         '--amp', nargs='?', const='bf16', choices=AMP, help='automatic mixed precision, in bf16 or fp16'
@@ -50,12 +50,16 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
-    if not args.config.is_file():
-        raise SystemExit(f'The config {args.config} does not exist.')
     from mmengine.config import Config
 
+    from ifirvos.config import config_file
+    from ifirvos.errors import InputError
     from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
 
+    try:
+        args.config = config_file(args.config)
+    except InputError as error:
+        raise SystemExit(str(error)) from error
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)

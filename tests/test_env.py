@@ -42,6 +42,13 @@ def test_command_reports_and_exits_with_0():
     assert done.stdout.endswith('Everything that ifirvos needs works.\n')
 
 
+def test_missing_files_are_a_problem(monkeypatch, tmp_path):
+    monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
+    (problem,) = env.collect().problems
+    assert 'model-index.yml' in problem
+    assert 'install ifirvos again' in problem
+
+
 def test_both_lines_at_once_are_a_problem(pretend_installed, capsys):
     pretend_installed(mmcv='2.1.0', onedl_mmcv='2.3.6')
     assert env.main() == 1

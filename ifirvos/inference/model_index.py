@@ -6,20 +6,21 @@ from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
 INDEX = 'model-index.yml'
+# Configs, index and weights lie in the package's .mim, where mim and mmengine look for them. In a checkout it links to
+# those at the top.
+ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
 
 
 def shipped(path: str | Path) -> Path:
-    """Return a file of the repository.
+    """Return a file that ships with the package, by its path in the repository.
 
     Raises:
-        FileNotFoundError: it is not there, as where only the package is installed.
+        FileNotFoundError: it is not there.
     """
     if not (ROOT / path).is_file():
         raise FileNotFoundError(
-            f'The shipped {path} is not under {ROOT}: install with "pip install -e ." from a full clone of the '
-            'repository, or name a config and weights of your own.'
+            f'The shipped {path} is not under {ROOT}: install ifirvos again, or name a config and weights of your own.'
         )
     return ROOT / path
 

@@ -25,7 +25,7 @@ def test_names_are_found_whatever_their_case():
         find_model('yolo')
 
 
-def test_it_says_when_only_the_package_is_installed(monkeypatch, tmp_path):
+def test_it_says_when_what_should_be_shipped_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
-    with pytest.raises(FileNotFoundError, match='full clone'):
+    with pytest.raises(FileNotFoundError, match='install ifirvos again'):
         find_model('r18_synth')
