@@ -3,7 +3,7 @@
     ifirvos mmdet TOOL [its options]
     ifirvos mmdet misc/print_config ifirvos::ifirvos/r50_ytvos.py
 
-TOOL is a path below mmdet's tools, without .py: test, misc/print_config, analysis_tools/browse_dataset, … As a script it
+TOOL is a path below mmdet's tools, without .py (test, misc/print_config, analysis_tools/browse_dataset). As a script it
 imports mmdet before the custom_imports of the config, which fails where mmcv has no compiled operators; here ifirvos
 comes first and stands in for them.
 """
