@@ -1,8 +1,9 @@
 """Conditional convolutions: every query brings the weights of the three 1x1 convolutions that draw its mask."""
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseModule
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class DynamicMaskHead(BaseModule):
@@ -31,7 +32,14 @@ class DynamicMaskHead(BaseModule):
         """P, the numbers that a query brings."""
         return sum(self.param_sizes)
 
-    def forward(self, features: Tensor, params: Tensor, reference_points: Tensor, img_sizes: Tensor) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        params: Tensor,
+        reference_points: Tensor,
+        img_sizes: Tensor,
+        before: nn.Conv2d | None = None,
+    ) -> Tensor:
         """Draw the masks.
 
         Args:
@@ -39,6 +47,9 @@ class DynamicMaskHead(BaseModule):
             params: (F,N,P).
             reference_points: (F,N,2), (x, y) in [0,1] of the unpadded input.
             img_sizes: (F,2), (w, h) of the unpadded input in pixels.
+            before: The convolution that makes F_seg out of ``features``, with nothing behind it. Then the first dynamic
+                convolution goes through it, which saves most of it: both are linear, and 8 channels a query come out
+                instead of C.
 
         Returns:
             Tensor: Mask logits (F,N,h,w).
@@ -55,7 +66,18 @@ class DynamicMaskHead(BaseModule):
         dx = (x[..., None] - centres(width))[:, :, None] * weight1[..., -2, None]  # F N 8 w
         dy = (y[..., None] - centres(height))[:, :, None] * weight1[..., -1, None] + bias1[..., None]  # F N 8 h
 
-        out = weight1[..., :-2].flatten(1, 2) @ features.flatten(2)  # F N*8 h*w
+        by_channel = weight1[..., :-2].flatten(1, 2)  # F N*8 C
+        if before is None:
+            out = by_channel @ features.flatten(2)  # F N*8 h*w
+        else:
+            kernels = (by_channel @ before.weight.flatten(1)).unflatten(-1, before.weight.shape[1:])
+            biases = by_channel @ before.bias
+            out = torch.cat(
+                [
+                    F.conv2d(feature[None], kernel, bias, padding=before.padding)
+                    for feature, kernel, bias in zip(features, kernels, biases, strict=True)
+                ]
+            )
         out = out.view(frames, queries, hidden, height, width)
         out = (out + dx[..., None, :] + dy[..., None]).relu()
         out = out.view(frames * queries, hidden, height * width)

@@ -187,8 +187,9 @@ class IFIRVOS(DeformableDETR):
             list[TrackDataSample]: As :meth:`predict`.
         """
         if len(data_samples) > 1:
-            img_feats = [feat.repeat(len(data_samples), 1, 1, 1) for feat in img_feats]
-        outputs = self.forward_transformer(img_feats, data_samples)
+            res2, *levels = img_feats
+            img_feats = [res2, *(feat.repeat(len(data_samples), 1, 1, 1) for feat in levels)]
+        outputs = self.forward_transformer(img_feats, data_samples, lazily=True)
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
@@ -197,14 +198,14 @@ class IFIRVOS(DeformableDETR):
         window = (self.test_cfg or {}).get('window') or num_frames
         if window >= num_frames or marked:
             feats, parts = self._cut(feats, clips)
-            self.bbox_head.predict(**self.forward_transformer(feats, parts), clips=parts)
+            self.bbox_head.predict(**self.forward_transformer(feats, parts, lazily=True), clips=parts)
             chosen = [part.query_index for part in parts]
         else:
             chosen = [[] for _ in clips]
             for first in range(0, num_frames, window):
                 frames = range(first, min(first + window, num_frames))
                 part_feats, parts = select_frames(feats, clips, [frames] * len(clips))
-                self.bbox_head.predict(**self.forward_transformer(part_feats, parts), clips=parts)
+                self.bbox_head.predict(**self.forward_transformer(part_feats, parts, lazily=True), clips=parts)
                 for queries, part in zip(chosen, parts, strict=True):
                     queries.append(part.query_index)
         for clip, queries in zip(clips, chosen, strict=True):
@@ -269,8 +270,14 @@ class IFIRVOS(DeformableDETR):
             sentence=None if pooled is None else self.text_projection(pooled),
         )
 
-    def forward_transformer(self, img_feats: list[Tensor], clips: ClipList) -> dict:
-        """Map what :meth:`extract_feat` gave and B clips to the arguments of the head but ``clips``."""
+    def forward_transformer(self, img_feats: list[Tensor], clips: ClipList, lazily: bool = False) -> dict:
+        """Map what :meth:`extract_feat` gave and B clips to the arguments of the head but ``clips``.
+
+        Args:
+            img_feats: (B*T,C,h,w) a level; res2 may hold T frames that all clips share.
+            clips: B clips.
+            lazily: Give F_seg as :class:`FusedFrames`, not as a tensor.
+        """
         num_frames = len(clips[0])
         res2, *levels = img_feats
         text = self.encode_text(clips)
@@ -287,10 +294,12 @@ class IFIRVOS(DeformableDETR):
         sizes = [level.shape[-2:] for level in levels]
         maps = memory.split([size.numel() for size in sizes], 1)
         maps = [m.transpose(1, 2).unflatten(2, size) for m, size in zip(maps, sizes, strict=True)]
-        mask_features = self.pixel_decoder(
+        # To predict, masks of one query are drawn: F_seg is made where it is asked for, a few frames at a time.
+        fuse = self.pixel_decoder.fuse if lazily else self.pixel_decoder
+        mask_features = fuse(
             [res2, *maps[:3]],
-            [self._per_frame(p, num_frames) for p in positions[:4]],
-            [self._per_frame(m, num_frames) for m in masks[:4]],
+            positions[:4],
+            masks[:4],
             *words,
             num_frames=num_frames,
             frame_chunk=self.frame_chunk,

@@ -1,6 +1,8 @@
 """The cross-modal FPN: top-down fusion in which every level also looks at the clip and at the words (ReferFormer)."""
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -34,70 +36,60 @@ class VisionLanguageBlock(BaseModule):
         self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
-    def _reduce(self, x: Tensor) -> Tensor:
+    def reduce(self, x: Tensor) -> Tensor:
         """(..., C or 1, h, w) -> the same at 1/reduction, nearest."""
         size = [max(1, side // self.reduction) for side in x.shape[-2:]]
         return x if self.reduction == 1 else F.interpolate(x, size=size, mode='nearest')
 
-    def _look_at_clip(self, x: Tensor, pos: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
-        """Attend: x and pos (B*T,C,h,w) -> what the self-attention adds, (B*T,C,h,w)."""
-        value, position = self._reduce(x), self._reduce(pos)
+    def look_at_clip(self, value: Tensor, position: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
+        """Attend to all frames of a clip, everything at reduced size.
+
+        Args:
+            value: (B*T,C,h,w).
+            position: 2-D encoding (B,C,h,w) of each clip.
+            mask: (B,h,w), True on padding.
+            num_frames: T.
+
+        Returns:
+            What the self-attention adds, (B*T,C,h,w).
+        """
         size = value.shape[-2:]
+
+        def tokens(maps: Tensor) -> Tensor:  # B T C h w -> B T*h*w C
+            return maps.permute(0, 1, 3, 4, 2).flatten(1, 3)
+
+        value = value.unflatten(0, (-1, num_frames))
+        query, value = tokens(value + position[:, None]), tokens(value)
         if mask is not None:
-            mask = self._reduce(mask[:, None].to(value)).bool().view(-1, num_frames * size.numel())
-
-        def tokens(maps: Tensor) -> Tensor:  # B*T C h w -> B T*h*w C
-            return maps.unflatten(0, (-1, num_frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
-
-        query, value = tokens(value + position), tokens(value)
+            mask = mask.flatten(1).repeat(1, num_frames)
         found = self.self_attn(query, query, value, key_padding_mask=mask, need_weights=False)[0]
-        found = found.reshape(len(x), *size, -1).permute(0, 3, 1, 2)
-        if self.reduction == 1:
-            return found
-        return F.interpolate(found, size=x.shape[-2:], mode='bilinear', align_corners=False)
+        return found.unflatten(1, (num_frames, *size)).flatten(0, 1).permute(0, 3, 1, 2)
 
-    def _look_at_words(
+    def forward(
         self, x: Tensor, found: Tensor, pos: Tensor, words: Tensor, word_pos: Tensor, word_mask: Tensor
     ) -> Tensor:
-        """x, found and pos (F,C,h,w), words and word_pos (F,L,C), word_mask (F,L) -> (F,C,h,w), frame by frame."""
+        """Add what :meth:`look_at_clip` found, attend to the words, and transform; frame by frame.
+
+        Args:
+            x: (F,C,h,w), some frames.
+            found: What :meth:`look_at_clip` adds to them, at reduced size.
+            pos: Their 2-D encodings (F,C,h,w).
+            words: F_l (F,L,C).
+            word_pos: (F,L,C).
+            word_mask: (F,L), True on padding.
+
+        Returns:
+            (F,C,h,w).
+        """
         size = x.shape[-2:]
+        if self.reduction > 1:
+            found = F.interpolate(found, size=size, mode='bilinear', align_corners=False)
         x, found, pos = (maps.flatten(2).transpose(1, 2) for maps in (x, found, pos))  # F h*w C
         x = self.norms[0](x + self.dropout(found))
         read = self.cross_attn(x + pos, words + word_pos, words, key_padding_mask=word_mask, need_weights=False)[0]
         x = self.norms[1](x + self.dropout(read))
         x = self.norms[2](self.ffn(x))
         return x.transpose(1, 2).unflatten(2, size)
-
-    def forward(
-        self,
-        x: Tensor,
-        pos: Tensor,
-        mask: Tensor | None,
-        words: Tensor,
-        word_pos: Tensor,
-        word_mask: Tensor,
-        num_frames: int,
-        frame_chunk: int | None = None,
-    ) -> Tensor:
-        """One level.
-
-        Args:
-            x: (B*T,C,h,w).
-            pos: Its 2-D encoding, same shape.
-            mask: (B*T,h,w), True on padding.
-            words: F_l (B,L,C).
-            word_pos: (B,L,C).
-            word_mask: (B,L), True on padding.
-            num_frames: T.
-            frame_chunk: Frames at a time in the part that looks at the words.
-
-        Returns:
-            Tensor: (B*T,C,h,w).
-        """
-        found = self._look_at_clip(x, pos, mask, num_frames)
-        of_frame = [text.repeat_interleave(num_frames, 0) for text in (words, word_pos, word_mask)]
-        parts = zip(*(t.split(frame_chunk or len(x)) for t in (x, found, pos, *of_frame)), strict=True)
-        return torch.cat([self._look_at_words(*part) for part in parts])
 
 
 @MODELS.register_module()
@@ -112,12 +104,12 @@ class CrossModalFPN(BaseModule):
         dropout: Dropout probability of the blocks.
         num_groups: Number of groups of the GroupNorms.
         reductions: Reduction of the keys in the self-attention of each level (see :class:`VisionLanguageBlock`).
-        mask_stride: Stride of F_seg: 4 (paper), or 2, ours for small frames: F_seg enlarged bilinearly, and every pixel
-            adds to its four parts what a 1x1 convolution, which starts at zero, makes of it. The mask head's ``stride``
-            must be the same.
+        mask_stride: Stride of F_seg: 4 (paper), or 2, ours for small frames: F_seg is enlarged bilinearly, and every
+            pixel adds to its four parts what a 1x1 convolution, which starts at zero, makes of it. The mask head's
+            ``stride`` must be the same.
 
     Raises:
-        ValueError: If ``mask_stride`` is neither 4 nor 2.
+        ValueError: ``mask_stride`` is neither 4 nor 2.
     """
 
     def __init__(
@@ -161,13 +153,13 @@ class CrossModalFPN(BaseModule):
         if self.finer is not None:
             nn.init.zeros_(self.finer.weight)
 
-    def _draw(self, out: Tensor) -> Tensor:
-        """Draw the finest level (F,C,h,w) -> F_seg (F,C,h,w), or (F,C,2h,2w) with ``mask_stride=2``."""
-        features = self.mask_features(out)
+    def draw(self, fused: Tensor) -> Tensor:
+        """Map the finest level (F,C,h,w) to F_seg (F,C,h,w), or (F,C,2h,2w) with ``mask_stride=2``."""
+        features = self.mask_features(fused)
         if self.finer is None:
             return features
         features = F.interpolate(features, scale_factor=2, mode='bilinear', align_corners=False)
-        return features + F.pixel_shuffle(self.finer(out), 2)
+        return features + F.pixel_shuffle(self.finer(fused), 2)
 
     def forward(
         self,
@@ -180,13 +172,13 @@ class CrossModalFPN(BaseModule):
         num_frames: int,
         frame_chunk: int | None = None,
     ) -> Tensor:
-        """Top down.
+        """Fuse top down.
 
         Args:
             feats: (B*T,C_i,h,w), strides 4, 8, 16, 32.
-            positions: 2-D encodings (B*T,C,h,w).
-            masks: (B*T,h,w), True on padding.
-            words: F_l (B,L,C), raw.
+            positions: 2-D encodings (B,C,h,w) of each clip.
+            masks: (B,h,w), True on padding, or None.
+            words: F_l (B,L,C).
             word_pos: (B,L,C).
             word_mask: (B,L), True on padding.
             num_frames: T.
@@ -195,17 +187,128 @@ class CrossModalFPN(BaseModule):
         Returns:
             Tensor: F_seg (B*T,C,H/4,W/4), or of H/2, W/2.
         """
+        return self.fuse(feats, positions, masks, words, word_pos, word_mask, num_frames, frame_chunk).drawn()
 
-        def by_chunk(convolution: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-            return torch.cat([convolution(part) for part in x.split(frame_chunk or len(x))])
+    def fuse(
+        self,
+        feats: list[Tensor],
+        positions: list[Tensor],
+        masks: list[Tensor | None],
+        words: Tensor,
+        word_pos: Tensor,
+        word_mask: Tensor,
+        num_frames: int,
+        frame_chunk: int | None = None,
+    ) -> FusedFrames:
+        """Fuse all levels but the finest; its frames are made when they are asked for. Arguments as :meth:`forward`.
 
-        out = None
+        ``feats[0]`` may hold the T frames of one video for the B clips that share it.
+        """
+        total = len(feats[-1])
+        step = frame_chunk or total
+        chunks = [slice(first, min(first + step, total)) for first in range(0, total, step)]
+        of_frame = [text.repeat_interleave(num_frames, 0) for text in (words, word_pos, word_mask)]
+        above = None
         for level in reversed(range(len(feats))):
-            x = by_chunk(self.lateral_convs[level], feats[level])
-            x = self.blocks[level](
-                x, positions[level], masks[level], words, word_pos, word_mask, num_frames, frame_chunk
+            frames = FusedFrames(
+                self, level, feats[level], positions[level], masks[level], of_frame, above, num_frames, chunks
             )
-            if out is not None:
-                x = x + F.interpolate(out, size=x.shape[-2:], mode='nearest')
-            out = by_chunk(self.fpn_convs[level], x)
-        return by_chunk(self._draw, out)
+            if level:
+                parts = [frames(chunk) for chunk in chunks]
+                above = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return frames
+
+
+class FusedFrames:
+    """One level of the FPN, whose frames are made when they are asked for.
+
+    The self-attention over the clip needs all frames, but at reduced size; all that follows looks at one frame. So a
+    long clip never has to be in memory at the size of the finest level.
+
+    Attributes:
+        chunks: The slices of frames that go together.
+    """
+
+    def __init__(
+        self,
+        fpn: CrossModalFPN,
+        level: int,
+        feat: Tensor,
+        position: Tensor,
+        mask: Tensor | None,
+        text: list[Tensor],
+        above: Tensor | None,
+        num_frames: int,
+        chunks: list[slice],
+    ) -> None:
+        self.fpn, self.level, self.feat, self.position = fpn, level, feat, position
+        self.text, self.above, self.num_frames, self.chunks = text, above, num_frames, chunks
+        self._made: dict[int, Tensor] = {}
+        device = feat.device.type
+        self._precision = dict(
+            device_type=device,
+            dtype=torch.get_autocast_dtype(device),
+            enabled=torch.is_autocast_enabled(device),
+        )
+        block = fpn.blocks[level]
+        laterals = [self._lateral(chunk) for chunk in chunks]
+        # Of a clip in one piece the map is needed again at once; of several, making it again is cheap.
+        self._kept = laterals[0] if len(chunks) == 1 else None
+        reduced = [block.reduce(lateral) for lateral in laterals]
+        self._found = block.look_at_clip(
+            reduced[0] if len(reduced) == 1 else torch.cat(reduced),
+            block.reduce(position),
+            None if mask is None else block.reduce(mask[:, None].to(position)).bool(),
+            num_frames,
+        )
+
+    def _lateral(self, frames: slice) -> Tensor:
+        total = len(self.text[0])
+        feat = self.feat
+        if len(feat) == total:
+            return self.fpn.lateral_convs[self.level](feat[frames])
+        index = torch.arange(total, device=feat.device)[frames] % len(feat)
+        return self.fpn.lateral_convs[self.level](feat[index])
+
+    @property
+    def last_convolution(self) -> nn.Conv2d | None:
+        """What makes F_seg of :meth:`parts`; None where they are F_seg already."""
+        return self.fpn.mask_features if self.fpn.finer is None else None
+
+    def drawn(self) -> Tensor:
+        """Return F_seg of all frames, (B*T,C,h,w)."""
+        chunks = [self.fpn.draw(self(chunk)) for chunk in self.chunks]
+        return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
+
+    def parts(self, frames: slice | None = None) -> Iterator[Tensor]:
+        """Make frames chunk by chunk, before :attr:`last_convolution`.
+
+        Those of a slice are asked for again when all are, so their chunks are kept until then.
+
+        Args:
+            frames: Which; None: all.
+
+        Yields:
+            (F,C,h,w), in order.
+        """
+        for chunk in self.chunks:
+            wanted = chunk if frames is None else slice(max(chunk.start, frames.start), min(chunk.stop, frames.stop))
+            if wanted.start >= wanted.stop:
+                continue
+            made = self._made.pop(chunk.start, None)
+            if made is None:
+                made = self(chunk) if self.fpn.finer is None else self.fpn.draw(self(chunk))
+            if frames is not None:
+                self._made[chunk.start] = made
+            yield made[wanted.start - chunk.start : wanted.stop - chunk.start]
+
+    def __call__(self, frames: slice) -> Tensor:
+        """Make some frames: (F,C,h,w), before ``mask_features``."""
+        with torch.autocast(**self._precision):
+            x = self._lateral(frames) if self._kept is None else self._kept[frames]
+            clip = torch.arange(len(self.text[0]), device=x.device)[frames] // self.num_frames
+            position = self.position[clip] if len(self.position) > 1 else self.position.expand(len(x), -1, -1, -1)
+            x = self.fpn.blocks[self.level](x, self._found[frames], position, *(text[frames] for text in self.text))
+            if self.above is not None:
+                x = x + F.interpolate(self.above[frames], size=x.shape[-2:], mode='nearest')
+            return self.fpn.fpn_convs[self.level](x)

@@ -1,5 +1,7 @@
 """Branches on the decoder's queries, clip-level matching, losses, prediction (paper 3.5)."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 
 import torch
@@ -16,6 +18,7 @@ from ifirvos.registry import MODELS
 from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, key_frames_of
 
 from .dynamic_mask_head import DynamicMaskHead
+from .pixel_decoder import FusedFrames
 from .query_linker import QueryLinker
 
 
@@ -226,19 +229,23 @@ class RVOSHead(DeformableDETRHead):
         clips: list[TrackDataSample],
         linkers: Sequence[QueryLinker] | None = None,
     ) -> list[TrackDataSample]:
-        """Pick a query sequence for every clip and draws that one's masks of the last layer, nothing else.
+        """Pick a query sequence for every clip and draw that one's masks of the last layer, nothing else.
 
-        Arguments as :meth:`forward`. Every frame (of clips with ``key_frames_inds``: every key frame, which then also
-        picks the query) gets ``pred_track_instances`` with one instance: ``masks`` bool
-        (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,); the clip gets the metainfo
-        ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float (1,H,W) too (Ref-DAVIS17
-        merges objects by them); with ``test_cfg.candidates`` they get ``pred_candidates``, see
-        :meth:`_add_candidates`. Where the clips are windows of long videos, their ``linkers`` pick the query.
+        Arguments as :meth:`forward`, but that F_seg may be :class:`FusedFrames`. Every frame (of clips with
+        ``key_frames_inds``: every key frame, which then also picks the query) gets ``pred_track_instances`` with one
+        instance: ``masks`` bool (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,);
+        the clip gets the metainfo ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float
+        (1,H,W) too (Ref-DAVIS17 merges objects by them); with ``test_cfg.candidates`` frames get ``pred_candidates``,
+        see :meth:`_add_candidates`. Where the clips are windows of long videos, their ``linkers`` pick the query.
         """
-        with torch.autocast(mask_features.device.type, enabled=False):  # as the loss: half precision misplaces pixels
+        with torch.autocast(hidden_states.device.type, enabled=False):  # as the loss: half precision misplaces pixels
             dtype = self.controller.layers[0].weight.dtype
             references = [reference.to(dtype) for reference in references]
-            return self._predict(hidden_states.to(dtype), references, mask_features.to(dtype), clips, linkers)
+            if isinstance(mask_features, Tensor):
+                mask_features = mask_features.to(dtype)
+            elif 'key_frames_inds' in clips[0]:
+                mask_features = mask_features.drawn().to(dtype)
+            return self._predict(hidden_states.to(dtype), references, mask_features, clips, linkers)
 
     def _predict(
         self,
@@ -264,8 +271,8 @@ class RVOSHead(DeformableDETRHead):
         query_index = queries.repeat_interleave(num_frames)
         boxes = references[-1][frame_index, query_index]  # B*T 4
         params = self.controller(hidden_states[-1][frame_index, query_index][:, None])
-        sizes = image_sizes(clips, mask_features).repeat_interleave(num_frames, 0)
-        masks = self.mask_head(mask_features, params, boxes[:, None, :2], sizes)[:, 0]  # B*T h w
+        sizes = image_sizes(clips, boxes).repeat_interleave(num_frames, 0)
+        masks = self._draw(mask_features, params, boxes[:, None, :2], sizes)[:, 0]  # B*T h w
         for linker, masks_of_clip in zip(linkers or (), masks.split(num_frames)):
             linker.remember(masks_of_clip)
         scores = scores.flatten(0, 1)[frame_index, query_index]
@@ -289,6 +296,29 @@ class RVOSHead(DeformableDETRHead):
             self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
         return whole_clips
 
+    def _draw(
+        self,
+        mask_features: Tensor | FusedFrames,
+        params: Tensor,
+        reference_points: Tensor,
+        img_sizes: Tensor,
+        frames: slice | None = None,
+    ) -> Tensor:
+        """Draw the masks of some frames, the arguments being theirs but for F_seg, which is that of all frames.
+
+        See :meth:`DynamicMaskHead.forward`; ``frames`` None: of all.
+        """
+        if isinstance(mask_features, Tensor):
+            mask_features = mask_features if frames is None else mask_features[frames]
+            return self.mask_head(mask_features, params, reference_points, img_sizes)
+        masks, done = [], 0
+        for fused in mask_features.parts(frames):
+            part = slice(done, done + len(fused))
+            arguments = (params[part], reference_points[part], img_sizes[part])
+            masks.append(self.mask_head(fused.to(params), *arguments, mask_features.last_convolution))
+            done = part.stop
+        return torch.cat(masks)
+
     def _linked_queries(
         self,
         scores: Tensor,
@@ -299,14 +329,14 @@ class RVOSHead(DeformableDETRHead):
         linkers: Sequence[QueryLinker],
     ) -> Tensor:
         """Choose queries (B,) by scores (B,T,N), the last layer's hidden states (B*T,N,C), boxes (B*T,N,4), F_seg."""
-        num_frames, sizes = len(clips[0]), image_sizes(clips, mask_features)
+        num_frames, sizes = len(clips[0]), image_sizes(clips, boxes)
         queries = []
         for number, linker in enumerate(linkers):
 
             def draw(frames: int, start: int = number * num_frames, size: Tensor = sizes[number]) -> Tensor:
                 first = slice(start, start + frames)
                 params = self.controller(hidden_states[first])
-                return self.mask_head(mask_features[first], params, boxes[first, :, :2], size.expand(frames, 2))
+                return self._draw(mask_features, params, boxes[first, :, :2], size.expand(frames, 2), first)
 
             queries.append(linker.choose(scores[number], draw))
         return torch.tensor(queries, device=scores.device)
@@ -326,8 +356,8 @@ class RVOSHead(DeformableDETRHead):
             mask_features: F_seg (B*T,C,h,w).
             clips: B clips.
         """
-        sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
-        logits = self.mask_head(mask_features, self.controller(hidden_states), boxes[..., :2], sizes).float()
+        sizes = image_sizes(clips, boxes).repeat_interleave(len(clips[0]), 0)
+        logits = self._draw(mask_features, self.controller(hidden_states), boxes[..., :2], sizes).float()
         scores = self.cls_branches[-1](hidden_states)[..., 0].float().sigmoid()
         corners = bbox_cxcywh_to_xyxy(boxes.float())
         for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
