@@ -116,8 +116,8 @@ class PixelDecoder(Protocol):
 
         Args:
             feats: (B*T,C_i,h,w): the backbone's first level, then the encoder's memory.
-            positions: Their 2-D encodings (B*T,C,h,w).
-            masks: (B*T,h,w), True on padding; None where nothing is padded.
+            positions: Their 2-D encodings (B,C,h,w), which all frames of a clip share.
+            masks: (B,h,w), True on padding; None where nothing is padded.
             words: F_l (B,L,C).
             word_pos: 1-D encoding of the words (B,L,C).
             word_mask: (B,L), True on padding.
@@ -127,4 +127,7 @@ class PixelDecoder(Protocol):
 
         Returns:
             Tensor: F_seg (B*T,C,H/4,W/4).
+
+        A decoder may also have a method ``fuse`` with the same arguments, which gives F_seg in parts, as
+        :class:`~.pixel_decoder.FusedFrames`: prediction then never holds the whole.
         """

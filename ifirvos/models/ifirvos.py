@@ -295,7 +295,9 @@ class IFIRVOS(DeformableDETR):
         maps = memory.split([size.numel() for size in sizes], 1)
         maps = [m.transpose(1, 2).unflatten(2, size) for m, size in zip(maps, sizes, strict=True)]
         # To predict, masks of one query are drawn: F_seg is made where it is asked for, a few frames at a time.
-        fuse = self.pixel_decoder.fuse if lazily else self.pixel_decoder
+        fuse = getattr(self.pixel_decoder, 'fuse', None) if lazily else None
+        if fuse is None:
+            fuse, res2 = self.pixel_decoder, res2.repeat(len(memory) // len(res2), 1, 1, 1)
         mask_features = fuse(
             [res2, *maps[:3]],
             positions[:4],

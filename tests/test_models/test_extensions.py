@@ -89,7 +89,7 @@ def test_each_quarter_of_a_pixel_gets_channels_of_its_own():
     fpn.init_weights()
     out = torch.randn(1, 8, 3, 4)
     nn.init.normal_(fpn.finer.weight)
-    added = fpn._draw(out) - nn.functional.interpolate(fpn.mask_features(out), scale_factor=2, mode='bilinear')
+    added = fpn.draw(out) - nn.functional.interpolate(fpn.mask_features(out), scale_factor=2, mode='bilinear')
     expected = fpn.finer(out).view(8, 4, 3, 4)
     for part, (row, column) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):
         assert_close(added[0, :, row::2, column::2], expected[:, part])
