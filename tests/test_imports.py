@@ -17,6 +17,7 @@ GROUND = (
     'registry',
     'config',
     'label_maps',
+    'names',
     'structures',
     'checkpoint',
     'plain_config',

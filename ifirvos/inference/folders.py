@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ifirvos.errors import OutputExistsError
+from ifirvos.names import slug, unique_slugs
+
+__all__ = ['RESULT_FILE', 'check_free', 'slug', 'staged_folders', 'unique_slugs']
 
 RESULT_FILE = 'result.json'
-_MAX_NAME = 60
-# Windows reserves these whatever their case and ending.
-_RESERVED = {'con', 'prn', 'aux', 'nul', *(f'{port}{number}' for port in ('com', 'lpt') for number in range(10))}
-
-
-def slug(text: str, max_length: int = _MAX_NAME) -> str:
-    """Return a sentence as a file name: a-z, 0-9 and '-', never empty, never a reserved name.
-
-    'The dog, left!' gives 'the-dog-left'. Accents are dropped; a sentence in another script, of which nothing is left,
-    is called 'sentence'.
-    """
-    ascii_text = unicodedata.normalize('NFKD', text).encode('ascii', 'ignore').decode().lower()
-    name = re.sub(r'[^a-z0-9]+', '-', ascii_text)[:max_length].strip('-') or 'sentence'
-    return f'{name}-x' if name in _RESERVED else name
-
-
-def unique_slugs(texts: Sequence[str], max_length: int = _MAX_NAME) -> list[str]:
-    """One slug a sentence, all different: equal ones get '-2', '-3', … at their ends."""
-    names: list[str] = []
-    for text in texts:
-        name = base = slug(text, max_length)
-        number = 1
-        while name in names:
-            number += 1
-            ending = f'-{number}'
-            name = base[: max_length - len(ending)].rstrip('-') + ending
-        names.append(name)
-    return names
 
 
 def check_free(folders: Sequence[Path], overwrite: bool) -> None:

@@ -163,12 +163,12 @@ class FolderSource:
         images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
         if not images:
             raise VideoError(f'{folder} holds no images ({", ".join(sorted(IMAGE_SUFFIXES))}).')
-        self._images = sorted(images, key=_natural_key)
+        self.images = sorted(images, key=_natural_key)
         self.num_frames = len(images)
 
     def __iter__(self) -> Iterator[TimedFrame]:
         size = None
-        for index, path in enumerate(self._images):
+        for index, path in enumerate(self.images):
             # imdecode, because imread cannot open names outside the system's code page on Windows. Grey becomes RGB,
             # 16 bits become 8, transparency is dropped.
             image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None

@@ -1,0 +1,15 @@
+# One's own videos, as tools/dataset_converters/custom_to_rvos.py writes them (docs/own_data.md): Ref-YouTube-VOS's
+# layout, pipelines and metric.
+_base_ = './ref_youtube_vos.py'
+data_root = 'data/custom/'
+num_frames = 5  # T in training, as ReferFormer's weights had it
+
+train_pipeline = [
+    dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),
+    *_base_.train_pipeline[1:],
+]
+train_dataloader = dict(
+    dataset=dict(data_root=data_root, key_frame_interval=num_frames, pipeline=train_pipeline),
+)
+val_dataloader = dict(dataset=dict(data_root=data_root))
+test_dataloader = val_dataloader

@@ -1,0 +1,16 @@
+"""One's own annotations, from the tools they were made with, to the layout of Ref-YouTube-VOS."""
+
+from .conversion import ConversionReport, convert, read_sentences
+from .readers import FORMATS, find_format, read_annotations
+from .video import CustomObject, CustomVideo
+
+__all__ = [
+    'FORMATS',
+    'ConversionReport',
+    'CustomObject',
+    'CustomVideo',
+    'convert',
+    'find_format',
+    'read_annotations',
+    'read_sentences',
+]

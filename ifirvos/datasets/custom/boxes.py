@@ -1,0 +1,15 @@
+"""What is said where a tool gives boxes and masks are needed."""
+
+from ifirvos.errors import InputError
+
+
+def refuse_box(where: str) -> None:
+    """Refuse a box in place of a mask.
+
+    Raises:
+        InputError: Always.
+    """
+    raise InputError(
+        f'{where} has a box and no mask: draw masks or polygons, or take the boxes as masks with --boxes fill (the '
+        'model then learns boxes).'
+    )

@@ -1,0 +1,283 @@
+"""Writes one's own videos in the layout of Ref-YouTube-VOS, which the config ``finetune_custom.py`` reads."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ifirvos.errors import InputError, OutputExistsError
+from ifirvos.files import write_whole
+from ifirvos.label_maps import write_palette_png
+from ifirvos.names import unique_slugs
+from ifirvos.video.reader import VideoReader
+from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource
+
+from .video import CustomVideo, label_map
+
+JPEG_QUALITY = 95
+MOST_OBJECTS = 254  # of a video: 255 means void in DAVIS
+CSV_COLUMNS = ('video', 'object', 'sentence')
+Sentences = dict[tuple[str, str], list[str]]
+
+
+@dataclass
+class ConversionReport:
+    """What was written, and what a user should know of it.
+
+    Attributes:
+        videos: Videos by split.
+        expressions: Sentences by split.
+        frames: Frames of all videos.
+        from_labels: Objects of which nothing was said, so that their label is their sentence.
+        shared_pixels: Pixels that belonged to several objects, of which the last has them.
+        notes: What was left out, and why.
+    """
+
+    videos: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    expressions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    frames: int = 0
+    from_labels: int = 0
+    shared_pixels: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def read_sentences(path: Path) -> Sentences:
+    """Read a csv of sentences: columns ``video``, ``object``, ``sentence``; an object may have several rows.
+
+    Args:
+        path: The file. A video is named as in the annotations, with or without its ending; an object by its number
+            there (id of the track or region, pixel value of the mask), or by its label where no other has it.
+
+    Raises:
+        InputError: A column is missing, or a field is empty.
+    """
+    with path.open(encoding='utf-8-sig', newline='') as file:
+        rows = csv.DictReader(file)
+        missing = [name for name in CSV_COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise InputError(f'{path} has no column {missing[0]!r}: {", ".join(CSV_COLUMNS)} are needed.')
+        sentences: Sentences = defaultdict(list)
+        for row in rows:
+            video, thing, text = ((row[name] or '').strip() for name in CSV_COLUMNS)
+            if not (video and thing and text):
+                raise InputError(f'{path}, line {rows.line_num}: video, object or sentence is empty.')
+            sentences[Path(video).stem, thing].append(text)
+    return dict(sentences)
+
+
+def convert(
+    videos: Sequence[CustomVideo],
+    frames_root: Path,
+    out: Path,
+    sentences: Sentences | None = None,
+    *,
+    val_share: float = 0.2,
+    seed: int = 0,
+    every: int = 1,
+    progress: Callable[[Iterable], Iterable] = iter,
+) -> ConversionReport:
+    """Write videos as ``out/{train,valid}`` and ``out/meta_expressions``; the folder appears when all is written.
+
+    Args:
+        videos: The annotations.
+        frames_root: A video file, a folder of frames, or the folder that holds those of all videos.
+        out: Folder to make.
+        sentences: See :func:`read_sentences`; they come before those of the annotations.
+        val_share: Share of the videos that are for validation, at least one; 0 for none.
+        seed: Which videos those are.
+        every: Keep every so many frames; Ref-YouTube-VOS keeps every fifth.
+        progress: Wraps the videos, to show a bar.
+
+    Raises:
+        OutputExistsError: ``out`` exists.
+        FileNotFoundError: The frames of a video are not there.
+        InputError: A mask does not fit its frame, a row of the csv names no object, there is nothing to write.
+        VideoError: A video cannot be decoded.
+    """
+    if out.exists():
+        raise OutputExistsError(f'{out} exists: remove it, or name another --out.')
+    report = ConversionReport()
+    used: set[tuple[str, str]] = set()
+    videos = [video for video in videos if _has_masks(video, report)]
+    texts = [_sentences_of(video, sentences or {}, used, report) for video in videos]
+    unused = sorted((sentences or {}).keys() - used)
+    if unused:
+        raise InputError(
+            f'{len(unused)} objects of the csv of sentences are not in the annotations, the first: video '
+            f'{unused[0][0]!r}, object {unused[0][1]!r}. There is {_known(videos)}.'
+        )
+    if not videos:
+        raise InputError('The annotations hold no video with a mask.')
+    splits = _split(len(videos), val_share, seed)
+    names = unique_slugs([Path(video.name).stem for video in videos])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out.parent))
+    try:
+        index: dict[str, dict] = {'train': {}, 'valid': {}}
+        for video, name, said, split in progress(list(zip(videos, names, texts, splits, strict=True))):
+            source = find_frames(frames_root, video, alone=len(videos) == 1)
+            kept = _write_video(video, source, stage / split, name, every, report)
+            expressions = {str(number): dict(exp=text, obj_id=str(thing)) for number, (thing, text) in enumerate(said)}
+            index[split][name] = dict(expressions=expressions, frames=kept)
+            report.videos[split] += 1
+            report.expressions[split] += len(expressions)
+        for split, entries in index.items():
+            if entries:
+                path = stage / 'meta_expressions' / split / 'meta_expressions.json'
+                write_whole(path, json.dumps(dict(videos=entries), ensure_ascii=False, indent=1))
+        os.replace(stage, out)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+    return report
+
+
+def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | list[Path]:
+    """Return where the frames of a video are: its file, its folder, or the list of its images.
+
+    Raises:
+        FileNotFoundError: They are not there.
+        InputError: The annotations name a file outside ``root``.
+    """
+    if video.files is not None:
+        paths = [_inside(root, name, video) for name in video.files]
+        missing = [path for path in paths if not path.is_file()]
+        if not missing:
+            return paths
+        name, listed = Path(video.name).stem, f'{missing[0]}'
+    else:
+        name, listed = Path(video.name).stem, f'{root / Path(video.name).name}'
+    if root.is_file():
+        return root
+    for candidate in (root / Path(video.name).name, root / name):
+        if candidate.exists() and candidate != root:
+            return candidate
+    found = [
+        path for path in sorted(root.glob('*')) if path.stem == name and path.suffix.lower() not in ('.json', '.xml')
+    ]
+    if found:
+        return found[0]
+    if alone and any(path.suffix.lower() in IMAGE_SUFFIXES for path in root.iterdir()):
+        return root
+    raise FileNotFoundError(
+        f'The frames of video {video.name!r} are missing: looked for {listed}, and for {name} as a video file or a '
+        f'folder of images in {root} (--frames).'
+    )
+
+
+def _inside(root: Path, name: str, video: CustomVideo) -> Path:
+    path = root / name
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f'The annotations of video {video.name!r} name {name}, which is not in {root}.')
+    return path
+
+
+def _pictures(source: Path | list[Path]) -> Iterator[tuple[np.ndarray | None, Path | None]]:
+    """Yield every frame as RGB, or as the path of a JPEG, which is copied as it is."""
+    if isinstance(source, Path) and source.is_dir():
+        source = FolderSource(source).images
+    if isinstance(source, Path):
+        yield from ((frame, None) for frame in VideoReader(source))
+        return
+    for path in source:
+        if path.suffix.lower() in ('.jpg', '.jpeg'):
+            yield None, path
+            continue
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise InputError(f'{path} is not an image that can be read; remove it or repair it.')
+        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None
+
+
+def _write_video(
+    video: CustomVideo, source: Path | list[Path], split: Path, name: str, every: int, report: ConversionReport
+) -> list[str]:
+    """Write the frames and masks of a video; returns the names of the frames."""
+    pictures, masks = split / 'JPEGImages' / name, split / 'Annotations' / name
+    pictures.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    last, kept = max(frame for one in video.objects for frame in one.masks), []
+    number = -1
+    for number, (frame, path) in enumerate(_pictures(source)):
+        if (video.frames is not None and number not in video.frames) or _place(video, number) % every:
+            continue
+        file = pictures / f'{number:05d}.jpg'
+        if path is not None:
+            shutil.copyfile(path, file)
+            frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+            if frame is None:
+                raise InputError(f'{path} is not an image that can be read; remove it or repair it.')
+        else:
+            coded = cv2.imencode(
+                '.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            )
+            file.write_bytes(coded[1].tobytes())
+        labels, shared = label_map(video, number, frame.shape[:2])
+        report.shared_pixels += shared
+        write_palette_png(masks / f'{number:05d}.png', labels)
+        kept.append(f'{number:05d}')
+    if number < last:
+        raise InputError(
+            f'Video {video.name!r} has {number + 1} frames, but frame {last} (from 0) was annotated: these are not the '
+            'frames that were annotated.'
+        )
+    report.frames += len(kept)
+    return kept
+
+
+def _place(video: CustomVideo, number: int) -> int:
+    """Return the place of a frame among those that were annotated."""
+    return number if video.frames is None else video.frames.index(number)
+
+
+def _has_masks(video: CustomVideo, report: ConversionReport) -> bool:
+    if len(video.objects) > MOST_OBJECTS:
+        raise InputError(f'Video {video.name!r} has {len(video.objects)} objects; a mask file holds {MOST_OBJECTS}.')
+    if any(one.masks for one in video.objects):
+        return True
+    report.notes.append(f'video {video.name!r} has no mask and is left out')
+    return False
+
+
+def _sentences_of(
+    video: CustomVideo, given: Sentences, used: set[tuple[str, str]], report: ConversionReport
+) -> list[tuple[int, str]]:
+    """Return (number of the object, sentence) of all objects of a video."""
+    said = []
+    for number, one in enumerate(video.objects, 1):
+        if not one.masks:
+            report.notes.append(f'object {one.name!r} of video {video.name!r} has no mask and is left out')
+            continue
+        alike = sum(other.label == one.label for other in video.objects)
+        names = dict.fromkeys((one.name, one.label) if alike == 1 else (one.name,))
+        keys = [(Path(video.name).stem, name) for name in names if (Path(video.name).stem, name) in given]
+        used.update(keys)
+        texts = [text for key in keys[:1] for text in given[key]] or one.sentences
+        if not texts:
+            texts = [one.label]
+            report.from_labels += 1
+        said += [(number, text) for text in texts]
+    return said
+
+
+def _known(videos: Sequence[CustomVideo]) -> str:
+    some = [f'{Path(video.name).stem}: {", ".join(one.name for one in video.objects[:4])}' for video in videos[:3]]
+    return '; '.join(some) or 'no video'
+
+
+def _split(number: int, val_share: float, seed: int) -> list[str]:
+    if not 0 <= val_share < 1:
+        raise InputError(f'The share for validation must be from 0 to below 1, not {val_share}.')
+    count = 0 if val_share == 0 or number == 1 else max(1, round(number * val_share))
+    chosen = set(random.Random(seed).sample(range(number), count))
+    return ['valid' if index in chosen else 'train' for index in range(number)]

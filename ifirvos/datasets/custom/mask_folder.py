@@ -1,0 +1,38 @@
+"""A folder of masks: ``VIDEO/FRAME.png``, palette or grey, whose pixel values are the numbers of the objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ifirvos.errors import InputError
+from ifirvos.label_maps import read_palette_png
+from ifirvos.video.sources import FolderSource
+
+from .video import CustomObject, CustomVideo, mask_to_rle
+
+
+def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
+    """Read all videos of a folder; frames and masks of a video go together by their order.
+
+    Raises:
+        InputError: There is none, or a mask has colours in place of numbers.
+    """
+    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob('*.png')))
+    if not folders:
+        raise InputError(f'{path} has no folder of masks: VIDEO/FRAME.png is expected.')
+    return [_read_video(folder) for folder in folders]
+
+
+def _read_video(folder: Path) -> CustomVideo:
+    objects: dict[int, CustomObject] = {}
+    for frame, path in enumerate(one for one in FolderSource(folder).images if one.suffix.lower() == '.png'):
+        try:
+            labels = read_palette_png(path)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+        for number in np.unique(labels[labels > 0]).tolist():
+            one = objects.setdefault(number, CustomObject(str(number), 'object'))
+            one.add(frame, mask_to_rle(labels == number))
+    return CustomVideo(folder.name, [objects[number] for number in sorted(objects)])

@@ -1,0 +1,63 @@
+"""Which tool a file of annotations comes from, and its reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ifirvos.errors import InputError
+
+from .coco import read_coco
+from .cvat import read_cvat
+from .json_file import load_json
+from .label_studio import read_label_studio
+from .mask_folder import read_mask_folder
+from .video import CustomVideo
+
+# Name of --format -> what reads it: (path, fill_boxes) -> videos.
+FORMATS: dict[str, Callable[[Path, bool], list[CustomVideo]]] = {
+    'coco': read_coco,
+    'cvat': read_cvat,
+    'label-studio': read_label_studio,
+    'masks': read_mask_folder,
+}
+
+
+def find_format(path: Path) -> str:
+    """Return the format of a file or folder.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        InputError: It is of no format that is known.
+    """
+    if not path.exists():
+        raise FileNotFoundError(f'No such file or folder of annotations: {path}')
+    if path.is_dir():
+        return 'masks'
+    if path.suffix.lower() == '.xml':
+        return 'cvat'
+    if path.suffix.lower() == '.json':
+        content = load_json(path)
+        if isinstance(content, list):
+            return 'label-studio'
+        if isinstance(content, dict) and 'annotations' in content:
+            return 'coco'
+    raise InputError(
+        f'{path} is no export that is known: give a json of COCO-VID or YouTube-VIS, the annotations.xml of CVAT, the '
+        'json of Label Studio, or a folder of masks (a zip must be unpacked first).'
+    )
+
+
+def read_annotations(path: Path, format_name: str | None = None, fill_boxes: bool = False) -> list[CustomVideo]:
+    """Read the annotations of one export.
+
+    Args:
+        path: The file or folder.
+        format_name: A name of ``FORMATS``; None finds it out.
+        fill_boxes: Take a box, where there is no mask, as the object's mask.
+
+    Raises:
+        FileNotFoundError: It is not there.
+        InputError: It cannot be read, or has boxes in place of masks.
+    """
+    return FORMATS[format_name or find_format(path)](path, fill_boxes)

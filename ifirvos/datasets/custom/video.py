@@ -1,0 +1,111 @@
+"""What every annotation tool's file comes down to: videos, their objects, and a mask of each object in some frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from pycocotools import mask as rle_tools
+
+from ifirvos.errors import InputError
+
+
+@dataclass
+class CustomObject:
+    """One object of a video.
+
+    Attributes:
+        name: How the annotations call it: the label and, where they number the objects, the number.
+        label: Its label alone.
+        sentences: What is said of it; the annotations may have none.
+        masks: COCO RLEs by number of the frame, from 0; a frame that is not there does not show the object.
+    """
+
+    name: str
+    label: str
+    sentences: list[str] = field(default_factory=list)
+    masks: dict[int, dict] = field(default_factory=dict)
+
+    def add(self, frame: int, rle: dict) -> None:
+        """Add a mask; a second one of the same frame is united with the first."""
+        known = self.masks.get(frame)
+        self.masks[frame] = rle if known is None else rle_tools.merge([known, rle])
+
+
+@dataclass
+class CustomVideo:
+    """One video and its objects.
+
+    Attributes:
+        name: Name of the video, as the annotations have it.
+        objects: The objects, in the order of their numbers, from 1.
+        files: Its frames, where the annotations list them, relative to the folder of the frames; None: all frames of
+            the video file or folder of that name.
+        frames: Numbers of the frames that were annotated, where that is not every one.
+    """
+
+    name: str
+    objects: list[CustomObject]
+    files: Sequence[str] | None = None
+    frames: range | None = None
+
+
+def to_rle(segmentation: dict | list, size: tuple[int, int], where: str) -> dict:
+    """Return a COCO segmentation (polygons, or runs as list or string) as compressed RLE.
+
+    Args:
+        segmentation: As COCO has it.
+        size: Height and width of the frame.
+        where: For the message.
+
+    Raises:
+        InputError: It is neither, or of another size than the frame.
+    """
+    try:
+        if isinstance(segmentation, dict):
+            counts = segmentation['counts']
+            rle = dict(size=list(map(int, segmentation['size'])), counts=counts)
+            rle = rle_tools.frPyObjects(rle, *size) if isinstance(counts, list) else rle
+            rle['counts'] = rle['counts'].encode() if isinstance(rle['counts'], str) else rle['counts']
+        else:
+            polygons = segmentation if segmentation and isinstance(segmentation[0], list) else [segmentation]
+            rle = rle_tools.merge(rle_tools.frPyObjects([list(map(float, p)) for p in polygons], *size))
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f'{where}: a mask is neither polygons nor runs of COCO ({error!r}).') from error
+    if tuple(rle['size']) != tuple(size):
+        height, width = rle['size']
+        raise InputError(f'{where}: a mask of {width}x{height} lies on a frame of {size[1]}x{size[0]}.')
+    return rle
+
+
+def mask_to_rle(mask: np.ndarray) -> dict:
+    """Return a bool mask (H, W) as compressed RLE."""
+    return rle_tools.encode(np.asfortranarray(mask, np.uint8))
+
+
+def box_to_rle(box: tuple[float, float, float, float], size: tuple[int, int]) -> dict:
+    """Return the filled box xyxy, in pixels, as compressed RLE of a frame of that size."""
+    mask = np.zeros(size, bool)
+    x1, y1, x2, y2 = (max(0, round(side)) for side in box)
+    mask[y1:y2, x1:x2] = True
+    return mask_to_rle(mask)
+
+
+def label_map(video: CustomVideo, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, int]:
+    """Return the number of the object at every pixel, uint8 (H, W), and how many pixels had more than one.
+
+    A pixel has one object in this layout: the last of those that cover it.
+    """
+    labels, shared = np.zeros(size, np.uint8), 0
+    for number, one in enumerate(video.objects, 1):
+        if frame in one.masks:
+            mask = rle_tools.decode(one.masks[frame]).astype(bool)
+            if mask.shape != tuple(size):
+                raise InputError(
+                    f'Video {video.name}, frame {frame}: a mask of {mask.shape[1]}x{mask.shape[0]} lies on a frame of '
+                    f'{size[1]}x{size[0]}.'
+                )
+            shared += int((labels[mask] > 0).sum())
+            labels[mask] = number
+    return labels, shared

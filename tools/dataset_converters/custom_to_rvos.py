@@ -1,0 +1,88 @@
+"""Converts one's own annotations to the layout of Ref-YouTube-VOS, checks the result, and says what to do next.
+
+    python tools/dataset_converters/custom_to_rvos.py annotations.xml --frames videos --out data/custom
+    python tools/dataset_converters/custom_to_rvos.py masks --frames frames --sentences sentences.csv --out data/custom
+
+The annotations, several files if need be: json of COCO-VID or YouTube-VIS, CVAT's annotations.xml ("CVAT for video 1.1"
+or "for images 1.1"), Label Studio's json, or a folder of masks VIDEO/FRAME.png whose pixel values number the objects.
+What is said of the objects stands in the annotations or in a csv with the columns video, object, sentence; an object
+of which nothing is said gets its label as its sentence. docs/own_data.md has an example of each.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from ifirvos_cli.common import run_command
+
+DEFAULT_ROOT = Path('data/custom')  # of configs/ifirvos/finetune_custom.py
+FORMATS = ('coco', 'cvat', 'label-studio', 'masks')  # those of ifirvos.datasets.custom, which takes seconds to import
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('annotations', nargs='+', type=Path, help='files or folders of annotations')
+    parser.add_argument(
+        '--frames', type=Path, required=True, help='a video, a folder of frames, or the folder that holds all of them'
+    )
+    parser.add_argument('--out', type=Path, required=True, help='folder to make; must not exist')
+    parser.add_argument('--sentences', type=Path, help='csv: video, object, sentence')
+    parser.add_argument('--format', choices=FORMATS, help='of the annotations; default: as their contents tell')
+    parser.add_argument('--boxes', choices=('refuse', 'fill'), default='refuse', help='take boxes as masks: fill')
+    parser.add_argument('--val-share', type=float, default=0.2, help='videos for validation; default: 0.2')
+    parser.add_argument('--seed', type=int, default=0, help='which videos those are; default: 0')
+    parser.add_argument('--every', type=int, default=1, help='keep every so many frames; Ref-YouTube-VOS has 5')
+    args = parser.parse_args(argv)
+    if args.every < 1:
+        parser.error('--every must be at least 1')
+    return args
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, check with the doctor; return the exit code."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from ifirvos.datasets.custom import convert, read_annotations, read_sentences
+    from ifirvos_cli import doctor
+
+    sentences = None if args.sentences is None else read_sentences(args.sentences)
+    videos = [video for path in args.annotations for video in read_annotations(path, args.format, args.boxes == 'fill')]
+    report = convert(
+        videos,
+        args.frames,
+        args.out,
+        sentences,
+        val_share=args.val_share,
+        seed=args.seed,
+        every=args.every,
+        progress=lambda parts: track(parts, 'videos', console=Console(stderr=True)),
+    )
+    for split, number in report.videos.items():
+        print(f'{split}: {number} videos, {report.expressions[split]} sentences')
+    for note in report.notes:
+        print(f'note: {note}')
+    if report.from_labels:
+        print(f'note: nothing was said of {report.from_labels} objects: their label is their sentence')
+    if report.shared_pixels:
+        print(f'note: {report.shared_pixels} pixels had several objects; the last of them has the pixel')
+    code = doctor.main(['ref-youtube-vos', str(args.out), '--out', str(args.out / 'doctor.json')])
+    if code == 0:
+        places = [f'{split}_dataloader.dataset.data_root={args.out}' for split in ('train', 'val', 'test')]
+        options = '' if args.out == DEFAULT_ROOT else f' --cfg-options {" ".join(places)}'
+        print(f'next: python tools/train.py configs/ifirvos/finetune_custom.py{options}')
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    args = parse_args(argv)
+    return run_command(lambda: run(args))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
