@@ -18,7 +18,7 @@ test_pipeline = [
     dict(type='TransformBroadcaster', transforms=[dict(type='LoadImageFromFile'), resize, dict(type='LoadRVOSMasks')]),
     _base_.test_pipeline[2],
 ]
-train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(num_workers=1, dataset=dict(records='expression', pipeline=train_pipeline))
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
