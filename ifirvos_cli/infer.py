@@ -2,6 +2,8 @@
 
     ifirvos infer clip.mp4 "the large red star" "the circle on the left" --out results
 
+Many videos, several processes, several machines: ``ifirvos infer --manifest videos.csv --out results --workers 4``.
+
 For every sentence a folder named after it: overlay.mp4, masks/00000.png … (palette PNG, 1 is the object), masks.json
 (COCO RLE), frames.csv and result.json (score and box of every frame). Memory does not grow with the video's length.
 """
@@ -25,10 +27,21 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument(
-        'video', help='a video file, a folder of images, an address (http, https, rtsp), or the number of a webcam'
+        'video',
+        nargs='?',
+        help='a video file, a folder of images, an address (http, https, rtsp), or the number of a webcam',
     )
-    parser.add_argument('sentences', nargs='+', metavar='sentence', help='what to segment, in quotes')
+    parser.add_argument('sentences', nargs='*', metavar='sentence', help='what to segment, in quotes')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    many = parser.add_argument_group('many videos')
+    many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, in place of those above')
+    many.add_argument('--workers', type=int, help='processes; default: one a GPU, or one')
+    many.add_argument(
+        '--shard',
+        type=_shard,
+        metavar='I/N',
+        help='the I-th of N machines, from 0; default: of a Slurm array or torchrun',
+    )
     model = parser.add_argument_group('model')
     model.add_argument('--model', metavar='NAME', help='a model of model-index.yml; default: the shipped one')
     model.add_argument('--config', help='config file; default: the one inside --weights')
@@ -59,6 +72,16 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     output.add_argument('--cutout', action='store_true', help='write cutout.webm too: the object on transparency')
     output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
     args = parser.parse_args(argv)
+    if args.manifest is None and not args.sentences:
+        parser.error('give a video and at least one sentence, or --manifest')
+    if args.manifest is not None and args.video is not None:
+        parser.error('--manifest names the videos and sentences: leave them out of the command line')
+    if args.manifest is None and (args.workers is not None or args.shard is not None):
+        parser.error('--workers and --shard are for --manifest')
+    if args.manifest is not None and (args.fps is not None or args.max_frames is not None):
+        parser.error('with --manifest, fps and max_frames are columns of the manifest')
+    if args.workers is not None and args.workers < 1:
+        parser.error('--workers must be at least 1')
     if args.config and not args.weights:
         parser.error('--config needs --weights: the model would be random')
     if args.model and args.config:
@@ -71,13 +94,34 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
     if args.cutout and 'cutout' not in args.save:
         args.save = (*args.save, 'cutout')
-    if _is_webcam(args.video) and args.max_frames is None:
+    if args.video is not None and _is_webcam(args.video) and args.max_frames is None:
         parser.error('a webcam has no end: say with --max-frames how many frames to take')
     return args
 
 
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition('/')
+    if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+        raise argparse.ArgumentTypeError(f'{text!r} is not I/N with I from 0 to N - 1, as 0/4')
+    return int(index), int(count)
+
+
 def _is_webcam(video: str) -> bool:
     return video.isdecimal() and not Path(video).exists()
+
+
+def model_options(args: argparse.Namespace) -> dict:
+    """Return the arguments of ``RVOSInferencer``."""
+    return dict(
+        model=args.model or args.config,
+        weights=args.weights,
+        device=args.device,
+        dtype=args.dtype,
+        memory=args.memory,
+        clip_len=args.clip_len or None,
+        overlap=args.overlap,
+        link=args.link,
+    )
 
 
 def run(args: argparse.Namespace) -> list[Path]:
@@ -95,16 +139,7 @@ def run(args: argparse.Namespace) -> list[Path]:
     folders = [args.out / name for name in unique_slugs(texts)]
     check_free(folders, args.overwrite)
 
-    inferencer = RVOSInferencer(
-        args.model or args.config,
-        args.weights,
-        args.device,
-        dtype=args.dtype,
-        memory=args.memory,
-        clip_len=args.clip_len or None,
-        overlap=args.overlap,
-        link=args.link,
-    )
+    inferencer = RVOSInferencer(**model_options(args))
     info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
     writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite)
     with Progress(console=Console(stderr=True)) as bar, writer:
@@ -127,8 +162,13 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
 
-    def show_written() -> None:
+    def show_written() -> int:
+        if args.manifest is not None:
+            from .many_videos import run_manifest
+
+            return run_manifest(args, model_options(args))
         for path in run(args):
             print(path)
+        return 0
 
     return run_command(show_written)

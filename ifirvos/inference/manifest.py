@@ -1,0 +1,164 @@
+"""A list of many videos: csv or jsonl, each with its sentences and, where they differ, its options."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ifirvos.errors import InputError
+from ifirvos.names import slug, unique_slugs
+from ifirvos.video.sources import is_url
+
+SEPARATOR = ';'  # between the sentences of a csv's cell, as in make demo TEXT="a; b"
+_OPTIONS = dict(fps=float, max_frames=int, score_threshold=float)
+COLUMNS = ('video', 'sentences', 'name', *_OPTIONS)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video of a manifest.
+
+    Attributes:
+        name: Its folder among the results.
+        video: Path or address.
+        sentences: What to segment, all together.
+        fps: Frame rate of the overlay; None: the video's.
+        max_frames: Use so many frames from the start; None: all.
+        score_threshold: Frames with a lower score get no mask; None: off.
+    """
+
+    name: str
+    video: str
+    sentences: tuple[str, ...]
+    fps: float | None = None
+    max_frames: int | None = None
+    score_threshold: float | None = None
+
+    def settings(self) -> dict:
+        """Return what decides about the result, for json."""
+        return {**asdict(self), 'sentences': list(self.sentences)}
+
+
+def read_manifest(path: str | os.PathLike) -> list[Job]:
+    """Read a manifest; the rows of one video with the same options are one job, with all their sentences.
+
+    Args:
+        path: A csv with a header, or a jsonl with an object a line. ``video`` is relative to the manifest's folder,
+            ``sentences`` are separated by semicolons (csv) or a list (jsonl; a string is one), and ``name``, ``fps``,
+            ``max_frames`` and ``score_threshold`` may be there.
+
+    Raises:
+        FileNotFoundError: There is no such manifest.
+        InputError: A row cannot be read; names its line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'No such manifest: {path}')
+    together: dict[tuple, list[str]] = {}
+    for where, row in _rows(path):
+        key = _key(row, where, path.parent)
+        sentences = together.setdefault(key, [])
+        sentences += [text for text in _sentences(row, where) if text not in sentences]
+    if not together:
+        raise InputError(f'{path} names no video.')
+    names = unique_slugs([name or _stem(video) for video, name, *_ in together])
+    return [
+        Job(name, video, tuple(sentences), *options)
+        for name, ((video, _, *options), sentences) in zip(names, together.items(), strict=True)
+    ]
+
+
+def _rows(path: Path) -> Iterator[tuple[str, Mapping]]:
+    if path.suffix.lower() in ('.jsonl', '.ndjson'):
+        with path.open(encoding='utf-8') as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    where = f'{path}, line {number}'
+                    try:
+                        row = json.loads(line)
+                    except json.JSONDecodeError as error:
+                        raise InputError(f'{where} is not json: {error}.') from error
+                    if not isinstance(row, dict):
+                        raise InputError(f'{where} is a {type(row).__name__}, not an object with "video" and so on.')
+                    yield where, _checked(row, where)
+        return
+    if path.suffix.lower() != '.csv':
+        raise InputError(f'{path} is no manifest: it must end in .csv or .jsonl.')
+    with path.open(encoding='utf-8-sig', newline='') as file:
+        rows = csv.DictReader(file)
+        _checked(dict.fromkeys(rows.fieldnames or (), 'there'), str(path))
+        for row in rows:
+            where = f'{path}, line {rows.line_num}'
+            if None in row:
+                raise InputError(f'{where} has more fields than the header: put text with commas in quotes.')
+            yield where, row
+
+
+def _checked(row: Mapping, where: str) -> Mapping:
+    unknown = [name for name in row if name not in COLUMNS and name != 'sentence']
+    if unknown:
+        raise InputError(f'{where} has {unknown[0]!r}, which is not of {", ".join(COLUMNS)}.')
+    for name in ('video', 'sentences'):
+        if name not in row and not (name == 'sentences' and 'sentence' in row):
+            raise InputError(f'{where} has no {name!r}: {", ".join(COLUMNS[:2])} are needed.')
+    return row
+
+
+def _sentences(row: Mapping, where: str) -> list[str]:
+    given = row.get('sentences') or row.get('sentence') or ''
+    parts = given if isinstance(given, list) else [given]
+    if not all(isinstance(part, str) for part in parts):
+        raise InputError(f'{where}: a sentence is not a string.')
+    if where.rpartition(', line')[0].lower().endswith('.csv'):
+        parts = given.split(SEPARATOR)
+    texts = [part.strip() for part in parts if part.strip()]
+    if not texts:
+        raise InputError(f'{where} has no sentence: say what to segment, for example "the red star".')
+    return texts
+
+
+def _key(row: Mapping, where: str, folder: Path) -> tuple:
+    video = str(row['video'] or '').strip()
+    if not video:
+        raise InputError(f'{where} has no video.')
+    options = []
+    for name, kind in _OPTIONS.items():
+        value = row.get(name)
+        try:
+            value = None if value in (None, '') else kind(value)
+        except (TypeError, ValueError) as error:
+            raise InputError(f'{where}: {name} is {value!r}, not a number.') from error
+        if value is not None and name != 'score_threshold' and value <= 0:
+            raise InputError(f'{where}: {name} must be above 0, not {value}.')
+        options.append(value)
+    return video if is_url(video) else str(folder / video), str(row.get('name') or '').strip(), *options
+
+
+def _stem(video: str) -> str:
+    return slug(Path(video.split('?')[0]).stem)
+
+
+def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:
+    """Return the jobs of one of several machines: every ``count``-th, from the ``index``-th on.
+
+    Raises:
+        InputError: There is no such share.
+    """
+    if not 0 <= index < count:
+        raise InputError(f'There is no share {index} of {count}: they count from 0 to {count - 1}.')
+    return list(jobs[index::count])
+
+
+def shard_from_environment(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
+    """Return which share of how many this process has: of a Slurm array, else of torchrun, else all of it."""
+    if 'SLURM_ARRAY_TASK_ID' in environment:
+        first = int(environment.get('SLURM_ARRAY_TASK_MIN', 0))
+        step = int(environment.get('SLURM_ARRAY_TASK_STEP', 1))
+        return (int(environment['SLURM_ARRAY_TASK_ID']) - first) // step, int(environment['SLURM_ARRAY_TASK_COUNT'])
+    if 'RANK' in environment and 'WORLD_SIZE' in environment:
+        return int(environment['RANK']), int(environment['WORLD_SIZE'])
+    return 0, 1

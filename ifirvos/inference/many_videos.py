@@ -1,0 +1,297 @@
+"""Many videos, several processes: each video once, what is done stays done, what fails is listed.
+
+Every video has a folder below the output: those of its sentences, and ``video.json``, written last and whole, which
+says how it went. A run that was stopped, in whatever way, goes on with the videos that have none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+import shutil
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from mmengine.logging import MMLogger
+
+from ifirvos.errors import InputError, OutputExistsError
+from ifirvos.files import csv_text, write_whole
+
+from .folders import unique_slugs
+from .manifest import Job
+
+RECORD = 'video.json'
+SUMMARY = 'summary.csv'
+SUMMARY_COLUMNS = ('name', 'status', 'video', 'sentences', 'frames', 'seconds', 'mean_score', 'note')
+
+# (job, folder of its video, replace what is there) -> frames, mean_score, problem
+Segment = Callable[[Job, Path, bool], dict]
+
+
+def record_of(out: Path, job: Job) -> dict | None:
+    """Return how a video went, None if it did not yet."""
+    try:
+        return json.loads((out / job.name / RECORD).read_text(encoding='utf-8'))
+    except FileNotFoundError:
+        return None
+
+
+def is_done(out: Path, job: Job, made_with: dict) -> bool:
+    """Return whether a video is done.
+
+    Args:
+        out: Folder of all results.
+        job: The video.
+        made_with: Model and outputs of this run.
+
+    Raises:
+        OutputExistsError: It is done with other sentences, options, outputs or weights.
+    """
+    record = record_of(out, job)
+    if record is None or record['status'] != 'done':
+        return False
+    settings = dict(job.settings(), **made_with)
+    different = [key for key, value in settings.items() if record['settings'].get(key) != value]
+    if different:
+        raise OutputExistsError(
+            f'{out / job.name} was made with another {different[0]}; pass --overwrite to replace it, or another --out.'
+        )
+    return True
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[bool]:
+    """Hold a video for this process; the system lets go of it when the process ends, however that happens."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / '.claim').open('w') as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def do_job(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bool) -> dict | None:
+    """Segment a video and write its record.
+
+    Args:
+        segment: Segments one video.
+        job: The video.
+        out: Folder of all results.
+        made_with: Model and outputs of this run, for the record.
+        overwrite: Replace what is done.
+
+    Returns:
+        The record; None where another process has the video.
+    """
+    folder = out / job.name
+    with _claimed(folder) as mine:
+        if not mine:
+            return None
+        began = time.monotonic()
+        record = dict(status='done', settings=dict(job.settings(), **made_with))
+        try:
+            if not overwrite and is_done(out, job, made_with):
+                return record_of(out, job)
+            for unfinished in folder.glob('.unfinished-*'):  # of a run that was killed
+                shutil.rmtree(unfinished)
+            (folder / RECORD).unlink(missing_ok=True)
+            record.update(segment(job, folder, True))
+        except OutputExistsError as error:
+            return dict(status='failed', error=str(error), settings=record['settings'])
+        except Exception as error:  # whatever is wrong with one video, the others go on
+            MMLogger.get_current_instance().debug(traceback.format_exc())
+            record.update(status='failed', error=f'{type(error).__name__}: {error}'.splitlines()[0])
+        record['seconds'] = round(time.monotonic() - began, 3)
+        write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+        return record
+
+
+# ---------------------------------------------------------------------- processes
+def _die_with_parent() -> None:
+    """End this process when its parent ends: it would go on with its video, and the next run could not have it."""
+
+    def watch() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _work(
+    connection: Connection, build: Callable[[int], Segment], number: int, out: Path, made_with: dict, overwrite: bool
+) -> None:
+    """Body of a worker process."""
+    _die_with_parent()
+    try:
+        segment = build(number)
+    except Exception as error:  # a model that cannot be built: no other worker could either
+        connection.send(('broken', f'{type(error).__name__}: {error}'))
+        return
+    connection.send(('ready', None))
+    for job in iter(connection.recv, None):
+        connection.send(('finished', do_job(segment, job, out, made_with, overwrite)))
+
+
+class _Worker:
+    def __init__(self, context: Any, number: int, *given) -> None:
+        self.number, self.job = number, None
+        self.connection, theirs = context.Pipe()
+        build, *rest = given
+        self.process = context.Process(target=_work, args=(theirs, build, number, *rest), daemon=True)
+        self.process.start()
+        theirs.close()
+
+    def give(self, job: Job | None) -> None:
+        self.job = job
+        self.connection.send(job)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    build: Callable[[int], Segment],
+    out: Path,
+    made_with: dict,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    finished: Callable[[Job, dict | None], None] = lambda job, record: None,
+) -> None:
+    """Segment videos in several processes.
+
+    Args:
+        jobs: The videos.
+        build: Loads the model for the worker of that number; picklable.
+        out: Folder of all results.
+        made_with: Model and outputs of this run.
+        workers: Processes; each has a model of its own.
+        overwrite: Replace what is done.
+        finished: Called after every video with its record, None where another process has it.
+
+    Raises:
+        InputError: The model cannot be built.
+    """
+    context = multiprocessing.get_context('spawn')  # CUDA does not live through a fork
+    given = (build, out, made_with, overwrite)
+    left = list(reversed(jobs))
+    team = [_Worker(context, number, *given) for number in range(min(workers, len(jobs)))]
+    try:
+        while team:
+            by_connection = {worker.connection: worker for worker in team}
+            for connection in wait(list(by_connection)):
+                worker = by_connection[connection]
+                try:
+                    what, content = connection.recv()
+                except (EOFError, OSError):
+                    team.remove(worker)
+                    _bury(worker, out, made_with, finished)
+                    if left:
+                        team.append(_Worker(context, worker.number, *given))
+                    continue
+                if what == 'broken':
+                    raise InputError(content)
+                if what == 'finished':
+                    finished(worker.job, content)
+                if left:
+                    worker.give(left.pop())
+                else:
+                    worker.give(None)
+                    team.remove(worker)
+                    worker.process.join()
+    finally:
+        for worker in team:
+            worker.process.terminate()
+
+
+def _bury(worker: _Worker, out: Path, made_with: dict, finished: Callable[[Job, dict | None], None]) -> None:
+    """Write down the video that took a worker with it."""
+    worker.process.join()
+    if worker.job is None:
+        raise InputError(f'A worker ended with code {worker.process.exitcode} before its first video: see above.')
+    code = worker.process.exitcode
+    how = f'signal {-code}' if code < 0 else f'exit code {code}'
+    error = f'its process died ({how}); out of memory? Try fewer --workers or a smaller --memory.'
+    record = dict(status='failed', error=error, settings=dict(worker.job.settings(), **made_with))
+    write_whole(out / worker.job.name / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+    finished(worker.job, record)
+
+
+# ---------------------------------------------------------------------- the model, and the table
+class ModelWorker:
+    """Loads the model in a worker, and segments videos with it.
+
+    Args:
+        model: Arguments of ``RVOSInferencer``; without ``device``, the workers share out the GPUs.
+        save: What to write, see ``ifirvos.inference.writers.SAVES``.
+        threads: CPU threads of each worker.
+        score_threshold: For videos that have none of their own.
+    """
+
+    def __init__(
+        self, model: dict, save: Sequence[str], threads: int | None = None, score_threshold: float | None = None
+    ) -> None:
+        self.model, self.save, self.threads, self.score_threshold = model, tuple(save), threads, score_threshold
+
+    def __call__(self, number: int) -> Segment:
+        """Load the model of the worker ``number``."""
+        import torch
+
+        from .inferencer import RVOSInferencer
+
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        options = dict(self.model)
+        if options.get('device') is None and torch.cuda.is_available():
+            first = int(os.environ.get('LOCAL_RANK', 0))
+            options['device'] = f'cuda:{(first + number) % torch.cuda.device_count()}'
+        self.inferencer = RVOSInferencer(**options, show_progress=False)
+        return self.segment
+
+    def segment(self, job: Job, folder: Path, overwrite: bool) -> dict:
+        """Segment one video into its folder."""
+        from ifirvos.video.reader import VideoReader
+
+        from .writers import ResultWriter
+
+        inferencer, texts = self.inferencer, list(job.sentences)
+        reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames)
+        info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
+        folders = [folder / name for name in unique_slugs(texts)]
+        threshold = self.score_threshold if job.score_threshold is None else job.score_threshold
+        scores = []
+        with ResultWriter(folders, texts, reader, save=self.save, info=info, overwrite=overwrite) as writer:
+            for window in inferencer.stream(reader, texts, score_threshold=threshold):
+                writer.write(window)
+                scores += [float(score) for result in window.results for score in result.scores]
+        mean = round(sum(scores) / len(scores), 4) if scores else None
+        return dict(frames=writer.num_frames, mean_score=mean, problem=reader.problem)
+
+
+def write_summary(out: Path, jobs: Sequence[Job]) -> list[dict]:
+    """Write ``summary.csv`` of all videos of a manifest, whichever machine did them, and return its rows."""
+    rows = []
+    for job in jobs:
+        record = record_of(out, job) or dict(status='not done')
+        rows.append(
+            dict(
+                name=job.name,
+                status=record['status'],
+                video=job.video,
+                sentences=len(job.sentences),
+                frames=record.get('frames'),
+                seconds=record.get('seconds'),
+                mean_score=record.get('mean_score'),
+                note=record.get('error') or record.get('problem') or '',
+            )
+        )
+    write_whole(out / SUMMARY, csv_text(rows, SUMMARY_COLUMNS))
+    return rows

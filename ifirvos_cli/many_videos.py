@@ -1,0 +1,95 @@
+"""``ifirvos infer --manifest``: the videos of a list, in several processes, on several machines."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+
+def run_manifest(args: argparse.Namespace, model: dict) -> int:
+    """Segment the videos of a manifest.
+
+    Args:
+        args: The command line of ``ifirvos infer``.
+        model: Arguments of ``RVOSInferencer``.
+
+    Returns:
+        0, or 1 if a video failed.
+    """
+    import torch
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+
+    from ifirvos.errors import OutputExistsError
+    from ifirvos.inference.inferencer import resolve_model
+    from ifirvos.inference.manifest import read_manifest, shard, shard_from_environment
+    from ifirvos.inference.many_videos import SUMMARY, ModelWorker, is_done, run_jobs, write_summary
+    from ifirvos.inference.writers import check_saves
+
+    jobs = read_manifest(args.manifest)
+    index, count = args.shard or shard_from_environment()
+    mine = shard(jobs, index, count)
+    config, weights = resolve_model(model['model'], model['weights'])  # said before workers start
+    workers = args.workers or (1 if count > 1 else max(1, torch.cuda.device_count()))
+    made_with = {
+        'config': None if config is None else str(config),
+        'weights': None if weights is None else str(weights),
+        'save': list(check_saves(args.save)),
+        **{name: model[name] for name in ('dtype', 'clip_len', 'overlap', 'link')},
+        'default_score_threshold': args.score_threshold,
+    }
+    build = ModelWorker(model, args.save, max(1, (os.cpu_count() or 1) // workers), args.score_threshold)
+    console = Console(stderr=True)
+    share = f', share {index} of {count}: {len(mine)}' if count > 1 else ''
+    console.print(f'{len(jobs)} videos{share}, {workers} process(es)')
+    failures: dict[str, str] = {}
+    elsewhere = 0
+
+    def failed(job, why: str) -> None:
+        failures[job.name] = why
+        console.print(f'failed: {job.video}: {why}', markup=False, highlight=False, soft_wrap=True)
+
+    left = []
+    for job in mine:
+        try:
+            if args.overwrite or not is_done(args.out, job, made_with):
+                left.append(job)
+        except OutputExistsError as error:
+            failed(job, str(error))
+    columns = [TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()]
+    columns += [TextColumn('{task.fields[failed]} failed'), TimeRemainingColumn()]
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task('videos', total=len(mine), completed=len(mine) - len(left), failed=len(failures))
+
+        def finished(job, record) -> None:
+            nonlocal elsewhere
+            if record is None:
+                elsewhere += 1
+            elif record['status'] == 'failed':
+                failed(job, record['error'])
+            bar.update(task, advance=1, failed=len(failures))
+
+        if left:
+            run_jobs(
+                left,
+                build,
+                args.out,
+                made_with,
+                workers=workers,
+                overwrite=args.overwrite,
+                finished=finished,
+            )
+    rows = write_summary(args.out, jobs)
+    table = Table('status', 'videos', 'frames', 'seconds')
+    for status in sorted({row['status'] for row in rows}):
+        part = [row for row in rows if row['status'] == status]
+        sums = [sum(row[key] or 0 for row in part) for key in ('frames', 'seconds')]
+        table.add_row(status, str(len(part)), str(sums[0]), f'{sums[1]:.1f}')
+    Console().print(table)
+    if elsewhere:
+        print(f'note: {elsewhere} videos are in work in another process', file=sys.stderr)
+    print(args.out / SUMMARY)
+    # torchrun would end the other processes for one that ends with an error.
+    return 1 if failures and 'TORCHELASTIC_RUN_ID' not in os.environ else 0

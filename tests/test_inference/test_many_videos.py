@@ -1,0 +1,170 @@
+"""Many videos: each once, by several processes, whatever happens to one of them or to the run."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifirvos.errors import OutputExistsError, VideoError
+from ifirvos.inference.manifest import Job
+from ifirvos.inference.many_videos import SUMMARY, do_job, is_done, record_of, run_jobs, write_summary
+from ifirvos.video.writer import VideoWriter
+
+MADE_WITH = dict(weights='w.pth')
+
+
+class Fake:
+    """Stands for the model: writes down that it had a video, breaks on some, dies on others."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+
+    def __call__(self, number):
+        return self.segment
+
+    def segment(self, job, folder, overwrite):
+        with self.log.open('a') as file:
+            file.write(f'{job.name}\n')
+        if 'broken' in job.video:
+            raise VideoError(f'{job.video} is broken.')
+        if 'deadly' in job.video:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return dict(frames=3, mean_score=0.5, problem=None)
+
+
+def job(name, *sentences, **options):
+    return Job(name, f'{name}.mp4', sentences or ('a cat',), **options)
+
+
+def test_what_is_done_stays_done_and_what_failed_is_tried_again(tmp_path):
+    fake = Fake(tmp_path / 'log')
+    jobs = [job('one'), job('broken'), job('two')]
+    for _ in range(2):
+        for one in jobs:
+            do_job(fake.segment, one, tmp_path, MADE_WITH, False)
+    assert fake.log.read_text().split() == ['one', 'broken', 'two', 'broken']
+    assert record_of(tmp_path, jobs[0])['frames'] == 3
+    assert record_of(tmp_path, jobs[1])['error'] == 'VideoError: broken.mp4 is broken.'
+    do_job(fake.segment, jobs[0], tmp_path, MADE_WITH, True)
+    assert fake.log.read_text().split()[-1] == 'one', '--overwrite'
+
+
+@pytest.mark.parametrize('changed', [(job('one', 'a dog'), MADE_WITH), (job('one'), dict(weights='other.pth'))])
+def test_what_was_made_with_something_else_is_neither_taken_nor_replaced(changed, tmp_path):
+    fake = Fake(tmp_path / 'log')
+    do_job(fake.segment, job('one'), tmp_path, MADE_WITH, False)
+    before = record_of(tmp_path, job('one'))
+    with pytest.raises(OutputExistsError, match='was made with another (sentences|weights); pass --overwrite'):
+        is_done(tmp_path, *changed)
+    assert do_job(fake.segment, *changed[:1], tmp_path, changed[1], False)['status'] == 'failed'
+    assert record_of(tmp_path, job('one')) == before
+
+
+def test_a_killed_run_s_leftovers_go(tmp_path):
+    (tmp_path / 'one' / '.unfinished-x' / 'a-cat').mkdir(parents=True)
+    do_job(Fake(tmp_path / 'log').segment, job('one'), tmp_path, MADE_WITH, False)
+    assert not (tmp_path / 'one' / '.unfinished-x').exists()
+
+
+def test_a_video_that_another_process_has_is_left_to_it(tmp_path):
+    from ifirvos.inference.many_videos import _claimed
+
+    fake = Fake(tmp_path / 'log')
+    with _claimed(tmp_path / 'one'):
+        assert do_job(fake.segment, job('one'), tmp_path, MADE_WITH, False) is None
+    assert not fake.log.exists()
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_takes_one_video_with_it(tmp_path):
+    names = ['a', 'b', 'deadly', 'c', 'broken', 'd', 'e']
+    jobs, seen = [job(name) for name in names], {}
+    run_jobs(
+        jobs,
+        Fake(tmp_path / 'log'),
+        tmp_path,
+        MADE_WITH,
+        workers=2,
+        finished=lambda one, record: seen.update({one.name: record['status']}),
+    )
+    assert sorted((tmp_path / 'log').read_text().split()) == sorted(names)
+    assert seen == {name: 'failed' if name in ('deadly', 'broken') else 'done' for name in names}
+    assert 'signal 9' in record_of(tmp_path, job('deadly'))['error']
+    rows = write_summary(tmp_path, [*jobs, job('later')])
+    assert [row['status'] for row in rows] == [*(seen[name] for name in names), 'not done']
+    with (tmp_path / SUMMARY).open() as file:
+        assert [row['name'] for row in csv.DictReader(file)] == [*names, 'later']
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def write_clips(folder: Path, number: int) -> Path:
+    """Small moving squares; one of the files is no video."""
+    folder.mkdir()
+    rows = []
+    for clip in range(number):
+        path = folder / f'clip{clip:02d}.mp4'
+        rows.append([path.name, f'the square {clip % 3};a red thing'])
+        if clip == 7:
+            path.write_bytes(b'not a video' * 99)
+            continue
+        with VideoWriter(path, 8) as writer:
+            for t in range(6):
+                frame = np.full((64, 96, 3), 90, np.uint8)
+                frame[10:30, 5 * t : 5 * t + 20] = 250, 20, 20
+                writer.write(frame)
+    with (folder / 'videos.csv').open('w', newline='') as file:
+        csv.writer(file).writerows([['video', 'sentences'], *rows])
+    return folder / 'videos.csv'
+
+
+@pytest.mark.slow
+def test_thirty_clips_two_processes_one_broken_one_killed_run(tmp_path):
+    """The real command and the shipped weights; the run is killed with signal 9 when some videos are done."""
+    manifest, out = write_clips(tmp_path / 'clips', 30), tmp_path / 'out'
+    command = [sys.executable, '-m', 'ifirvos_cli', 'infer', '--manifest', str(manifest), '--out', str(out)]
+    command += ['--workers', '2', '--save', 'csv,rle', '--device', 'cpu']
+    env = {**os.environ, 'PYTHONPATH': f'{ROOT}:{os.environ.get("PYTHONPATH", "")}'}
+    run = subprocess.Popen(command, env=env, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    began = time.monotonic()
+    while len(list(out.glob('*/video.json'))) < 4:
+        assert run.poll() is None, run.stderr.read()[-3000:]
+        assert time.monotonic() - began < 500
+        time.sleep(0.2)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    time.sleep(3)  # the workers see that their parent is gone
+    done = {path.parent.name: path.stat().st_mtime_ns for path in out.glob('*/video.json')}
+    assert 4 <= len(done) < 30
+
+    again = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 1, again.stderr[-3000:]
+    assert again.stderr.count('failed: ') == 1
+    assert 'clip07.mp4' in again.stderr
+    for name, when in done.items():
+        if name != 'clip07':
+            assert (out / name / 'video.json').stat().st_mtime_ns == when, 'each video once'
+    with (out / SUMMARY).open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row['status'] for row in rows] == ['failed' if i == 7 else 'done' for i in range(30)]
+    for row in rows:
+        folders = sorted(path.name for path in (out / row['name']).iterdir() if path.is_dir())
+        if row['status'] == 'done':
+            number = int(row['name'][4:])
+            assert folders == ['a-red-thing', f'the-square-{number % 3}']
+            assert row['frames'] == '6'
+            record = json.loads((out / row['name'] / 'a-red-thing' / 'result.json').read_text())
+            assert len(record['frames']) == 6
+        else:
+            assert folders == []
+    last = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True)
+    assert last.returncode == 1
+    assert last.stdout.count('failed') >= 1
