@@ -20,7 +20,7 @@ from .errors import CheckpointError, MissingFileError
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
-    """Read a checkpoint with ``weights_only=True``.
+    """Read a checkpoint with ``weights_only=True``, or a safetensors file.
 
     A Runner's own checkpoints hold log buffers too; those are let through, nothing else that could run code.
 
@@ -39,9 +39,11 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     if not path.is_file():
         raise MissingFileError(f'No such weights file: {path}')
     try:
-        _check_archive(path)
-        with runners_own_allowed():
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        checkpoint = _read_safetensors(path, map_location) if path.suffix == '.safetensors' else None
+        if checkpoint is None:
+            _check_archive(path)
+            with runners_own_allowed():
+                checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a damaged file can raise anything
         raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}.') from error
     if not isinstance(checkpoint, dict):
@@ -49,6 +51,14 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     checkpoint = checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
     _check_contents(path, checkpoint)
     return checkpoint
+
+
+def _read_safetensors(path: Path, map_location: str | torch.device) -> dict:
+    """Return the tensors of a safetensors file and, as ``meta``, the texts of its header."""
+    from safetensors import safe_open
+
+    with safe_open(path, framework='pt', device=str(map_location)) as file:
+        return dict(state_dict={key: file.get_tensor(key) for key in file.keys()}, meta=dict(file.metadata() or {}))  # noqa: SIM118
 
 
 def _check_archive(path: Path) -> None:

@@ -28,6 +28,7 @@ from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.reader import VideoReader
 
+from .hub import HubMixin
 from .loading import checked_device, resolve_model
 from .model_index import ROOT
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
@@ -46,7 +47,7 @@ BYTES_A_FEATURE_BYTE = 20
 Progressed = Callable[[int, int | None], None]
 
 
-class RVOSInferencer(BaseInferencer):
+class RVOSInferencer(HubMixin, BaseInferencer):
     """Segment in a video what sentences refer to.
 
     Frames are decoded and resized once, and pass through the backbone once, for all sentences. A video longer than

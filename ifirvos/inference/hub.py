@@ -1,0 +1,226 @@
+"""Models on the Hugging Face Hub: weights as safetensors, the config as data, a card from the metafile.
+
+A repository, or a local folder, holds ``model.safetensors`` (weights; the config's text in its header), ``config.json``
+(what the model is, for people and for the Hub) and ``README.md`` (the card). Nothing in it can run code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import EvalResult, HfApi, ModelCardData, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+from ifirvos.errors import CheckpointError, InputError
+from ifirvos.files import write_whole
+from ifirvos.version import __version__
+
+from .model_index import list_models
+
+if TYPE_CHECKING:
+    from .inferencer import RVOSInferencer
+
+WEIGHTS = 'model.safetensors'
+CONFIG = 'config.json'
+CARD = 'README.md'
+_TASK = 'image-segmentation'  # the Hub has no task for referring video object segmentation
+_USAGE = """```python
+from ifirvos import RVOSInferencer
+
+inferencer = RVOSInferencer.from_pretrained({repository!r})
+results = inferencer('clip.mp4', ['the large red star'])
+results[0].masks  # bool (T, H, W)
+```
+"""
+
+
+class HubMixin:
+    """Saves and loads an inferencer's model as the Hub has it."""
+
+    def save_pretrained(self, folder: str | os.PathLike, name: str | None = None, licence: str = 'apache-2.0') -> Path:
+        """Write the model into a folder.
+
+        Args:
+            folder: It is made.
+            name: The model's name in ``model-index.yml``, whose results go into the card; None: the weights' name.
+            licence: Licence of the weights, as the Hub spells it.
+
+        Returns:
+            The folder.
+
+        Raises:
+            CheckpointError: The model has no weights but random ones.
+        """
+        return _save(self, Path(folder), name, licence)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        name: str | None = None,
+        *,
+        licence: str = 'apache-2.0',
+        private: bool = True,
+        token: str | None = None,
+        api: HfApi | None = None,
+    ) -> str:
+        """Upload the model; the repository is made if need be.
+
+        Args:
+            repo_id: ``owner/name`` on the Hub.
+            name: See :meth:`save_pretrained`.
+            licence: See :meth:`save_pretrained`.
+            private: Whether a new repository is private.
+            token: Token of the Hub; None takes that of ``hf auth login``.
+            api: Stands in for the Hub's API.
+
+        Returns:
+            The address of the upload.
+
+        Raises:
+            InputError: The Hub refuses: the message is its own.
+        """
+        api = HfApi(token=token) if api is None else api
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                _save(self, Path(folder), name, licence, repo_id)
+                api.create_repo(repo_id, private=private, exist_ok=True)
+                uploaded = api.upload_folder(
+                    repo_id=repo_id, folder_path=folder, commit_message=f'Upload by ifirvos {__version__}'
+                )
+        except (HfHubHTTPError, HFValidationError) as error:
+            raise InputError(f'The Hub refuses {repo_id}: {_first_line(error)}') from error
+        return str(uploaded)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | os.PathLike,
+        *,
+        revision: str | None = None,
+        cache_dir: str | os.PathLike | None = None,
+        local_files_only: bool = False,
+        token: str | None = None,
+        **options: Any,
+    ) -> RVOSInferencer:
+        """Load a model from a folder, or from a repository of the Hub.
+
+        Args:
+            source: A folder, or ``owner/name``.
+            revision: Branch, tag or commit.
+            cache_dir: Where downloads are kept; None: the Hub's cache.
+            local_files_only: Download nothing.
+            token: Token of the Hub, for a private repository.
+            **options: Arguments of :class:`RVOSInferencer` but for ``model`` and ``weights``.
+
+        Raises:
+            InputError: There is no such folder or repository, or no network.
+            CheckpointError: It holds no model of ours.
+        """
+        folder = Path(source)
+        if not folder.is_dir():
+            try:
+                folder = Path(
+                    snapshot_download(
+                        str(source),
+                        revision=revision,
+                        cache_dir=cache_dir,
+                        local_files_only=local_files_only,
+                        token=token,
+                        allow_patterns=[WEIGHTS, CONFIG, CARD],
+                    )
+                )
+            except (HFValidationError, RepositoryNotFoundError) as error:
+                raise InputError(
+                    f'{source} is neither a folder nor a repository of the Hub that can be seen.'
+                ) from error
+            except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+                raise InputError(f'{source} cannot be had from the Hub: {_first_line(error)}') from error
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(f'{source} holds no {WEIGHTS}: push_to_hub or save_pretrained writes it.')
+        return cls(weights=folder / WEIGHTS, **options)
+
+
+def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: str, repository: str = '') -> Path:
+    from safetensors.torch import save_file
+
+    if inferencer.weights_name is None:
+        raise CheckpointError('This model has random weights, which are not worth keeping: give weights=.')
+    name = name or Path(inferencer.weights_name).stem
+    folder.mkdir(parents=True, exist_ok=True)
+    state = {key: value.detach().cpu().contiguous() for key, value in inferencer.model.state_dict().items()}
+    seen: dict[int, str] = {}
+    for key, value in state.items():  # safetensors keeps no two names for one tensor
+        state[key] = value.clone() if value.data_ptr() in seen else value
+        seen[value.data_ptr()] = key
+    text = inferencer.cfg.pretty_text
+    save_file(state, folder / WEIGHTS, metadata=dict(format='pt', config_text=text, ifirvos=__version__))
+    described = dict(
+        model_type='ifirvos',
+        architectures=[inferencer.cfg.model.type],
+        backbone=inferencer.cfg.model.backbone.type,
+        name=name,
+        parameters=sum(value.numel() for value in state.values()),
+        ifirvos=__version__,
+        config=f'in the header of {WEIGHTS}: config_text',
+    )
+    write_whole(folder / CONFIG, json.dumps(described, indent=1))
+    write_whole(folder / CARD, model_card(name, repository or str(folder), licence))
+    return folder
+
+
+def model_card(name: str, repository: str, licence: str = 'apache-2.0') -> str:
+    """Return the card of a model: what ``model-index.yml`` says of it, or what is known without.
+
+    Args:
+        name: Name of the model.
+        repository: What :meth:`HubMixin.from_pretrained` takes.
+        licence: Licence of the weights.
+    """
+    model = list_models().get(name, {})
+    metadata, results = model.get('Metadata', {}), model.get('Results') or []
+    training_data = metadata.get('Training Data')
+    evaluated = [
+        EvalResult(
+            task_type=_TASK,
+            task_name=result['Task'],
+            dataset_type=result['Dataset'].lower().replace(' ', '-'),
+            dataset_name=result['Dataset'],
+            metric_type=metric,
+            metric_value=value,
+        )
+        for result in results
+        for metric, value in result['Metrics'].items()
+    ]
+    data = ModelCardData(
+        license=licence,
+        library_name='ifirvos',
+        pipeline_tag=_TASK,
+        tags=['referring-video-object-segmentation', 'mmdetection', 'video'],
+        model_name=name if evaluated else None,
+        eval_results=evaluated or None,
+    )
+    lines = ['---', data.to_yaml().rstrip(), '---', f'# {name}', '']
+    lines += [
+        'Referring video object segmentation: a video and a sentence in, a mask of the object in every frame out.',
+        '',
+    ]
+    lines += [_USAGE.format(repository=repository)]
+    if training_data:
+        lines += [f'Trained on: {training_data if isinstance(training_data, str) else ", ".join(training_data)}.', '']
+    if model.get('Config'):
+        lines += [f'Config: `{model["Config"]}` of ifirvos {__version__}.', '']
+    for result in results:
+        lines += [f'| {result["Dataset"]} | |', '| --- | --- |']
+        lines += [f'| {metric} | {value} |' for metric, value in result['Metrics'].items()]
+        lines += ['']
+    if not results:
+        lines += ['No results are written down for these weights.', '']
+    return '\n'.join(lines)
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
