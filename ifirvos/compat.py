@@ -7,6 +7,10 @@ import io
 import re
 import sys
 import types
+from collections.abc import Iterator
+from importlib import metadata
+
+from .deferred_imports import deferred
 
 # The oldest versions the tests pass on (the upstream line; onedl-* is newer under the same import names).
 MINIMUM_VERSIONS = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
@@ -44,6 +48,11 @@ def install() -> bool:
     Raises:
         ImportError: mmengine, mmcv or mmdet is missing or too old, or mmcv's operators do not fit the torch present.
     """
+    with _without_what_is_seldom_used():
+        return _install()
+
+
+def _install() -> bool:
     check_versions()
     compiled = _has_compiled_operators()
     if not compiled:
@@ -97,5 +106,19 @@ def _has_compiled_operators() -> bool:
 def _import_mmdet_quietly() -> None:
     """Import mmdet's data sets without the lines they print about OneDL's own format, which nothing here uses."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
-        importlib.import_module('mmdet.datasets')
+        for name in ('mmdet.datasets', 'mmdet.models', 'mmdet.visualization'):
+            importlib.import_module(name)
     sys.stdout.writelines(line for line in printed.getvalue().splitlines(keepends=True) if 'import OneDL' not in line)
+
+
+@contextlib.contextmanager
+def _without_what_is_seldom_used() -> Iterator[None]:
+    """Import what few models of mmdet use, or draw curves with, when it is used: a third of the time of importing."""
+    packages = ['imgaug', 'imagecorruptions', 'matplotlib']
+    # Of transformers 4 mmdet derives classes; of 5 it cannot, since a function that it asks for first is gone.
+    if 'transformers' not in sys.modules and _release(metadata.version('transformers'))[0] >= 5:
+        packages.append('transformers')
+    with deferred(*packages):
+        if 'transformers' in packages:
+            sys.modules['transformers.modeling_utils'] = None  # raises ImportError
+        yield

@@ -164,3 +164,27 @@ def test_versions_compare_as_numbers(older, newer):
 
 def test_release_of_a_candidate_is_its_numbers():
     assert compat._release('2.3.6rc1+cu130') == (2, 3, 6)
+
+
+def test_what_is_seldom_used_is_not_imported():
+    """Importing the package stays light, and what is left out works when it is used."""
+    done = run(
+        """
+import sys
+import ifirvos
+heavy = {'imgaug', 'imagecorruptions', 'matplotlib', 'numba', 'scipy.stats'}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+import transformers
+if int(transformers.__version__.split('.')[0]) >= 5:
+    from mmdet.models.language_models import bert
+    assert bert.AutoTokenizer._real() is transformers.AutoTokenizer
+import matplotlib.pyplot
+assert matplotlib.pyplot.figure
+from mmengine.registry import OPTIMIZERS
+import torch
+optimizer = OPTIMIZERS.build(dict(type='Adafactor', params=torch.nn.Linear(2, 2).parameters()))
+assert type(optimizer) is transformers.Adafactor
+"""
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr

@@ -12,6 +12,7 @@ ON_TOP = ('inference', 'visualization', 'webdemo')
 CORE = ('models', 'datasets', 'evaluation')
 GROUND = (
     'errors',
+    'deferred_imports',
     'files',
     'parallel',
     'registry',

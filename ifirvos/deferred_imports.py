@@ -1,0 +1,84 @@
+"""Packages that mmdet imports for what few use: they are imported when something of theirs is used, not before."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import Any
+
+
+class _Deferred(type):
+    """The type of what stands for a class or function; a class itself, because registries take nothing else."""
+
+    def __new__(mcs, name: str, bases: tuple, namespace: dict) -> type:
+        """Make a stand-in; a class derived from one derives from the real class."""
+        if not bases:
+            return super().__new__(mcs, name, bases, namespace)
+        real = tuple(base._real() if isinstance(base, _Deferred) else base for base in bases)
+        return type(real[0])(name, real, namespace)
+
+    def _real(cls) -> Any:
+        return getattr(importlib.import_module(cls.__module__), cls.__name__)
+
+    def __call__(cls, *args, **kwargs) -> Any:
+        return cls._real()(*args, **kwargs)
+
+    def __getattr__(cls, name: str) -> Any:
+        if name.startswith('__'):  # what copying, pickling and inspecting ask every object for
+            raise AttributeError(name)
+        return getattr(cls._real(), name)
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, cls._real())
+
+
+class DeferredModule(ModuleType):
+    """Stands for a module; whatever is taken from it stands for it too."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__'):
+            raise AttributeError(name)
+        return _Deferred(name, (), dict(__module__=self.__name__))
+
+
+class _Finder:
+    """Finds deferred modules for the packages named, while it is on ``sys.meta_path``."""
+
+    def __init__(self, packages: set[str]) -> None:
+        self.packages = packages
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        if name.partition('.')[0] not in self.packages:
+            return None
+        return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return DeferredModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing: it stays empty."""
+
+
+@contextmanager
+def deferred(*packages: str) -> Iterator[None]:
+    """Defer what is imported from some packages inside the block; what imports them later gets the real ones.
+
+    A package that is not installed is missing as ever, and one that has been imported already is used as it is.
+
+    Args:
+        packages: Top-level names.
+    """
+    wanted = {name for name in packages if name not in sys.modules and PathFinder.find_spec(name) is not None}
+    finder = _Finder(wanted)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        for name in [name for name in sys.modules if name.partition('.')[0] in wanted]:
+            del sys.modules[name]

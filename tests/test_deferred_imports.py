@@ -1,0 +1,73 @@
+"""What is deferred is the real thing as soon as it is used."""
+
+import sys
+
+import pytest
+
+from ifirvos.deferred_imports import deferred
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package that counts how often it is imported, deferred while ``user`` was imported."""
+    (tmp_path / 'heavy').mkdir()
+    (tmp_path / 'heavy' / '__init__.py').write_text('import builtins\nbuiltins.heavy_imports = 1\nLEVEL = 3\n')
+    (tmp_path / 'heavy' / 'shapes.py').write_text(
+        'class Shape:\n    sides = 4\n    def __init__(self, size): self.size = size\ndef double(x): return 2 * x\n'
+    )
+    (tmp_path / 'user.py').write_text(
+        'import heavy\nimport heavy.shapes as hs\nfrom heavy.shapes import Shape, double\n'
+        'try:\n    import heavy_but_absent\nexcept ImportError:\n    heavy_but_absent = None\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import builtins
+
+    with deferred('heavy', 'heavy_but_absent'):
+        import user
+    yield user
+    for name in ('user', 'heavy', 'heavy.shapes'):
+        sys.modules.pop(name, None)
+    if hasattr(builtins, 'heavy_imports'):
+        del builtins.heavy_imports
+
+
+def imported() -> bool:
+    import builtins
+
+    return hasattr(builtins, 'heavy_imports')
+
+
+def test_nothing_is_imported_before_it_is_used(package):
+    assert not imported()
+    assert 'heavy' not in sys.modules
+    assert package.heavy_but_absent is None
+    assert package.double(4) == 8
+    assert imported()
+
+
+def test_deferred_classes_are_the_real_ones(package):
+    shape = package.Shape(5)
+    from heavy.shapes import Shape
+
+    assert type(shape) is Shape
+    assert shape.size == 5
+    assert isinstance(shape, package.Shape)
+    assert not isinstance(3, package.Shape)
+    assert package.Shape.sides == package.hs.Shape.sides == 4
+    assert isinstance(package.Shape, type)  # registries take nothing else
+
+    class Square(package.Shape):
+        corners = 4
+
+    assert issubclass(Square, Shape)
+    assert Square(2).size == 2
+
+
+def test_what_was_imported_before_is_used_as_it_is(package, tmp_path):
+    import heavy
+
+    with deferred('heavy'):
+        import heavy as again
+    assert again is heavy
+    assert again.LEVEL == 3
+    assert sys.modules['heavy'] is heavy
