@@ -189,6 +189,7 @@ def test_train_stop_resume_and_compare(configs, tmp_path, monkeypatch, capsys):
     assert '2+2' in text
     assert '59.9' in text
     assert '57.1' in text
+    assert 'IFI, with VLI' in text.split('Paired differences')[1]
     assert (out / 'chart.png').is_file()
     probed = list(csv.DictReader((out / 'wo_ifi/seed1/probe.csv').open()))
     assert {row['kind'] for row in probed} >= {'attr', 'spatial', 'attr_comp'}

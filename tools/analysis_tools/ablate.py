@@ -35,7 +35,14 @@ from mmengine.config import Config, ConfigDict, DictAction
 from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint
-from ifirvos.evaluation.ablation import draw_chart, markdown, summarize_variant, table_rows
+from ifirvos.evaluation.ablation import (
+    difference_table,
+    draw_chart,
+    markdown,
+    paired_difference,
+    summarize_variant,
+    table_rows,
+)
 from ifirvos.files import csv_text, write_whole
 from ifirvos.training.checkpointing import latest_checkpoint
 from ifirvos.training.curves import read_lines
@@ -43,6 +50,14 @@ from ifirvos.training.curves import read_lines
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 # Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS, with other data and another backbone.
 PAPER = dict(full=59.9, baseline=55.1, wo_ifi=57.1, wo_vli=58.8, attn_ffn=58.7, dynamic_text=58.0)
+
+# What Table 4 asks: a module's share is the one row less the other, on the same clips and seeds.
+EFFECTS = {
+    'IFI, with VLI': ('full', 'wo_ifi'),
+    'IFI, without VLI': ('wo_vli', 'baseline'),
+    'VLI, with IFI': ('full', 'wo_vli'),
+    'VLI, without IFI': ('wo_ifi', 'baseline'),
+}
 
 
 @dataclass(frozen=True)
@@ -381,6 +396,24 @@ def note(runs: Sequence[Run]) -> dict[str, str]:
     }
 
 
+def differences(rows: dict[str, dict[int, list[dict]]]) -> str:
+    """Return a table of paired differences in J&F: what each module adds, then other variants less 'full'."""
+    table4 = {name for pair in EFFECTS.values() for name in pair}
+    pairs = EFFECTS | {f'{name}, less full': (name, 'full') for name in rows if name not in table4}
+    found = {
+        label: paired_difference(rows[one], rows[other])
+        for label, (one, other) in pairs.items()
+        if one in rows and other in rows and rows[one].keys() & rows[other].keys()
+    }
+    if not found:
+        return ''
+    return (
+        f'\nPaired differences in J&F, same clips, same seeds:\n\n{difference_table(found)}'
+        '\nIn points. [ ]: 95 % bootstrap interval over videos and seeds; ( ): lowest and highest seed; bold: zero is '
+        'outside the interval.\n'
+    )
+
+
 def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
     """Write the table and the chart of all runs that are done; returns the table."""
     done: dict[str, list[Run]] = {}
@@ -389,9 +422,10 @@ def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
             done.setdefault(run.variant, []).append(run)
     if not done:
         return None
-    variants, notes = {}, {}
+    variants, notes, rows = {}, {}, {}
     for name, seeds in done.items():
-        variants[name] = summarize_variant([list(csv.DictReader(run.probe.open(newline=''))) for run in seeds])
+        rows[name] = {run.seed: list(csv.DictReader(run.probe.open(newline=''))) for run in seeds}
+        variants[name] = summarize_variant(list(rows[name].values()))
         notes[name] = note(seeds)
     problems = [
         f'NOT EQUAL: the variants differ in their {column}.'
@@ -405,6 +439,7 @@ def compare(runs: Sequence[Run], args: argparse.Namespace) -> str | None:
         'and how far the sentences of a batch differ behind it (0: one query for all); means of the last ten logged.'
     )
     text = '\n'.join([*problems, *([''] if problems else []), markdown(variants, notes), explanation, ''])
+    text += differences(rows)
     write_whole(args.out / 'table.md', text)
     write_whole(args.out / 'table.csv', csv_text(table_rows(variants)))
     draw_chart(variants, args.out / 'chart.png')

@@ -54,6 +54,8 @@ def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
     videos, seen = defaultdict(list), defaultdict(int)
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)
+        if info['obj_id'] == 0:  # fits nothing: no mask can be right
+            continue
         seen[info['kind']] += 1
         if per_kind is None or seen[info['kind']] <= per_kind:
             videos[info['video_id']].append(index)
