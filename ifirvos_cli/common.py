@@ -26,8 +26,10 @@ def run_command(run: Callable[[], int | None]) -> int:
     Returns:
         What it returns, 0 for None; 2, after one line on stderr, where an input is at fault.
     """
+    from ifirvos.allocator import keep_freed_memory
     from ifirvos.errors import CheckpointError, InputError, VideoError
 
+    keep_freed_memory()
     try:
         return run() or 0
     except (CheckpointError, InputError, VideoError, OSError) as error:

@@ -61,10 +61,12 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     from mmengine.model import is_model_wrapper
     from mmengine.runner import Runner
 
+    from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
     from ifirvos.errors import CheckpointError
     from ifirvos.training.launch import join_processes
 
+    keep_freed_memory()
     make_runners_load_safely()
     try:
         checkpoint = load_checkpoint(args.checkpoint)  # a wrong file shows before data and model are built

@@ -116,10 +116,12 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
+    from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import make_runners_load_safely
     from ifirvos.errors import CheckpointError
     from ifirvos.training.launch import join_processes
 
+    keep_freed_memory()
     make_runners_load_safely()
     cfg = load_config(args)
     join_processes(cfg)

@@ -24,6 +24,7 @@ GROUND = (
     'plain_config',
     'config_types',
     'allocation_limit',
+    'allocator',
 )
 FORBIDDEN = {
     **{part: {*ON_TOP, *CORE} - {part} for part in CORE},

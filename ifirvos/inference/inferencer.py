@@ -31,6 +31,7 @@ from ifirvos.video.reader import VideoReader
 from .hub import HubMixin
 from .loading import checked_device, resolve_model
 from .model_index import ROOT
+from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
 from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
 from .windows import LINKS, FeatureWindow, windows
@@ -363,7 +364,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
         else:
             load_strictly(model, checkpoint, weights, self.config_name or 'the given config')
-        return model.to(device).eval()
+        return prepare_for_inference(model.to(device).eval())
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
         """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""

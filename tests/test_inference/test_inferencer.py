@@ -210,7 +210,7 @@ def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path)
     with pytest.raises(FileNotFoundError, match=r'nowhere\.pth'):
         RVOSInferencer(config_path, tmp_path / 'nowhere.pth')
     monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
-    with pytest.raises(FileNotFoundError, match='full clone'):
+    with pytest.raises(FileNotFoundError, match='install ifirvos again'):
         RVOSInferencer()
     with pytest.raises(InputError, match='not a device'):
         RVOSInferencer(config_path, device='gpu')
@@ -502,7 +502,7 @@ def test_the_shipped_model_from_a_float16_checkpoint_alone(frames, tmp_path):
     """Random weights: everything fits together, and sentences do not disturb one another."""
     config = Config.fromfile(ROOT / SHIPPED_CONFIG)
     torch.manual_seed(0)
-    built = RVOSInferencer(config, device='cpu', show_progress=False).model.state_dict()
+    built = MODELS.build(config.model).state_dict()
     half = {key: value.half() if value.is_floating_point() else value for key, value in built.items()}
     torch.save(dict(meta=dict(config_text=config.pretty_text), state_dict=half), tmp_path / 'w.pth')
     inferencer = RVOSInferencer(weights=tmp_path / 'w.pth', device='cpu', show_progress=False)

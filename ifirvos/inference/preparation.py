@@ -1,0 +1,29 @@
+"""A model made ready for prediction alone."""
+
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmdet.models.backbones import ResNet
+from torch import nn
+
+
+def prepare_for_inference(model: nn.Module) -> nn.Module:
+    """Fold the batch norms of a ResNet into its convolutions and lay their weights out channels-last, in place.
+
+    What comes out is the same but for rounding. The model can neither be trained nor saved any more: its keys change.
+
+    Args:
+        model: A detector in evaluation mode, with its weights.
+
+    Returns:
+        The same model.
+
+    Raises:
+        ValueError: The model is in training mode, where batch norms are no fixed scaling.
+    """
+    if model.training:
+        raise ValueError('Only a model in evaluation mode can be prepared for inference: call model.eval() first.')
+    if isinstance(getattr(model, 'backbone', None), ResNet):
+        with torch.no_grad():
+            fuse_conv_bn(model.backbone)
+            model.backbone.to(memory_format=torch.channels_last)
+    return model
