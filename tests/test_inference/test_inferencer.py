@@ -9,6 +9,7 @@ import torch
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 
@@ -502,7 +503,8 @@ def test_the_shipped_model_from_a_float16_checkpoint_alone(frames, tmp_path):
     """Random weights: everything fits together, and sentences do not disturb one another."""
     config = Config.fromfile(ROOT / SHIPPED_CONFIG)
     torch.manual_seed(0)
-    built = MODELS.build(config.model).state_dict()
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(config.model).state_dict()
     half = {key: value.half() if value.is_floating_point() else value for key, value in built.items()}
     torch.save(dict(meta=dict(config_text=config.pretty_text), state_dict=half), tmp_path / 'w.pth')
     inferencer = RVOSInferencer(weights=tmp_path / 'w.pth', device='cpu', show_progress=False)
