@@ -1,6 +1,6 @@
 """RVOSInferencer around a model whose answer is known: 'red' is where the frame is red, 'dark' where it is dark."""
 
-from copy import copy
+from copy import copy, deepcopy
 from fractions import Fraction
 
 import numpy as np
@@ -504,7 +504,7 @@ def test_the_shipped_model_from_a_float16_checkpoint_alone(frames, tmp_path):
     config = Config.fromfile(ROOT / SHIPPED_CONFIG)
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmdet'):
-        built = MODELS.build(config.model).state_dict()
+        built = MODELS.build(deepcopy(config.model)).state_dict()
     half = {key: value.half() if value.is_floating_point() else value for key, value in built.items()}
     torch.save(dict(meta=dict(config_text=config.pretty_text), state_dict=half), tmp_path / 'w.pth')
     inferencer = RVOSInferencer(weights=tmp_path / 'w.pth', device='cpu', show_progress=False)
