@@ -4,8 +4,10 @@ PY := $(VENV)/bin/python
 UPSTREAM := .venv-openmmlab
 WEB := .venv-web
 export PYTHON TORCH
-# Tests are many small computations: more threads only get into each other's way.
-PYTEST := OMP_NUM_THREADS=1 $(PY) -m pytest -q
+# Tests are many small computations: more threads only get into each other's way, a process a core does not. A file stays in
+# one process, for its fixtures. WORKERS=0 runs all in one.
+WORKERS := auto
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo test test-slow test-web test-openmmlab lint format check-env clean
@@ -22,10 +24,10 @@ demo: env  ## segment a rendered clip, or your own: make demo VIDEO=clip.mp4 TEX
 	@$(PY) tools/demo.py $${VIDEO:+--video "$$VIDEO"} $${TEXT:+--text "$$TEXT"}
 
 test: env  ## the fast tests
-	@$(PYTEST)
+	@OMP_NUM_THREADS=1 $(PY) $(PYTEST)
 
 test-slow: env  ## the tests that take minutes
-	@$(PYTEST) -m slow
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -m slow
 
 test-web: env  ## the web page in a headless Chromium, and the notebook
 	@tools/setup_web_env.sh $(VENV) $(WEB)
@@ -33,7 +35,7 @@ test-web: env  ## the web page in a headless Chromium, and the notebook
 
 test-openmmlab:  ## the fast tests on upstream mmengine, mmcv and mmdet, in an environment of their own
 	@tools/setup_env.sh openmmlab $(UPSTREAM)
-	@OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python -m pytest -q
+	@OMP_NUM_THREADS=1 $(UPSTREAM)/bin/python $(PYTEST)
 
 lint: env  ## ruff's checks and formatting
 	@$(PY) -m ruff check .

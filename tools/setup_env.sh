@@ -34,9 +34,9 @@ if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] &&
 fi
 rm -f "$stamp"
 
-command -v "$python" >/dev/null || fail "no $python here: install Python 3.11 or newer, or name one: make PYTHON=/path/to/python3"
-"$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' ||
-  fail "the pinned packages need Python 3.11 to 3.13 and $python is $("$python" -V 2>&1): name another with make PYTHON=…, or install by hand (docs/install.md)"
+command -v "$python" >/dev/null || fail "no $python here: install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3"
+"$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
+  fail "the pinned packages need Python 3.10 to 3.13 and $python is $("$python" -V 2>&1): name another with make PYTHON=…, or install by hand (docs/install.md)"
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
   fail "$python cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv)"
 

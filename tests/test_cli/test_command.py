@@ -1,5 +1,6 @@
 """The command `ifirvos`: what answers without loading the package, and that it says what the package says."""
 
+import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -125,3 +126,18 @@ def test_models_are_listed_with_their_figures(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['name', 'r18_synth']
     assert models.main(['nope']) == 2
     assert "no model 'nope'; there are r18_synth, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('command', ['--help', 'models'])
+def test_the_docs_show_what_is_printed(command, capsys, monkeypatch):
+    monkeypatch.setenv('COLUMNS', '100')
+    with contextlib.suppress(SystemExit):
+        ifirvos_cli.main([command])
+    printed = capsys.readouterr().out.rstrip()
+    page = (ROOT / 'docs/command.md').read_text()
+    assert f'```\n$ ifirvos {command}\n{printed}\n```' in page, f'docs/command.md is to show:\n{printed}'
+
+
+def test_a_tool_of_mmdet_that_does_not_exist(capsys):
+    assert ifirvos_cli.main(['mmdet', 'print_config']) == 2
+    assert "no tool 'print_config'; there are " in capsys.readouterr().err
