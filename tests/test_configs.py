@@ -200,6 +200,9 @@ DIFFERENCES = {
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/vewl_only.py'): {f'{VLI}.lewv': None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/temporal.py'): {f'{IFI}.temporal_pos': 'learned'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/referformer.py'): {f'{VLI}.lewv': None, IFI: None},
+    ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/ifi_gate.py'): {f'{IFI}.gate': True},
+    ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/text_gate.py'): {f'{VLI}.lewv.text_gate': True},
+    ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/literal_lewv.py'): {f'{VLI}.lewv.post_norm': False},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/paper_ifi.py'): {
         f'{IFI}.box_pos': False,
         f'{IFI}.query_pos': False,
