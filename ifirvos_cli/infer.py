@@ -51,6 +51,12 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     frames = parser.add_argument_group('frames')
     frames.add_argument('--fps', type=float, help="frame rate of the overlay; default: the video's, 10 for a folder")
     frames.add_argument('--max-frames', type=int, help='use only so many frames from the start')
+    frames.add_argument('--deinterlace', action='store_true', help="make whole frames of an interlaced video's fields")
+    frames.add_argument(
+        '--timeout', type=float, default=30.0, metavar='SECONDS', help='give an address up without a frame; default: 30'
+    )
+    frames.add_argument('--max-pixels', type=int, default=100_000_000, help='largest frame; default: 100 million')
+    frames.add_argument('--allow-special', action='store_true', help='also read a FIFO or device')
     frames.add_argument('--clip-len', type=int, default=36, help='frames of a window; default: 36; 0: all at once')
     frames.add_argument('--overlap', type=int, help='frames that windows share; default: 8, less in short windows')
     frames.add_argument(
@@ -86,7 +92,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error('--config needs --weights: the model would be random')
     if args.model and args.config:
         parser.error('--model and --config name the same thing twice')
-    for name in ('fps', 'max_frames'):
+    for name in ('fps', 'max_frames', 'timeout', 'max_pixels'):
         if getattr(args, name) is not None and getattr(args, name) <= 0:
             parser.error(f'--{name.replace("_", "-")} must be above 0')
     unknown = set(args.save) - set(SAVES)
@@ -135,7 +141,15 @@ def run(args: argparse.Namespace) -> list[Path]:
 
     texts = check_sentences(args.sentences)
     source = int(args.video) if _is_webcam(args.video) else args.video
-    reader = VideoReader(source, fps=args.fps, max_frames=args.max_frames)
+    reader = VideoReader(
+        source,
+        fps=args.fps,
+        max_frames=args.max_frames,
+        timeout=args.timeout,
+        deinterlace=args.deinterlace,
+        max_pixels=args.max_pixels,
+        allow_special=args.allow_special,
+    )
     folders = [args.out / name for name in unique_slugs(texts)]
     check_free(folders, args.overwrite)
 
@@ -148,8 +162,8 @@ def run(args: argparse.Namespace) -> list[Path]:
             writer.write(window)
             bar.update(task, completed=writer.num_frames)
         bar.update(task, total=writer.num_frames)
-    if reader.problem:
-        print(f'note: {reader.problem}', file=sys.stderr)
+    for note in filter(None, [reader.problem, *writer.notes]):
+        print(f'note: {note}', file=sys.stderr)
     height, width = window.frames[0].shape[:2]
     if writer.overlays and (height % 2 or width % 2):
         print(f'note: {width}x{height} is odd, so the overlay repeats the last row or column.', file=sys.stderr)

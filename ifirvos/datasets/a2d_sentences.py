@@ -153,7 +153,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         import h5py  # an extra of this package
 
         shown = {}
-        for path in sorted(Path(self.mask_dir, video_id).glob('*.h5')):
+        for path in sorted(Path(self.mask_dir, video_id).glob('[!.]*.h5')):  # '._' files are macOS's
             try:
                 with h5py.File(path, 'r') as file:
                     shown[int(path.stem)] = np.ravel(file['instance']).tolist()

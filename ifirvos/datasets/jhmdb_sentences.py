@@ -106,14 +106,14 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
     def _list_frames(self) -> list[tuple[str, int, int, str]]:
         """Read the same rows from the official files, with evenly spaced key frames."""
-        folders = {path.name: path for path in Path(self.data_root, _FRAMES).glob('*/*') if path.is_dir()}
+        folders = {path.name: path for path in Path(self.data_root, _FRAMES).glob('[!.]*/[!.]*') if path.is_dir()}
         rows = []
         for video_id, text in read_sentence_table(f'{self.data_root}/jhmdb_annotation.txt', ('video_id', 'query')):
             if video_id not in folders:
                 raise FileNotFoundError(f'{self.data_root}/{_FRAMES}/*/{video_id} is missing: complete the data set.')
             folder = f'{folders[video_id].parent.name}/{video_id}'
             masks = self._count_masks(f'{self.data_root}/{_MASKS}/{folder}/puppet_mask.mat')
-            length = min(sum(1 for _ in folders[video_id].glob('*.png')), masks)
+            length = min(sum(1 for _ in folders[video_id].glob('[!.]*.png')), masks)
             count = min(self.frames_per_video or length, length)
             rows += [(folder, length, (2 * part + 1) * length // (2 * count) + 1, text) for part in range(count)]
         return rows

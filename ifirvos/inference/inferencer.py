@@ -26,6 +26,7 @@ from ifirvos.models.query_linker import QueryLinker
 from ifirvos.plain_config import model_config
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
+from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 
 from .hub import HubMixin
@@ -410,7 +411,7 @@ def _texts_of_videos(texts: str | Sequence, number: int) -> list[list[str]]:
 
 def _video_name(video: VideoInput, number: int) -> str:
     source = video.source if isinstance(video, VideoReader) else video
-    return Path(str(source)).stem if isinstance(source, str | os.PathLike) else f'video {number}'
+    return Path(readable(source)).stem if isinstance(source, str | os.PathLike) else f'video {number}'
 
 
 def _to_result(sample: TrackDataSample, text: str, score_threshold: float | None) -> SentenceResult:

@@ -59,6 +59,8 @@ class _Target:
     sound: Path | None
     video_id: int
     sentence_id: int
+    pixel_aspect: Fraction
+    notes: list[str]  # what a writer had to change
 
 
 Sink = Callable[[FrameResult], None]
@@ -81,8 +83,10 @@ def check_saves(save: Sequence[str]) -> tuple[str, ...]:
 @contextmanager
 def _overlay(to: _Target) -> Iterator[Sink]:
     color = object_color(to.index)
-    with VideoWriter(to.folder / f'overlay{video_suffix()}', to.fps, sound_of=to.sound) as video:
+    path = to.folder / f'overlay{video_suffix()}'
+    with VideoWriter(path, to.fps, sound_of=to.sound, pixel_aspect=to.pixel_aspect) as video:
         yield lambda one: video.write(draw_result(one.frame, one.mask, to.text, one.score, color), one.time)
+    to.notes.extend(video.notes)
 
 
 @contextmanager
@@ -139,8 +143,10 @@ def _cutout(to: _Target) -> Iterator[Sink]:
         folder.mkdir()
         yield lambda one: Image.fromarray(cut_out(one.frame, one.mask)).save(folder / f'{one.number:05d}.png')
         return
-    with VideoWriter(to.folder / 'cutout.webm', to.fps, sound_of=to.sound, alpha=True) as video:
+    path = to.folder / 'cutout.webm'
+    with VideoWriter(path, to.fps, sound_of=to.sound, alpha=True, pixel_aspect=to.pixel_aspect) as video:
         yield lambda one: video.write(cut_out(one.frame, one.mask), one.time)
+    to.notes.extend(video.notes)
 
 
 _SINKS: dict[str, Callable[[_Target], AbstractContextManager[Sink]]] = dict(
@@ -191,7 +197,7 @@ class ResultWriter:
         self.folders, self.texts, self.reader = list(folders), list(texts), reader
         self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
         overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
-        source = 'frames' if reader is None else str(reader.source)
+        source = 'frames' if reader is None else reader.name
         self.video_id = stable_id(source) if video_id is None else video_id
         self.sentence_ids = [stable_id(str(self.video_id), str(i), text) for i, text in enumerate(self.texts)]
         self.exports = [name for name in self.save if name in EXPORTS]
@@ -203,6 +209,7 @@ class ResultWriter:
         self._sinks: list[list[Sink]] = []
         self._export_sinks: list[Callable[[Sequence[FrameResult]], None]] = []
         self._rows: list[list[dict]] = [[] for _ in self.texts]
+        self._notes: list[list[str]] = [[] for _ in self.texts]
 
     def __enter__(self) -> ResultWriter:
         with ExitStack() as stack:
@@ -213,6 +220,12 @@ class ResultWriter:
 
     def __exit__(self, *error) -> bool | None:
         return self._stack.__exit__(*error)
+
+    @property
+    def notes(self) -> list[str]:
+        """What was changed in reading and writing, each once; complete after the block."""
+        notes = [] if self.reader is None else self.reader.notes
+        return list(dict.fromkeys([*notes, *(note for part in self._notes for note in part)]))
 
     @property
     def fps(self) -> Fraction:
@@ -258,13 +271,24 @@ class ResultWriter:
         """Open all files; only now the rate of a webcam is known."""
         self._size = size
         sound = None if self.reader is None else self.reader.sound_source
+        aspect = Fraction(1) if self.reader is None else self.reader.pixel_aspect
         for index, (folder, text) in enumerate(zip(self._staged, self.texts, strict=False)):
-            target = _Target(folder, text, index, self.fps, sound, self.video_id, self.sentence_ids[index])
+            target = _Target(
+                folder,
+                text,
+                index,
+                self.fps,
+                sound,
+                self.video_id,
+                self.sentence_ids[index],
+                aspect,
+                self._notes[index],
+            )
             self._sinks.append(
                 [self._stack.enter_context(_SINKS[name](target)) for name in self.save if name in _SINKS]
             )
         if self.exports:
-            name = 'frames' if self.reader is None else Path(str(self.reader.source)).name
+            name = 'frames' if self.reader is None else Path(self.reader.name).name
             together = Together(self._staged[-1], self.texts, self.fps, size, name, self.video_id, self.sentence_ids)
             for export in self.exports:
                 self._export_sinks.append(self._stack.enter_context(EXPORTS[export](together)))
@@ -273,10 +297,10 @@ class ResultWriter:
         if error_type is not None:
             return
         height, width = self._size
-        for folder, text, rows in zip(self._staged, self.texts, self._rows, strict=False):
+        for folder, text, rows, notes in zip(self._staged, self.texts, self._rows, self._notes, strict=False):
             record = dict(
                 sentence=text,
-                video=None if self.reader is None else str(self.reader.source),
+                video=None if self.reader is None else self.reader.name,
                 **self.info,
                 width=width,
                 height=height,
@@ -285,6 +309,7 @@ class ResultWriter:
                 overlay=f'overlay{video_suffix()}' if 'overlay' in self.save else None,
                 masks='masks/{frame:05d}.png' if 'masks' in self.save else None,
                 problem=None if self.reader is None else self.reader.problem,
+                notes=[*([] if self.reader is None else self.reader.notes), *notes],
                 query_index=rows[0]['query'] if rows else None,
                 frames=rows,
             )
@@ -333,7 +358,7 @@ def write_results(
             writer.write(WindowResult(t, [frame], [time], [result.part(t, t + 1) for result in results]))
         if writer.num_frames < num_frames:
             raise VideoError(
-                f'{reader.source} gave {num_frames} frames first and {writer.num_frames} now: it changed meanwhile.'
+                f'{reader.name} gave {num_frames} frames first and {writer.num_frames} now: it changed meanwhile.'
             )
     return writer.overlays
 

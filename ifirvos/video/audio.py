@@ -9,6 +9,8 @@ from pathlib import Path
 import av
 from mmengine.logging import MMLogger
 
+from .opening import file_address, video_stream
+
 # What browsers play in each container: copied as it is; everything else is encoded again.
 _COPIED = {'mp4': ('aac', 'mp3'), 'webm': ('opus', 'vorbis')}
 _ENCODERS = {'mp4': 'aac', 'webm': 'libopus'}
@@ -32,12 +34,12 @@ class SoundTrack:
 
     def __init__(self, source: str | Path, output: av.container.OutputContainer, container_format: str) -> None:
         self._source, self._output = source, output
-        self._input = av.open(str(source), options=dict(protocol_whitelist='file'), metadata_errors='replace')
+        self._input = av.open(file_address(source), options=dict(protocol_whitelist='file'), metadata_errors='replace')
         self._packets = self._waiting = None
         if not self._input.streams.audio:
             return
         sound = self._input.streams.audio[0]
-        pictures = self._input.streams.video[0]
+        pictures = video_stream(self._input, str(source))
         offset = (pictures.start_time or 0) * pictures.time_base
         if sound.codec_context.name in _COPIED[container_format]:
             self._stream = output.add_stream_from_template(sound)

@@ -13,21 +13,28 @@ import numpy as np
 
 from ifirvos.errors import VideoError
 
-from .sources import FolderSource, StreamSource, TimedFrame, WebcamSource, is_url
+from .opening import MAX_PIXELS, TIMEOUT, file_address, is_url, readable
+from .sources import FolderSource, TimedFrame, WebcamSource
+from .streams import AnimatedWebPSource, StreamSource, is_animated_webp
 
 
 class VideoReader:
     """The frames of a video, decoded one at a time.
 
     Every iteration starts again at the first frame (of a webcam or a live address: at the present one) and holds one
-    decoded frame. Frames are turned upright by the file's rotation metadata, and all have the size of the first one. A
-    file that is damaged gives the frames that decode; ``problem`` then says what was lost.
+    decoded frame. Frames are turned upright by the file's display matrix, mirrors included, HDR is mapped to standard
+    dynamic range, and all have the size of the first one. A file that is damaged gives the frames that decode;
+    ``problem`` then says what was lost.
 
     Args:
         source: A video file in any format that PyAV reads, a folder of images (sorted by name, numbers as numbers), an
             address (http, https, rtsp, rtsps, rtmp), or the number of a webcam.
         fps: Frames a second; None takes the file's own rate and times, and 10 for a folder.
         max_frames: Stop after so many frames; None reads all.
+        timeout: Seconds without a frame after which an address or a FIFO is given up.
+        deinterlace: Make whole frames of an interlaced video's fields (FFmpeg's bwdif).
+        max_pixels: Most pixels of a frame.
+        allow_special: Also read FIFOs and devices, which can be read only once.
 
     Raises:
         FileNotFoundError: nothing is there.
@@ -35,18 +42,32 @@ class VideoReader:
     """
 
     def __init__(
-        self, source: str | os.PathLike | int, fps: float | Fraction | None = None, max_frames: int | None = None
+        self,
+        source: str | os.PathLike | int,
+        fps: float | Fraction | None = None,
+        max_frames: int | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        deinterlace: bool = False,
+        max_pixels: int = MAX_PIXELS,
+        allow_special: bool = False,
     ) -> None:
         self.max_frames = max_frames
+        options = dict(timeout=timeout, deinterlace=deinterlace, max_pixels=max_pixels, allow_special=allow_special)
         if isinstance(source, int):
             self._frames, self.source = WebcamSource(source), f'webcam {source}'
         elif is_url(source):
-            self._frames = StreamSource(source)
+            self._frames = StreamSource(source, **options)
             self.source = self._frames.name
         else:
             self.source = Path(source)
-            self._frames = (FolderSource if self.source.is_dir() else StreamSource)(self.source)
-        self._fps = Fraction(fps).limit_denominator(1001) if fps else None
+            if self.source.is_dir():
+                self._frames = FolderSource(self.source, max_pixels)
+            elif self.source.is_file() and is_animated_webp(self.source):
+                self._frames = AnimatedWebPSource(self.source, max_pixels)
+            else:
+                self._frames = StreamSource(self.source, **options)
+        self._fps = _as_rate(fps) if fps else None
         if self.fps <= 0:
             raise VideoError(f'The frame rate must be above 0, not {fps}.')
         # Frames to expect, for progress bars: what the file's header says, None when it does not say.
@@ -62,6 +83,21 @@ class VideoReader:
     def problem(self) -> str | None:
         """What could not be read, known after an iteration."""
         return self._frames.problem
+
+    @property
+    def notes(self) -> list[str]:
+        """What was changed or is odd without being damage (HDR, interlaced, …), known after an iteration."""
+        return list(self._frames.notes)
+
+    @property
+    def name(self) -> str:
+        """The source as text for messages and result files, whatever bytes are in its name."""
+        return readable(self.source)
+
+    @property
+    def pixel_aspect(self) -> Fraction:
+        """Width of a pixel by its height; 1 of most videos."""
+        return self._frames.pixel_aspect
 
     @property
     def sound_source(self) -> Path | None:
@@ -81,6 +117,12 @@ class VideoReader:
         """Yield uint8 RGB frames (H, W, 3)."""
         for frame, _ in self.timed():
             yield frame
+
+
+def _as_rate(fps: float | Fraction) -> Fraction:
+    """Return a rate as a fraction of small numbers, also far below one."""
+    fps = Fraction(fps)
+    return fps.limit_denominator(1001) if fps >= 1 else 1 / (1 / fps).limit_denominator(1001)
 
 
 def read_video_frames(path: str, indices: Collection[int]) -> dict[int, np.ndarray]:
@@ -104,7 +146,8 @@ def read_video_frames(path: str, indices: Collection[int]) -> dict[int, np.ndarr
     last, frame, number = max(indices), None, -1
     frames = {}
     try:
-        with av.open(path, options=dict(protocol_whitelist='file'), metadata_errors='replace') as container:
+        options = dict(protocol_whitelist='file', pattern_type='none')
+        with av.open(file_address(path), options=options, metadata_errors='replace') as container:
             container.streams.video[0].thread_type = 'AUTO'
             for number, frame in enumerate(container.decode(video=0)):
                 if number in indices:

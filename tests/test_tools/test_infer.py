@@ -1,6 +1,7 @@
 """`ifirvos infer` as a user meets it: what it writes, and the one line it says when something is wrong."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -113,3 +114,39 @@ def test_options_that_make_no_sense(clip, wrong, capsys):
         infer.main([str(clip), 'a star', '--out', 'out', *wrong])
     assert stopped.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('name', [b'12:30:11.mp4', b'caf\xe9.mp4', b'.hidden.mp4', b'./-dash.mp4'])
+def test_awkward_names_give_results(left_half, clip, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    os.rename(clip, name)
+    assert infer.main([os.fsdecode(name), 'a star', '--out', 'out', '--save', 'overlay,masks,coco']) == 0
+    record = json.loads((tmp_path / 'out' / 'a-star' / 'result.json').read_text(encoding='utf-8'))
+    assert record['video'].endswith('.mp4')
+    assert len(record['frames']) == 6
+
+
+def test_what_was_changed_is_noted(left_half, tmp_path, capsys):
+    path = tmp_path / 'wide.mp4'
+    with VideoWriter(path, 10, pixel_aspect=2) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((48, 64, 3), np.uint8))
+    out = tmp_path / 'out'
+    assert infer.main([str(path), 'a star', '--out', str(out)]) == 0
+    assert 'note: its pixels are not square' in capsys.readouterr().err
+    assert 'not square' in json.loads((out / 'a-star' / 'result.json').read_text())['notes'][0]
+    assert VideoReader(out / 'a-star' / 'overlay.mp4').pixel_aspect == 2
+
+
+def test_a_long_thin_video_gets_a_scaled_overlay(left_half, tmp_path, capsys):
+    (tmp_path / 'thin.y4m').write_bytes(
+        b'YUV4MPEG2 W17000 H2 F10:1 Ip A1:1 C420jpeg\nFRAME\n' + bytes([128]) * (17_000 * 3)
+    )
+    assert infer.main([str(tmp_path / 'thin.y4m'), 'a star', '--out', str(tmp_path / 'out')]) == 0
+    assert 'is scaled to 16384x2' in capsys.readouterr().err
+
+
+def test_a_fifo_is_refused(tmp_path, capsys):
+    os.mkfifo(tmp_path / 'pipe')
+    assert infer.main([str(tmp_path / 'pipe'), 'a star', '--out', str(tmp_path / 'out')]) == 2
+    assert '--allow-special' in capsys.readouterr().err

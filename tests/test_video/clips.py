@@ -18,3 +18,8 @@ def write(path, frames, fps=10, **kwargs):
         for frame in frames:
             writer.write(frame)
     return path
+
+
+def matrix_in(data):
+    """Where the display matrix of an mp4's track begins: tkhd's version 0 has 40 bytes before it."""
+    return data.index(b'tkhd') + 44

@@ -290,3 +290,11 @@ def test_a_webcam_is_read_by_its_number(monkeypatch):
     assert Camera.released, 'also when it is left early'
     with pytest.raises(VideoError, match='webcam 1 cannot be opened'):
         list(VideoReader(1))
+
+
+def test_hidden_files_are_no_frames(tmp_path):
+    cv2.imwrite(str(tmp_path / '0.png'), np.zeros((8, 10, 3), np.uint8))
+    for name in ('._0.png', '.hidden.png', '.DS_Store'):
+        (tmp_path / name).write_bytes(b'\0\5\x16\7 Mac OS X')
+    reader = VideoReader(tmp_path)
+    assert (reader.num_frames, len(list(reader))) == (1, 1)

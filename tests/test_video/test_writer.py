@@ -91,3 +91,58 @@ def test_transparency_is_written(tmp_path):
 def test_h264_knows_no_transparency(tmp_path):
     with pytest.raises(VideoError, match='no transparency'):
         VideoWriter(tmp_path / 'cut.mp4', 10, encoder='libx264', alpha=True)
+
+
+# ---------------------------------------------------------------------- what encoders refuse
+@pytest.mark.parametrize('encoder', ['libx264', 'libvpx-vp9'])
+@pytest.mark.parametrize('size', [(2, 17_000), (17_000, 2)])
+def test_sides_that_no_encoder_takes_are_scaled(tmp_path, encoder, size):
+    path = tmp_path / f'long{video_suffix(encoder)}'
+    with VideoWriter(path, 10, encoder=encoder) as writer:
+        writer.write(np.full((*size, 3), 200, np.uint8))
+    (back,) = VideoReader(path)
+    assert max(back.shape) == 16_384
+    assert min(back.shape[:2]) == 2
+    assert 'is scaled to' in writer.notes[0]
+
+
+@pytest.mark.parametrize('encoder', ['libx264', 'libvpx-vp9'])
+@pytest.mark.parametrize(
+    ('fps', 'expected'),
+    [
+        (Fraction(1, 2400), 2400),
+        (0.0004, 2500),
+        (Fraction(1, 86_400), 86_400),
+        (Fraction(1, 10**9), 100_000),
+        (1e-300, 100_000),
+        (10**9, Fraction(1, 1000)),
+    ],
+)
+def test_every_rate_is_written(tmp_path, encoder, fps, expected):
+    path = tmp_path / f'rate{video_suffix(encoder)}'
+    with VideoWriter(path, fps, encoder=encoder) as writer:
+        for frame in moving_bar(3):
+            writer.write(frame)
+    times = [time for _, time in VideoReader(path).timed()]
+    assert times == [0, expected, 2 * expected]
+    assert bool(writer.notes) == (fps < 1e-5 or fps > 1000)
+
+
+def test_times_closer_than_the_clock_and_wider_than_it_holds(tmp_path):
+    path = tmp_path / f'times{video_suffix()}'
+    with VideoWriter(path, 10) as writer:
+        for frame, time in zip(moving_bar(4), [0, Fraction(1, 10**9), Fraction(2, 10**9), 10**12], strict=True):
+            writer.write(frame, time)
+    times = [time for _, time in VideoReader(path).timed()]
+    assert len(times) == 4
+    assert times == sorted(set(times))
+
+
+@pytest.mark.parametrize('encoder', ['libx264', 'libvpx-vp9'])
+def test_anamorphic_video_keeps_its_shape(tmp_path, encoder):
+    path = write(
+        tmp_path / f'wide{video_suffix(encoder)}', moving_bar(), encoder=encoder, pixel_aspect=Fraction(16, 11)
+    )
+    reader = VideoReader(path)
+    height, width = next(iter(reader)).shape[:2]
+    assert width * reader.pixel_aspect / height == pytest.approx(64 / 48 * 16 / 11, rel=0.02)

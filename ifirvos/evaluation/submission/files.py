@@ -67,7 +67,11 @@ def write_expression(
 def is_written(out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str]) -> bool:
     """Return whether an expression's folder holds the masks of exactly these frames."""
     folder = Path(out_dir) / ROOT / video_id / exp_id
-    return folder.is_dir() and {path.name for path in folder.iterdir()} == {f'{frame}.png' for frame in frames}
+    if not folder.is_dir():
+        return False
+    # Hidden files (.DS_Store, ._a.png) are the file system's.
+    names = {path.name for path in folder.iterdir() if not path.name.startswith('.')}
+    return names == {f'{frame}.png' for frame in frames}
 
 
 def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[str, str]]:
@@ -78,7 +82,7 @@ def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[s
 def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
     """Put ``Annotations`` of a folder into a zip, which appears when it is complete; returns the number of masks."""
     root, zip_path = Path(out_dir) / ROOT, Path(zip_path)
-    files = sorted(root.glob('*/*/*.png'))
+    files = sorted(root.glob('[!.]*/[!.]*/[!.]*.png'))
     if not files:
         raise FileNotFoundError(f'{root} holds no masks (VIDEO/EXPRESSION/FRAME.png) to put into {zip_path}')
     # PNGs are compressed already.

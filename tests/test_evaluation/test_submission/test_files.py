@@ -40,6 +40,13 @@ def test_masks_are_grey_0_and_255(folder):
     assert sorted(path.name for path in folder.iterdir()) == ['Annotations']
 
 
+def test_hidden_files_are_no_masks(folder, tmp_path):
+    for name in ('._00000.png', '.DS_Store'):
+        (folder / 'Annotations/v/0' / name).write_bytes(b'Mac OS X')
+    assert is_written(folder, 'v', '0', FRAMES)
+    assert pack_submission(folder, tmp_path / 'a.zip') == 5
+
+
 def test_failure_leaves_the_earlier_masks_and_nothing_else(folder):
     with pytest.raises(TypeError):
         write_expression(folder, 'v', '0', FRAMES, [MASK, np.zeros((2, 2, 2, 2), bool)])
