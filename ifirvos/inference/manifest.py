@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ifirvos.errors import InputError
 from ifirvos.names import slug, unique_slugs
-from ifirvos.video.sources import is_url
+from ifirvos.video.opening import is_url
 
 SEPARATOR = ';'  # between the sentences of a csv's cell, as in make demo TEXT="a; b"
 _OPTIONS = dict(fps=float, max_frames=int, score_threshold=float)

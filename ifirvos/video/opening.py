@@ -103,7 +103,7 @@ def open_media(
     Args:
         source: A path, or an address of ``URL_SCHEMES``.
         timeout: Seconds without an answer of an address, or a byte of a FIFO.
-        max_pixels: Of a frame; larger ones are refused before memory is taken for them.
+        max_pixels: Most pixels of a frame; larger ones are refused before memory is taken for them.
         allow_special: Also open FIFOs and devices.
 
     Raises:

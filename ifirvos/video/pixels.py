@@ -40,8 +40,8 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
 
     Args:
         frame: Any pixel format.
-        width: In pixels; the frame is scaled.
-        height: In pixels.
+        width: Width to scale to, in pixels.
+        height: Height to scale to, in pixels.
 
     Returns:
         (H, W, 3).

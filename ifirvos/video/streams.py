@@ -39,7 +39,7 @@ class StreamSource:
         source: A path, or an address of ``opening.URL_SCHEMES``.
         timeout: Seconds without a frame after which an address or a FIFO is given up.
         deinterlace: Make interlaced frames progressive.
-        max_pixels: Of a frame.
+        max_pixels: Most pixels of a frame.
         allow_special: Also read FIFOs and devices, once.
 
     Raises:

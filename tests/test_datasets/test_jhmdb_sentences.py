@@ -39,7 +39,7 @@ def test_layout_is_that_of_the_release(tree):
     root, clips = tree
     for number, clip in enumerate(clips):
         asked = clip.expressions[number]
-        frames = root / '' / asked.kind / clip.video_id
+        frames = root / 'Rename_Images' / asked.kind / clip.video_id
         assert sorted(path.name for path in frames.iterdir()) == [f'{index:05d}.png' for index in range(1, 13)]
         volume = loadmat(root / 'puppet_mask' / asked.kind / clip.video_id / 'puppet_mask.mat')['part_mask']
         assert (volume.shape, volume.dtype) == ((96, 144, 12), np.uint8)
@@ -89,7 +89,7 @@ def test_without_a_list_frames_are_evenly_spaced(tree, count, frames):
 
 def test_hidden_files_are_no_frames(root, tree):
     length = JHMDBSentencesDataset(str(root), ann_file='', frames_per_video=1).get_data_info(0)['video_length']
-    for folder in (root / '').glob('*/*'):
+    for folder in (root / 'Rename_Images').glob('*/*'):
         for number in range(9):
             (folder / f'._{number:05d}.png').write_bytes(b'Mac OS X')
         (folder.parent / '.DS_Store').touch()
@@ -153,7 +153,7 @@ def test_missing_or_wrong_files_are_named(root, tree):
     (root / METADATA).write_text(json.dumps([rows[0][:4]]))
     with pytest.raises(ValueError, match=METADATA):
         JHMDBSentencesDataset(str(root))
-    shutil.rmtree(root / '' / kind)
+    shutil.rmtree(root / 'Rename_Images' / kind)
     with pytest.raises(FileNotFoundError, match=clip.video_id):
         JHMDBSentencesDataset(str(root), ann_file='')
 
