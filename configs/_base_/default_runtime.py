@@ -4,7 +4,7 @@ custom_imports = dict(imports=['ifirvos'], allow_failed_imports=False)
 default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
     # Regular expressions for keys in which the weights of load_from may differ from the model; any other is an error.
-    hand_over=dict(type='HandOverHook', allow_missing=[], allow_unexpected=[]),
+    hand_over=dict(type='HandOverHook', allow_missing=[], allow_unexpected=[], drop=[]),
     non_finite=dict(type='NonFiniteLossHook'),
     preemption=dict(type='PreemptionHook'),
     curves=dict(type='CurvesHook'),

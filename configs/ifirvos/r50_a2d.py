@@ -8,7 +8,10 @@ _base_ = [
 ]
 load_from = 'work_dirs/r50_refcoco_pretrain/epoch_10.pth'
 
-model = dict(test_cfg=dict(candidates=True))  # all N queries are scored for mAP, as the published rows are
+model = dict(
+    data_preprocessor=dict(test_pad_size_divisor=32),  # the paper is silent: as ReferFormer's
+    test_cfg=dict(candidates=True),  # all N queries are scored for mAP, as the published rows are
+)
 num_frames = 6  # T
 train_pipeline = [
     dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(test_cfg=dict(candidates=True))
+model = dict(data_preprocessor=dict(test_pad_size_divisor=32), test_cfg=dict(candidates=True))
 num_frames = 6  # T, as r50_a2d.py was trained
 test_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='window'), *_base_.test_pipeline[1:]]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

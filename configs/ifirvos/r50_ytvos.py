@@ -1,5 +1,5 @@
-# The paper's main model on Ref-YouTube-VOS (Table 1): T=6, 1 clip a GPU on 8 GPUs, text encoder frozen (paper 4.2; T
-# and batch size in _base_/datasets/ref_youtube_vos.py, epochs and rates in _base_/schedules/ytvos_6e.py).
+# The paper's main model on Ref-YouTube-VOS (Table 1): T=6, 1 clip a GPU, text encoder frozen (paper 4.2; T and
+# batch size in _base_/datasets/ref_youtube_vos.py, epochs and rates in _base_/schedules/ytvos_6e.py).
 _base_ = [
     '../_base_/models/ifirvos_r50.py',
     '../_base_/datasets/ref_youtube_vos.py',

@@ -2,21 +2,28 @@
 # and cuts to the annotated one behind the backbone; with a ResNet, which sees frames one by one, that is T=1.
 _base_ = [
     '../_base_/models/referformer_r50.py',
-    '../_base_/datasets/a2d_sentences.py',
+    '../_base_/datasets/referformer_a2d.py',
     '../_base_/schedules/referformer_6e.py',
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/referformer/r50_refcoco_pretrain/epoch_12.pth'
+# As tools/load_pretrained_weights.py there: the class head starts anew.
+default_hooks = dict(hand_over=dict(drop=[r'bbox_head[.]cls_branches[.]']))
 
-model = dict(test_cfg=dict(candidates=True))  # all N queries are scored for mAP, as the published rows are
+model = dict(
+    data_preprocessor=dict(test_pad_size_divisor=32),  # as its batches are, in testing too
+    test_cfg=dict(candidates=True),  # all N queries are scored for mAP, as the published rows are
+)
 num_frames = 1  # T
 train_pipeline = [
     dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),
     *_base_.train_pipeline[1:],
 ]
 test_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='window'), *_base_.test_pipeline[1:]]
-train_dataloader = dict(batch_size=2, dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_evaluator = dict(iou='reference')
+test_evaluator = val_evaluator
 train_cfg = dict(val_interval=1)
 auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs with 2 each

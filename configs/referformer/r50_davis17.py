@@ -3,6 +3,7 @@
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/ref_davis17.py',
+    '../_base_/datasets/referformer_protocol.py',
     '../_base_/default_runtime.py',
 ]
 
@@ -12,4 +13,6 @@ model = dict(
         window=36,  # frames, as inference_davis.py there
     )
 )
+test_pipeline = [_base_.test_pipeline[0], _base_.load_video_frames, _base_.test_pipeline[-1]]
+test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_cfg = dict(type='TestLoop')

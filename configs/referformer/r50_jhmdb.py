@@ -6,11 +6,11 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(test_cfg=dict(candidates=True))
+model = dict(data_preprocessor=dict(test_pad_size_divisor=32), test_cfg=dict(candidates=True))
 num_frames = 1
 test_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='window'), *_base_.test_pipeline[1:]]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
-test_evaluator = dict(type='A2DMetric', prefix='jhmdb')
+test_evaluator = dict(type='A2DMetric', prefix='jhmdb', iou='reference')
 test_cfg = dict(type='TestLoop')
 val_dataloader = None
 val_evaluator = None

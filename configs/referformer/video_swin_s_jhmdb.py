@@ -6,8 +6,13 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-model = dict(**_base_.with_backbone, cut_to_key_frames=True, test_cfg=dict(candidates=True))
-test_evaluator = dict(type='A2DMetric', prefix='jhmdb')
+model = dict(
+    **_base_.with_backbone,
+    data_preprocessor=dict(test_pad_size_divisor=32),
+    cut_to_key_frames=True,
+    test_cfg=dict(candidates=True),
+)
+test_evaluator = dict(type='A2DMetric', prefix='jhmdb', iou='reference')
 test_cfg = dict(type='TestLoop')
 val_dataloader = None
 val_evaluator = None

@@ -3,13 +3,21 @@
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/models/backbones/video_swin_t.py',
-    '../_base_/datasets/a2d_sentences.py',
+    '../_base_/datasets/referformer_a2d.py',
     '../_base_/schedules/referformer_6e.py',
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/referformer/video_swin_t_refcoco_pretrain/epoch_12.pth'
+# As tools/load_pretrained_weights.py there: the class head starts anew.
+default_hooks = dict(hand_over=dict(drop=[r'bbox_head[.]cls_branches[.]']))
 
-model = dict(**_base_.with_backbone, cut_to_key_frames=True, test_cfg=dict(candidates=True))
-train_dataloader = dict(batch_size=2)
+model = dict(
+    **_base_.with_backbone,
+    data_preprocessor=dict(test_pad_size_divisor=32),
+    cut_to_key_frames=True,
+    test_cfg=dict(candidates=True),
+)
+val_evaluator = dict(iou='reference')
+test_evaluator = val_evaluator
 train_cfg = dict(val_interval=1)
 auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs with 2 each

@@ -42,7 +42,8 @@ class BaseRVOSDataset(BaseVideoDataset):
         records: Training only: ``'key_frame'`` makes one record of each (expression, key frame), ``'expression'`` one
             of each expression, whose key frame the sampler draws. In test mode it is always one an expression.
         key_frame_interval: Every how many frames a key frame is taken. ReferFormer takes every T-th.
-        lowercase: Lower-case the sentences, as ReferFormer does. White space is always collapsed.
+        lowercase: Lower-case the sentences, as ReferFormer does. White space is collapsed too.
+        verbatim: Leave the sentences as they are, as ReferFormer does where it tests on whole videos.
         max_refetch: How many other records are tried when a training pipeline returns None.
         **kwargs: Arguments of mmengine's BaseDataset: ``data_root``, ``pipeline``, ``test_mode``, ``indices``, …
 
@@ -59,6 +60,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         records: str = 'key_frame',
         key_frame_interval: int = 1,
         lowercase: bool = True,
+        verbatim: bool = False,
         max_refetch: int = 100,
         **kwargs,
     ) -> None:
@@ -69,6 +71,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         self.records = records
         self.key_frame_interval = key_frame_interval
         self.lowercase = lowercase
+        self.verbatim = verbatim
         self.num_resampled = 0
         self.num_left_out = 0  # expressions of the file that cannot be trained on
         self.videos: dict[str, Sequence[str]] = {}
@@ -117,7 +120,9 @@ class BaseRVOSDataset(BaseVideoDataset):
         return expression.get('key_frame_ids', every)[:: self.key_frame_interval]
 
     def clean_text(self, text: str) -> str:
-        """Collapse white space; lower-case if asked to."""
+        """Collapse white space and lower-case, unless asked not to."""
+        if self.verbatim:
+            return text
         text = ' '.join(text.split())
         return text.lower() if self.lowercase else text
 

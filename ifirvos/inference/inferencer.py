@@ -371,7 +371,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
         pipeline = test_pipeline(cfg.test_dataloader.dataset)
         with DefaultScope.overwrite_default_scope(TRANSFORMS.scope):
-            resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if t['type'].startswith('Resize')]
+            resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if 'Resize' in t['type']]
         if not resizes:
             raise InputError('The config has no Resize… in its test pipeline, so the input size is unknown.')
         return partial(resize, resizes)

@@ -1,15 +1,16 @@
 """The deformable decoder with inter-frame interaction after every layer (paper 3.4, Figure 4, eq. 5)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
+import torch.nn.functional as F
 from mmcv.cnn.bricks.transformer import FFN
 from mmdet.models.layers.transformer.deformable_detr_layers import (
     DeformableDetrTransformerDecoder,
     DeformableDetrTransformerDecoderLayer,
 )
-from mmdet.models.layers.transformer.utils import coordinate_to_encoding
+from mmdet.models.layers.transformer.utils import coordinate_to_encoding, inverse_sigmoid
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from .deformable_attention import ClipDeformableAttention
 from .positional_encoding import SinePositionalEncoding1D
 
 TEMPORAL_POSITIONS = (None, 'sine', 'learned')
+PLACES = ('before', 'after')
 # Wavelengths from an eighth of the frame to 2.5 frames. DETR's, from one frame to 10,000, are too long to see
 # an object move: from boxes alone, what moves was learnt in 1,500 steps with these, and not in 3,000 with those.
 BOX_ENCODING = dict(temperature=20, scale=16 * math.pi)
@@ -43,6 +45,9 @@ class InterFrameInteraction(BaseModule):
             its self-attention do, so that a query finds itself in the other frames.
         gate: Ours too: ``Q + g * (Q2 - Q)`` with a weight g for every channel that starts at zero, so that the
             first forward is that of the model without IFI, whatever weights it is put behind.
+        place: ``'before'`` the box refinement of its layer (Figure 4: behind every decoder layer), or ``'after'`` it:
+            boxes then come from queries that have not seen the other frames in this layer, class and mask from those
+            that have.
     """
 
     def __init__(
@@ -55,10 +60,14 @@ class InterFrameInteraction(BaseModule):
         box_pos: bool = False,
         query_pos: bool = False,
         gate: bool = False,
+        place: str = 'before',
     ) -> None:
         super().__init__()
+        if place not in PLACES:
+            raise ValueError(f'place must be one of {PLACES}, not {place!r}')
         if temporal_pos not in TEMPORAL_POSITIONS:
             raise ValueError(f'temporal_pos must be one of {TEMPORAL_POSITIONS}, not {temporal_pos!r}')
+        self.place = place
         self.temporal_pos = temporal_pos
         self.query_pos = query_pos
         self.attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
@@ -137,7 +146,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         query = super().forward(
             query, query_pos=query_pos, reference_points=reference_points, valid_ratios=valid_ratios, **kwargs
         )
-        if self.ifi is None:
+        if self.ifi is None or getattr(self.ifi, 'place', 'before') == 'after':  # then the decoder calls it
             return query
         # mmdet has scaled them for every level by how much of it is not padding.
         centres = reference_points[:, :, 0, :2] / valid_ratios[:, None, 0]
@@ -147,6 +156,9 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
 @MODELS.register_module()
 class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
     """mmdet's decoder of the layers above. Its ``forward`` hands ``num_frames`` on to every layer.
+
+    With ``ifi_cfg.place='after'`` a layer's queries go through inter-frame interaction once they have refined their
+    boxes; mmdet's loop has no room for that.
 
     Args:
         ifi_layers: Indices of the layers that keep ``ifi_cfg``, counted from 0, or from the end below 0; in the others
@@ -160,6 +172,53 @@ class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
     def __init__(self, *args, ifi_layers: Sequence[int] | None = None, **kwargs) -> None:
         self.ifi_layers = ifi_layers
         super().__init__(*args, **kwargs)
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        value: Tensor,
+        key_padding_mask: Tensor | None,
+        reference_points: Tensor,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        valid_ratios: Tensor,
+        reg_branches: Sequence[Callable[[Tensor], Tensor]],
+        num_frames: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Decode as mmdet's does.
+
+        Returns:
+            tuple: the queries (layers,B*T,N,C) for class and mask, the refined boxes (layers,B*T,N,4), and the queries
+            that the boxes came from, the same as the first unless ``place='after'``.
+        """
+        shared = dict(
+            query_pos=query_pos,
+            value=value,
+            key_padding_mask=key_padding_mask,
+            spatial_shapes=spatial_shapes,
+            level_start_index=level_start_index,
+            valid_ratios=valid_ratios,
+            num_frames=num_frames,
+        )
+        if all(getattr(getattr(layer, 'ifi', None), 'place', 'before') == 'before' for layer in self.layers):
+            states, references = super().forward(
+                query, reference_points=reference_points, reg_branches=reg_branches, **shared
+            )
+            return states, references, states
+        states, references, box_states = [], [], []
+        for layer, branch in zip(self.layers, reg_branches, strict=True):
+            ratios = valid_ratios.repeat(1, 1, reference_points.shape[-1] // 2)
+            query = layer(query, reference_points=reference_points[:, :, None] * ratios[:, None], **shared)
+            box_states.append(query)
+            delta, known = branch(query), inverse_sigmoid(reference_points)
+            # The first layer knows a point, the others a box.
+            reference_points = (delta + F.pad(known, (0, 4 - known.shape[-1]))).sigmoid().detach()
+            references.append(reference_points)
+            if layer.ifi is not None:
+                query = layer.ifi(query, num_frames, reference_points[..., :2], query_pos)
+            states.append(query)
+        return torch.stack(states), torch.stack(references), torch.stack(box_states)
 
     def _init_layers(self) -> None:
         layers = range(self.num_layers)

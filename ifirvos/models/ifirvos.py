@@ -19,6 +19,7 @@ from .query_linker import QueryLinker
 from .text_encoder import TextProjection
 
 ClipList = list[TrackDataSample]
+FPN_TEXTS = ('raw', 'lewv')
 
 
 @MODELS.register_module()
@@ -51,6 +52,8 @@ class IFIRVOS(DeformableDETR):
             start at RoBERTa's pooled output, through the projection of the words.
         pixel_decoder: Config of :class:`CrossModalFPN`.
         text_dropout: Dropout probability after the text projection.
+        fpn_text: The words that the pixel decoder reads: ``'raw'`` (ReferFormer's; the paper does not say) or
+            ``'lewv'``, as LEwV leaves them.
         value_pos: The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
             and the paper's). Our extension for small models: deformable attention never adds positions to what it
             reads, and a shallow encoder leaves the queries without a sense of absolute place.
@@ -75,12 +78,18 @@ class IFIRVOS(DeformableDETR):
         pixel_decoder: dict,
         vli: dict | None = None,
         text_dropout: float = 0.1,
+        fpn_text: str = 'raw',
         value_pos: bool = False,
         frozen_trunk: bool = False,
         cut_to_key_frames: bool = False,
         **kwargs,
     ) -> None:
         self._vli_cfg = vli
+        if fpn_text not in FPN_TEXTS:
+            raise ValueError(f'fpn_text must be one of {FPN_TEXTS}, not {fpn_text!r}')
+        if fpn_text == 'lewv' and (vli is None or vli.get('lewv') is None):
+            raise ValueError("fpn_text='lewv' needs vli.lewv: it is LEwV that updates the words")
+        self.fpn_text = fpn_text
         self.value_pos = value_pos
         self.cut_to_key_frames = cut_to_key_frames
         super().__init__(*args, with_box_refine=True, **kwargs)
@@ -281,9 +290,9 @@ class IFIRVOS(DeformableDETR):
         num_frames = len(clips[0])
         res2, *levels = img_feats
         text = self.encode_text(clips)
-        words = (self._read_by_trunk(text['words']), text['word_pos'], text['word_mask'])
         masks, positions = self.encode_positions(img_feats, clips)
-        levels, sentence = self.interact(levels, positions[1:], masks[1:], text, num_frames)
+        levels, sentence, words = self.interact(levels, positions[1:], masks[1:], text, num_frames)
+        words = text['words'] if self.fpn_text == 'raw' else words
 
         encoder_inputs, decoder_inputs = self.pre_transformer(levels, positions[1:], masks[1:], num_frames)
         memory = self.forward_encoder(**encoder_inputs)['memory']
@@ -302,7 +311,9 @@ class IFIRVOS(DeformableDETR):
             [res2, *maps[:3]],
             positions[:4],
             masks[:4],
-            *words,
+            self._read_by_trunk(words),
+            text['word_pos'],
+            text['word_mask'],
             num_frames=num_frames,
             frame_chunk=self.frame_chunk,
         )
@@ -337,10 +348,13 @@ class IFIRVOS(DeformableDETR):
         masks: list[Tensor | None],
         text: dict[str, Tensor | None],
         num_frames: int,
-    ) -> tuple[list[Tensor], Tensor]:
-        """Map F_v (B*T,C,h,w) to F'_v of the same shape, and the sentence (B,C) that the queries start from."""
+    ) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Map F_v (B*T,C,h,w) to F'_v of the same shape; return it with the sentence (B,C) and LEwV's words (B,L,C).
+
+        The queries start from the sentence. Without LEwV the words are as they came.
+        """
         if self.vli is None:
-            return levels, self._checked(text['sentence'])
+            return levels, self._checked(text['sentence']), text['words']
 
         def tokens(maps: Tensor) -> Tensor:  # B*T C h w -> B T*h*w C
             return maps.unflatten(0, (-1, num_frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
@@ -350,7 +364,7 @@ class IFIRVOS(DeformableDETR):
 
         sizes = [level.shape[-2:] for level in levels]
         needs_visual = getattr(self.vli, 'reads_positions', True)
-        enhanced, sentence, *_ = self.vli(
+        enhanced, sentence, *texts = self.vli(
             [tokens(level) for level in levels],
             [over_time(p.flatten(2).transpose(1, 2)) if needs_visual else p for p in positions],
             [None if m is None else over_time(m.flatten(1)) for m in masks],
@@ -363,7 +377,8 @@ class IFIRVOS(DeformableDETR):
             x.unflatten(1, (num_frames, *size)).permute(0, 1, 4, 2, 3).flatten(0, 1)
             for x, size in zip(enhanced, sizes, strict=True)
         ]
-        return enhanced, self._checked(text['sentence'] if sentence is None else sentence)
+        words = texts[0][-1] if texts else text['words']
+        return enhanced, self._checked(text['sentence'] if sentence is None else sentence), words
 
     @staticmethod
     def _checked(sentence: Tensor | None) -> Tensor:
@@ -453,8 +468,8 @@ class IFIRVOS(DeformableDETR):
         valid_ratios: Tensor,
         num_frames: int,
     ) -> dict:
-        """-> ``hidden_states`` (layers,B*T,N,C), ``references`` as :meth:`RVOSHead.forward` takes them."""
-        hidden_states, references = self.decoder(
+        """Return ``hidden_states`` (layers,B*T,N,C) and the other arguments of :meth:`RVOSHead.forward` by name."""
+        hidden_states, references, *rest = self.decoder(
             query=query,
             value=memory,
             query_pos=query_pos,
@@ -466,7 +481,8 @@ class IFIRVOS(DeformableDETR):
             reg_branches=[without_autocast(branch) for branch in self.bbox_head.reg_branches],
             num_frames=num_frames,
         )
-        return dict(hidden_states=hidden_states, references=[reference_points, *references])
+        outputs = dict(hidden_states=hidden_states, references=[reference_points, *references])
+        return outputs if not rest or rest[0] is hidden_states else dict(**outputs, box_states=rest[0])
 
 
 def without_autocast(layer: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -9,19 +9,35 @@ from torch import Tensor
 
 from ifirvos.registry import MODELS
 
+PADDING_ENCODINGS = ('zero', 'reference')
+
 
 @MODELS.register_module()
 class MaskedSinePositionalEncoding(_SinePositionalEncoding):
-    """mmdet's 2-D encoding, zero on padding.
+    """mmdet's 2-D encoding, with a say in what stands on padding.
 
-    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6``: noise that the
-    reference carries through its pixel decoder into valid mask logits. Zero there is our documented difference.
+    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6 * 2 pi``: noise, equal in
+    every such column, that the reference carries through its encoder and pixel decoder into valid mask logits (by up to
+    3) and so, in training, into the match of near ties.
+
+    Args:
+        padding_encoding: ``'zero'``: nothing stands there. ``'reference'``: that noise, for the official numbers of
+            padded clips; mmdet computes it in the same steps, in float32, as the official code.
+        **kwargs: Passed on to mmdet's SinePositionalEncoding.
     """
 
+    def __init__(self, *args, padding_encoding: str = 'zero', **kwargs) -> None:
+        if padding_encoding not in PADDING_ENCODINGS:
+            raise ValueError(f'padding_encoding must be one of {PADDING_ENCODINGS}, not {padding_encoding!r}')
+        super().__init__(*args, **kwargs)
+        self.padding_encoding = padding_encoding
+
     def forward(self, mask: Tensor, input: Tensor | None = None) -> Tensor:
-        """Encode mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
+        """mask (B,h,w), True on padding, or None with ``input`` (B,*,h,w) -> (B,2*num_feats,h,w)."""
         pos = super().forward(mask, input)
-        return pos if mask is None else pos.masked_fill(mask[:, None].bool(), 0.0)
+        if mask is None or self.padding_encoding == 'reference':
+            return pos
+        return pos.masked_fill(mask[:, None].bool(), 0.0)
 
 
 @MODELS.register_module()

@@ -92,7 +92,12 @@ class RVOSHead(DeformableDETRHead):
             nn.init.zeros_(layer.bias)
 
     def forward(
-        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        mask_features: Tensor,
+        clips: list[TrackDataSample],
+        box_states: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """All outputs of all layers.
 
@@ -101,6 +106,7 @@ class RVOSHead(DeformableDETRHead):
             references: The initial points (B*T,N,2), then each layer's refined boxes (B*T,N,4).
             mask_features: F_seg (B*T,C,h,w).
             clips: B clips.
+            box_states: What the boxes come from, (layers,B*T,N,C), where it is not ``hidden_states``.
 
         Returns:
             dict: ``cls_logits`` (layers,B,T,N,1), ``boxes`` (layers,B,T,N,4) cxcywh in [0,1] of the unpadded input,
@@ -108,6 +114,8 @@ class RVOSHead(DeformableDETRHead):
             that the last layer started from.
         """
         cls_logits, boxes = super().forward(hidden_states, references)
+        if box_states is not None:
+            _, boxes = super().forward(box_states, references)
         sizes = image_sizes(clips, mask_features).repeat_interleave(len(clips[0]), 0)
         mask_logits = torch.stack(
             [
@@ -125,17 +133,24 @@ class RVOSHead(DeformableDETRHead):
 
     # ------------------------------------------------------------------ training
     def loss(
-        self, hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        mask_features: Tensor,
+        clips: list[TrackDataSample],
+        box_states: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
 
         Where clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), these alone are looked at.
         """
+        if box_states is not None:
+            box_states = key_frames_only(box_states, references, mask_features, clips)[0].float()
         hidden_states, references, mask_features, clips = key_frames_only(
             hidden_states, references, mask_features, clips
         )
         with torch.autocast(mask_features.device.type, enabled=False):
-            outputs = self(hidden_states.float(), references, mask_features.float(), clips)
+            outputs = self(hidden_states.float(), references, mask_features.float(), clips, box_states)
             targets = clip_targets(
                 clips,
                 outputs['mask_logits'].shape[-2:],
@@ -228,10 +243,12 @@ class RVOSHead(DeformableDETRHead):
         mask_features: Tensor,
         clips: list[TrackDataSample],
         linkers: Sequence[QueryLinker] | None = None,
+        box_states: Tensor | None = None,
     ) -> list[TrackDataSample]:
         """Pick a query sequence for every clip and draw that one's masks of the last layer, nothing else.
 
-        Arguments as :meth:`forward`, but that F_seg may be :class:`FusedFrames`. Every frame (of clips with
+        Arguments as :meth:`forward`, but that F_seg may be :class:`FusedFrames`; the
+        refined boxes are among the ``references``. Every frame (of clips with
         ``key_frames_inds``: every key frame, which then also picks the query) gets ``pred_track_instances`` with one
         instance: ``masks`` bool (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,);
         the clip gets the metainfo ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float

@@ -9,6 +9,20 @@ from ifirvos.registry import MODELS
 
 FUSIONS = ('multiply', 'ffn')
 TEXTS = ('fixed', 'dynamic')
+ORDERS = ('fine_to_coarse', 'coarse_to_fine')
+POOLINGS = ('first', 'mean')
+INITS = ('xavier', 'torch')
+
+
+def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise ValueError(f'{name} must be one of {allowed}, not {value!r}')
+
+
+def _attention_inputs(features: Tensor, position: Tensor, value_pos: bool) -> tuple[Tensor, Tensor]:
+    """Return key and value of the attention to features (B,K,C) with positions (B,K,C)."""
+    key = features + position
+    return key, key if value_pos else features
 
 
 class CrossModalInteraction(BaseModule):
@@ -20,8 +34,7 @@ class CrossModalInteraction(BaseModule):
 
     def __init__(self, embed_dims: int, num_heads: int, fusion: str, feedforward_channels: int) -> None:
         super().__init__()
-        if fusion not in FUSIONS:
-            raise ValueError(f'fusion must be one of {FUSIONS}, not {fusion!r}')
+        _check('fusion', fusion, FUSIONS)
         self.fusion = fusion
         self.attn = nn.MultiheadAttention(embed_dims, num_heads, batch_first=True)
         if fusion == 'ffn':
@@ -49,6 +62,10 @@ class LanguageEnhancementWithVision(BaseModule):
         text_gate: Adds what the same pooling makes of the words before the first iteration, times a weight for every
             channel that starts at zero. Not in the paper; lets a sentence through where the iterations have made all
             of them alike.
+        value_pos: The positions are added to the values too, not to the keys alone: the paper's "added to the visual
+            features before the cross-attention" can be read either way.
+        order: Of the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
+        pooling: What the sentence is made of: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
     """
 
     def __init__(
@@ -60,28 +77,40 @@ class LanguageEnhancementWithVision(BaseModule):
         residual: bool = False,
         post_norm: bool = False,
         text_gate: bool = False,
+        value_pos: bool = False,
+        order: str = 'fine_to_coarse',
+        pooling: str = 'first',
     ) -> None:
         super().__init__()
+        _check('order', order, ORDERS)
+        _check('pooling', pooling, POOLINGS)
+        self.value_pos, self.order, self.pooling = value_pos, order, pooling
         self.interaction = CrossModalInteraction(embed_dims, num_heads, fusion, feedforward_channels)
         self.residual = residual
         self.norm = nn.LayerNorm(embed_dims) if post_norm else nn.Identity()
         self.pool = nn.Linear(embed_dims, embed_dims)
         self.text_gate = nn.Parameter(torch.zeros(embed_dims)) if text_gate else None
 
-    def _poolout(self, text: Tensor) -> Tensor:
-        """(B,L,C) -> (B,C), RoBERTa's "poolout" of the first token."""
-        return self.pool(self.norm(text[:, 0])).tanh()
+    def _poolout(self, text: Tensor, word_mask: Tensor | None) -> Tensor:
+        """(B,L,C) -> (B,C), RoBERTa's "poolout" of the first token, or of ``pooling``."""
+        return self.pool(self.norm(self._pooled(text, word_mask))).tanh()
 
     def forward(
-        self, words: Tensor, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None]
+        self,
+        words: Tensor,
+        levels: list[Tensor],
+        positions: list[Tensor],
+        masks: list[Tensor | None],
+        word_mask: Tensor | None = None,
     ) -> tuple[list[Tensor], Tensor]:
-        """Iterate over the levels, fine to coarse.
+        """Iterate over the levels, in the order of ``order``.
 
         Args:
             words: F_l (B,L,C).
-            levels: All T frames of each level, (B,T*h*w,C).
+            levels: All T frames of each level, fine to coarse, (B,T*h*w,C).
             positions: Their 2-D encodings, same shape.
             masks: (B,T*h*w), True on padding.
+            word_mask: (B,L), True on padding; None where no sentence is padded.
 
         Returns:
             tuple: F_l before and after each of the N_l iterations, N_l + 1 times (B,L,C), and the sentence (B,C).
@@ -90,18 +119,36 @@ class LanguageEnhancementWithVision(BaseModule):
         with torch.autocast(words.device.type, enabled=False):
             dtype = self.pool.weight.dtype
             texts = [words.to(dtype)]
-            for level, position, mask in zip(levels, positions, masks, strict=True):
-                level = level.to(dtype)
-                text = self.interaction(texts[-1], level + position.to(dtype), level, mask)
+            seen = list(zip(levels, positions, masks, strict=True))
+            for level, position, mask in seen if self.order == 'fine_to_coarse' else reversed(seen):
+                key, value = _attention_inputs(level.to(dtype), position.to(dtype), self.value_pos)
+                text = self.interaction(texts[-1], key, value, mask)
                 texts.append(texts[-1] + text if self.residual else text)
-            sentence = self._poolout(texts[-1])
+            sentence = self._poolout(texts[-1], word_mask)
             if self.text_gate is not None:
-                sentence = sentence + self.text_gate * self._poolout(texts[0])
+                sentence = sentence + self.text_gate * self._poolout(texts[0], word_mask)
         return texts, sentence
+
+    def _pooled(self, words: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Words (B,L,C) -> (B,C)."""
+        if self.pooling == 'first':
+            return words[:, 0]
+        there = torch.ones_like(words[..., :1]) if word_mask is None else (~word_mask)[..., None].to(words)
+        return (words * there).sum(1) / there.sum(1)
 
 
 class VisionEnhancementWithLanguage(BaseModule):
-    """VEwL (eq. 3-4): every pixel looks at the words; one attention shared by all levels."""
+    """VEwL (eq. 3-4): every pixel looks at the words; one attention shared by all levels.
+
+    Args:
+        embed_dims: Channels C.
+        num_heads: Heads of the attention.
+        fusion: See :class:`CrossModalInteraction`.
+        feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
+        value_pos: The positions are added to the values too, not to the keys alone.
+        out_proj_init: What the attention's output projection starts from: ``'xavier'``, as all matrices of the
+            Transformer (std 0.062 at C=256), or ``'torch'``, what PyTorch draws, as in ReferFormer (std 0.036).
+    """
 
     def __init__(
         self,
@@ -109,13 +156,17 @@ class VisionEnhancementWithLanguage(BaseModule):
         num_heads: int = 8,
         fusion: str = 'multiply',
         feedforward_channels: int = 2048,
+        value_pos: bool = False,
+        out_proj_init: str = 'xavier',
     ) -> None:
         super().__init__()
+        _check('out_proj_init', out_proj_init, INITS)
+        self.value_pos, self.out_proj_init = value_pos, out_proj_init
         self.interaction = CrossModalInteraction(embed_dims, num_heads, fusion, feedforward_channels)
 
     def forward(self, level: Tensor, words: Tensor, position: Tensor, padding_mask: Tensor) -> Tensor:
         """Map level (B,T*h*w,C), words and position (B,L,C), padding_mask (B,L) True on padding -> (B,T*h*w,C)."""
-        return self.interaction(level, words + position, words, padding_mask)
+        return self.interaction(level, *_attention_inputs(words, position, self.value_pos), padding_mask)
 
 
 @MODELS.register_module()
@@ -144,8 +195,7 @@ class VisionLanguageInteraction(BaseModule):
         text: str = 'fixed',
     ) -> None:
         super().__init__()
-        if text not in TEXTS:
-            raise ValueError(f'text must be one of {TEXTS}, not {text!r}')
+        _check('text', text, TEXTS)
         if text == 'dynamic' and (lewv is None or vewl is None):
             raise ValueError("text='dynamic' needs both vewl and lewv: it is LEwV that updates the text VEwL reads")
         shared = dict(
@@ -166,10 +216,13 @@ class VisionLanguageInteraction(BaseModule):
         return self.lewv is not None
 
     def init_weights(self) -> None:
-        """Xavier for every matrix, as the Transformer that the module stands before."""
+        """Xavier for every matrix, as the Transformer that the module stands before, but for ``out_proj_init``."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
+        if self.vewl is not None and self.vewl.out_proj_init == 'torch':
+            self.vewl.interaction.attn.out_proj.reset_parameters()
+            nn.init.zeros_(self.vewl.interaction.attn.out_proj.bias)
 
     def forward(
         self,
@@ -197,12 +250,13 @@ class VisionLanguageInteraction(BaseModule):
         """
         texts, sentence = [words], None
         if self.lewv is not None:
-            texts, sentence = self.lewv(words, levels, positions, masks)
+            texts, sentence = self.lewv(words, levels, positions, masks, word_mask)
         if self.vewl is not None:
             frozen = not any(parameter.requires_grad for parameter in self.vewl.parameters())
             enhanced = []
-            for iteration, level in enumerate(levels):
-                read = texts[iteration] if self.text == 'dynamic' else words
+            coarse_first = self.lewv is not None and self.lewv.order == 'coarse_to_fine'
+            for index, level in enumerate(levels):
+                read = texts[len(levels) - 1 - index if coarse_first else index] if self.text == 'dynamic' else words
                 read = read.detach() if frozen else read  # what is frozen must not pull at the words
                 parts = level.split(max_pixels or level.shape[1], 1)
                 enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))

@@ -1,7 +1,7 @@
 """From one training stage to the next: the weights must fit, but for what a config says."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -29,11 +29,16 @@ class HandOverHook(Hook):
             start at their initialisation. They match from the first letter on, such as ``vli[.]`` or
             ``decoder[.]layers[.]\\d+[.]ifi[.]``.
         allow_unexpected: The same for keys of the weights that the model has no use for.
+        drop: The same for keys that both have and that start at their initialisation all the same. ReferFormer drops
+            the class head before it fine-tunes: ``bbox_head[.]cls_branches[.]``.
     """
 
     priority = 'VERY_LOW'  # behind EMAHook, which swaps averaged and trained weights
 
-    def __init__(self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = ()) -> None:
+    def __init__(
+        self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = (), drop: Sequence[str] = ()
+    ) -> None:
+        self.drop = tuple(drop)
         self.allowed = dict(missing=tuple(allow_missing), unexpected=tuple(allow_unexpected))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -56,13 +61,34 @@ class HandOverHook(Hook):
             if on_list:
                 runner.logger.info(f'Hand-over: {len(on_list)} {kind} keys, as the config allows: {", ".join(on_list)}')
             problems += [f'{kind} {key}' for key in sorted(keys - set(on_list))]
+        dropped = () if runner._resume else self._dropped(checkpoint['state_dict'])
         if problems:
             raise HandOverError(
                 'The weights do not fit the model:\n  ' + '\n  '.join(problems) + '\nTrain this variant from weights '
                 'of its own (tools/analysis_tools/ablate.py does), or list what may differ in '
                 'default_hooks.hand_over.allow_missing and allow_unexpected.'
             )
-        runner.logger.info(f'Hand-over: {len(wanted.keys() & given.keys())} of {len(wanted)} keys of the model loaded')
+        for key in dropped:
+            del checkpoint['state_dict'][key]
+        if dropped:
+            runner.logger.info(f'Hand-over: {len(dropped)} keys dropped, as the config says: {", ".join(dropped)}')
+        loaded = len(wanted.keys() & given.keys()) - len(dropped)
+        runner.logger.info(f'Hand-over: {loaded} of {len(wanted)} keys of the model loaded')
+
+    def _dropped(self, state_dict: Mapping) -> list[str]:
+        """Return the keys of the weights on the list ``drop``.
+
+        Raises:
+            HandOverError: A pattern matches none.
+        """
+        found = {
+            pattern: [key for key in state_dict if re.match(pattern, key.removeprefix('module.'))]
+            for pattern in self.drop
+        }
+        idle = [pattern for pattern, keys in found.items() if not keys]
+        if idle:
+            raise HandOverError(f'default_hooks.hand_over.drop names what the weights do not have: {idle}')
+        return sorted(set().union(*found.values()))
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:

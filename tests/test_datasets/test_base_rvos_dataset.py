@@ -54,6 +54,7 @@ def test_record_spelled_out():
     assert info['video_length'] == 7
     assert info['images'][6] == dict(frame_id=6, img_id=6, img_path='long/g.jpg', mask_path=None)
     assert TwoVideos(lowercase=False).get_data_info(0)['text'] == 'The LONG one'
+    assert TwoVideos(verbatim=True).get_data_info(0)['text'] == 'The  LONG\tone '
     assert TwoVideos(records='expression').get_data_info(2)['text'] == 'ünïcode'
 
 

@@ -240,7 +240,9 @@ def test_resize_by_area_takes_pictures_without_truth_or_object():
         ('the bright box left of the upright one', 'the bright box right of the upright one'),
         ('Left LEFT left, right-hand (right)', 'Right RIGHT right, left-hand (left)'),
         ('the leftmost, moving rightwards', 'the rightmost, moving leftwards'),
-        ('leftover rights righty', 'leftover rights righty'),
+        ('leftover rights, copyright, cleft, rightful', 'leftover rights, copyright, cleft, rightful'),
+        ('the leftside one, topright, a Lefty', 'the rightside one, topleft, a Righty'),
+        ('bottom-left, upperleft, left-handed righthander', 'bottom-right, upperright, right-handed lefthander'),
         ('', ''),
     ],
 )

@@ -46,6 +46,20 @@ def test_lists_allow_what_they_name_and_nothing_else():
         hand_over(weights(**{'a.weight': torch.zeros(3, 5)}), allow_missing=['.'], allow_unexpected=['.'])
 
 
+def test_what_is_dropped_is_not_loaded():
+    given = dict(state_dict=weights())
+    model = nn.ModuleDict(dict(a=nn.Linear(2, 3), b=nn.Linear(3, 1)))
+    runner = SimpleNamespace(model=model, _resume=False, logger=MMLogger.get_instance('hand_over'))
+    hook = HandOverHook(drop=['b[.]'])
+    hook.after_load_checkpoint(runner, given)
+    assert set(given['state_dict']) == {'a.weight', 'a.bias'}
+    runner._resume, given = True, dict(state_dict=weights())
+    hook.after_load_checkpoint(runner, given)
+    assert len(given['state_dict']) == 4
+    with pytest.raises(HandOverError, match='drop names what the weights do not have'):
+        hand_over(weights(), drop=['head[.]'])
+
+
 def test_what_is_resumed_fits_entirely():
     with pytest.raises(HandOverError, match='missing b.bias'):
         hand_over(weights('b.bias'), resume=True, allow_missing=['b[.]'])

@@ -22,7 +22,7 @@ test_pipeline = [
     dict(type='LoadVideoFrames'),
     dict(
         type='TransformBroadcaster',
-        transforms=[dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'), load_masks],
+        transforms=[dict(type='ReferenceResize', scale=(640, 360)), load_masks],
     ),
     dict(type='PackRVOSInputs'),
 ]
@@ -30,7 +30,9 @@ test_pipeline = [
 train_dataloader = dict(
     dataset=dict(_delete_=True, type=dataset_type, data_root=data_root, split='train', pipeline=train_pipeline)
 )
-val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='test', pipeline=test_pipeline))
+val_dataloader = dict(
+    dataset=dict(type=dataset_type, data_root=data_root, split='test', verbatim=False, pipeline=test_pipeline)
+)
 test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='A2DMetric')
 test_evaluator = val_evaluator

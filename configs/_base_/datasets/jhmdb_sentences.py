@@ -11,7 +11,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
+            dict(type='ReferenceResize', scale=(640, 360)),
             dict(type='LoadRVOSMasks', reader='jhmdb_mat'),
         ],
     ),

@@ -20,7 +20,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
+            dict(type='ReferenceResize', scale=(640, 360)),
             load_masks,
         ],
     ),
@@ -28,5 +28,7 @@ test_pipeline = [
 ]
 
 train_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, pipeline=train_pipeline))
-val_dataloader = dict(dataset=dict(type=dataset_type, data_root=data_root, split='valid_u', pipeline=test_pipeline))
+val_dataloader = dict(
+    dataset=dict(type=dataset_type, data_root=data_root, split='valid_u', verbatim=False, pipeline=test_pipeline)
+)
 test_dataloader = val_dataloader

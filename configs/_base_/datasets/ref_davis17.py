@@ -11,7 +11,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
+            dict(type='ReferenceResize', scale=(640, 360)),
             dict(type='LoadRVOSMasks'),
         ],
     ),
@@ -26,6 +26,12 @@ test_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='valid', pipeline=test_pipeline),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='valid',
+        verbatim=True,  # the reference reads sentences as they are when it tests on whole videos
+        pipeline=test_pipeline,
+    ),
 )
 test_evaluator = dict(type='RefDAVISMetric')

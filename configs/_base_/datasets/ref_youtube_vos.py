@@ -8,11 +8,11 @@ data_root = 'data/ref_youtube_vos/'
 num_frames = 6  # T in training, paper 4.2 (ReferFormer: 5)
 
 short_sides = [288, 320, 352, 392, 416, 448, 480, 512]
-# (long, short): the short side, but the long one at most 640. 4200 stands for no limit.
+# (long, short): the short side, but the long one at most 640. None stands for no limit.
 scales = [(640, side) for side in short_sides]
-resize = dict(type='RandomChoiceResize', scales=scales, keep_ratio=True, backend='pillow')
+resize = dict(type='RandomChoiceResize', scales=scales, resize_type='ReferenceResize')
 resize_crop_resize = [
-    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True, backend='pillow'),
+    dict(type='RandomChoiceResize', scales=[(None, 400), (None, 500), (None, 600)], resize_type='ReferenceResize'),
     # A crop may miss the object in some frames: they become frames without it. RequireVisibleObject sees to the rest.
     dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
     resize,
@@ -50,7 +50,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
+            dict(type='ReferenceResize', scale=(640, 360)),
             dict(type='LoadRVOSMasks'),
         ],
     ),
@@ -79,7 +79,13 @@ val_dataloader = dict(
     drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     collate_fn=dict(type='pseudo_collate'),
-    dataset=dict(type=dataset_type, data_root=data_root, split='valid', pipeline=test_pipeline),
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        split='valid',
+        verbatim=True,  # the reference reads sentences as they are when it tests on whole videos
+        pipeline=test_pipeline,
+    ),
 )
 test_dataloader = val_dataloader
 val_evaluator = dict(type='RVOSMetric')

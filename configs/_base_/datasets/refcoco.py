@@ -3,18 +3,17 @@ dataset_type = 'RefCOCOClipDataset'
 data_root = 'data/coco/'
 
 load_frame = [dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')]
-# (long, short): 4200 stands for no limit.
+# (long, short): None stands for no limit.
 resize = dict(
-    type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], keep_ratio=True, backend='pillow'
+    type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], resize_type='ReferenceResize'
 )
 resize_crop_resize = [
-    dict(type='RandomChoiceResize', scales=[(4200, 400), (4200, 500), (4200, 600)], keep_ratio=True, backend='pillow'),
+    dict(type='RandomChoiceResize', scales=[(None, 400), (None, 500), (None, 600)], resize_type='ReferenceResize'),
     dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
     dict(
         type='RandomChoiceResize',
         scales=[(640, side) for side in (296, 328, 360, 392, 416, 448, 480, 512)],
-        keep_ratio=True,
-        backend='pillow',
+        resize_type='ReferenceResize',
     ),
 ]
 flip = [
@@ -45,7 +44,7 @@ test_pipeline = [
         type='TransformBroadcaster',
         transforms=[
             dict(type='LoadImageFromFile'),
-            dict(type='Resize', scale=(640, 360), keep_ratio=True, backend='pillow'),
+            dict(type='ReferenceResize', scale=(640, 360)),
             dict(type='LoadRVOSMasks', reader='coco'),
         ],
     ),

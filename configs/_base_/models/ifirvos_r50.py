@@ -7,6 +7,7 @@ model = dict(
     num_feature_levels=4,  # N_l, paper 4.2
     cut_to_key_frames=False,  # True: ReferFormer's on A2D-Sentences, behind the backbone annotated frames alone
     value_pos=False,  # True: our extension for small models, the decoder reads memory + position
+    fpn_text='raw',  # or 'lewv': the cross-modal FPN reads the words as LEwV leaves them
     frozen_trunk=False,  # True: our extension for small models, only what the queries do is trained
     data_preprocessor=dict(
         type='RVOSDataPreprocessor',
@@ -15,7 +16,9 @@ model = dict(
         bgr_to_rgb=True,
         pad_mask=True,
         pad_size_divisor=32,
-        test_pad_size_divisor=1,  # the reference pads in training only
+        # Whole videos are tested one by one, unpadded, as in the reference; single frames (A2D-, JHMDB-Sentences,
+        # RefCOCO) in batches, padded to multiples of 32, in their configs.
+        test_pad_size_divisor=1,
     ),
     backbone=dict(
         type='ResNet',
@@ -46,14 +49,20 @@ model = dict(
     ),
     vli=dict(
         type='VisionLanguageInteraction',
-        vewl=dict(),  # None: off
-        lewv=dict(residual=False, post_norm=False),  # None: off
+        # None: off. value_pos: positions on the values of the attention too, not on its keys alone (eq. 1 to 4 are
+        # silent). out_proj_init: 'xavier', as the Transformer behind it, or 'torch', PyTorch's own, as ReferFormer.
+        vewl=dict(value_pos=False, out_proj_init='xavier'),
+        # None: off. residual, post_norm: our extensions. order: 'fine_to_coarse' (Figure 3) or 'coarse_to_fine'.
+        # pooling: 'first' token, as RoBERTa's "poolout", or the 'mean' of all.
+        lewv=dict(residual=False, post_norm=False, value_pos=False, order='fine_to_coarse', pooling='first'),
         embed_dims=256,
         num_heads=8,  # ours: not in the paper
         fusion='multiply',  # or 'ffn' (Table 5)
         text='fixed',  # or 'dynamic' (Table 5)
     ),
-    positional_encoding=dict(num_feats=128, normalize=True, offset=-0.5),
+    # 'reference': what ReferFormer's sine makes of columns and rows that are padding throughout, noise that reaches the
+    # masks of padded frames.
+    positional_encoding=dict(num_feats=128, normalize=True, offset=-0.5, padding_encoding='zero'),
     encoder=dict(
         num_layers=4,  # paper 4.2
         layer_cfg=dict(
@@ -77,6 +86,7 @@ model = dict(
                 temporal_pos=None,  # or 'sine', 'learned': our extension, not the paper's
                 box_pos=False,  # True: our extension, queries tell the others where their boxes are
                 query_pos=False,  # True: ours too, and which of the N they are
+                place='before',  # the box refinement of its layer (Figure 4), or 'after' it
             ),
         ),
     ),

@@ -3,7 +3,8 @@
 # (its opts.py), in the losses and in the matching cost.
 _base_ = './ifirvos_r50.py'
 model = dict(
-    vli=dict(lewv=None),
+    vli=dict(vewl=dict(out_proj_init='torch'), lewv=None),
+    positional_encoding=dict(padding_encoding='reference'),
     decoder=dict(layer_cfg=dict(ifi_cfg=None)),
     bbox_head=dict(
         loss_mask=dict(loss_weight=2.0),

@@ -8,7 +8,7 @@ from .formatting import PackRVOSInputs
 from .loading import LoadRVOSMasks
 from .photometric import PhotoMetricDistortionUint8
 from .pseudo_video import PseudoVideo
-from .resize import ResizeByArea
+from .resize import ReferenceResize, ResizeByArea
 from .video_frames import LoadVideoFrames
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     'RVOSClipSample',
     'RandomTexture',
     'RandomZoom',
+    'ReferenceResize',
     'RequireVisibleObject',
     'ResizeByArea',
 ]

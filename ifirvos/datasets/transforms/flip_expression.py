@@ -6,33 +6,51 @@ from mmcv.transforms import BaseTransform
 
 from ifirvos.registry import TRANSFORMS
 
-# "bright", "upright" and "leftover" must stay: the word ends where the pattern ends.
-_SIDE = re.compile(r'\b(left|right)(?=(?:most|wards?)?\b)', re.IGNORECASE)
+# "bright", "upright", "copyright" and "leftover" must stay: what stands before and after the side is listed.
+_BEFORE = r'(?:top|bottom|upper|lower|front|back|rear|far|near|mid|middle|center|centre)'
+_AFTER = r'(?:(?:er)?most|wards?|sides?|hand(?:ed|er)?|y|ie|ish)'
+_SIDE = re.compile(rf'\b({_BEFORE}?)(left|right)(?={_AFTER}?\b)', re.IGNORECASE)
+_ANYWHERE = re.compile('left|right', re.IGNORECASE)
 _OTHER = {'left': 'right', 'right': 'left'}
 
 
 def swap_left_right(text: str) -> str:
-    """Swap the words left and right (also leftmost, leftward, leftwards), keeping their case."""
+    """Swap the words left and right, also in leftmost, leftside, lefty, topleft and the like, keeping their case."""
+    return _SIDE.sub(lambda match: match[1] + _other(match[2]), text)
 
-    def swap(match: re.Match) -> str:
-        word = match.group()
-        other = _OTHER[word.lower()]
-        if word.isupper():
-            return other.upper()
-        return other.capitalize() if word[0].isupper() else other
 
-    return _SIDE.sub(swap, text)
+def swap_substrings(text: str) -> str:
+    """Swap left and right wherever their letters stand, as the reference does: "bright" becomes "bleft"."""
+    return _ANYWHERE.sub(lambda match: _other(match[0]), text)
+
+
+def _other(word: str) -> str:
+    other = _OTHER[word.lower()]
+    if word.isupper():
+        return other.upper()
+    return other.capitalize() if word[0].isupper() else other
+
+
+SWAPS = dict(words=swap_left_right, substrings=swap_substrings)
 
 
 @TRANSFORMS.register_module()
 class FlipExpression(BaseTransform):
     """Swap left and right in the sentence of a clip that RandomFlip has mirrored.
 
-    It stands after the broadcaster that holds the flip: it works on the whole clip, whose frames share one flip. Whole
-    words only: swapping substrings, as the reference implementation does, turns "bright" into "bleft".
+    It stands after the broadcaster that holds the flip: it works on the whole clip, whose frames share one flip.
 
     Required keys: ``text``, ``flip``, ``flip_direction`` (lists of T).
+
+    Args:
+        swap: ``'words'``: whole words and compounds of them, see :func:`swap_left_right`; ``'substrings'``: the
+            reference's, which turns "bright" into "bleft".
     """
+
+    def __init__(self, swap: str = 'words') -> None:
+        if swap not in SWAPS:
+            raise ValueError(f'swap must be one of {tuple(SWAPS)}, not {swap!r}')
+        self.swap = swap
 
     def transform(self, results: dict) -> dict:
         """Rewrite ``text`` where the clip was mirrored from left to right."""
@@ -42,8 +60,8 @@ class FlipExpression(BaseTransform):
                 'share_random_params=True.'
             )
         if results['flip'][0] and results['flip_direction'][0] in ('horizontal', 'diagonal'):
-            results['text'] = [swap_left_right(results['text'][0])] * len(results['text'])
+            results['text'] = [SWAPS[self.swap](results['text'][0])] * len(results['text'])
         return results
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}()'
+        return f'{type(self).__name__}(swap={self.swap!r})'

@@ -1,8 +1,9 @@
-"""Resizing for small network inputs."""
+"""Resizing: to the reference's sizes, and for small network inputs."""
 
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
+from mmdet.datasets.transforms import Resize
 from mmdet.structures.mask import BitmapMasks
 
 from ifirvos.registry import TRANSFORMS
@@ -34,6 +35,51 @@ def shrink_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         uint8, 0 or 1.
     """
     return (cv2.resize(mask * 255, size, interpolation=cv2.INTER_AREA) >= 128).view(np.uint8)
+
+
+def reference_size(size: tuple[int, int], short: int, longest: int | None) -> tuple[int, int]:
+    """Return the size that the reference resizes a picture to: truncated where mmcv's ``rescale_size`` rounds.
+
+    Args:
+        size: (H,W) of the picture.
+        short: What its shorter side becomes, if the longer one then is no more than ``longest``.
+        longest: None where there is no limit.
+
+    Returns:
+        The new (H,W).
+    """
+    low, high = min(size), max(size)
+    if longest is not None and high / low * short > longest:
+        short = round(longest * low / high)  # to even at .5, as there
+    high = int(short * high / low)
+    return (short, high) if size[0] < size[1] else (high, short)
+
+
+@TRANSFORMS.register_module()
+class ReferenceResize(Resize):
+    """mmdet's Resize, by PIL and to the sizes of ReferFormer (datasets/transforms_video.py there).
+
+    mmcv rounds the longer side, the reference truncates it: more than half of all sizes differ by a pixel.
+
+    Args:
+        scale: (longest, short): the shorter side becomes ``short``, unless the longer one would exceed ``longest``;
+            None there is no limit, as in the reference's inference on videos.
+        **kwargs: Passed on to mmdet's Resize, but ``keep_ratio``.
+    """
+
+    def __init__(self, scale: tuple[int | None, int] | None = None, backend: str = 'pillow', **kwargs) -> None:
+        super().__init__(scale=(1, 1), backend=backend, keep_ratio=False, **kwargs)
+        self.scale = scale  # RandomChoiceResize sets it for every clip
+
+    def transform(self, results: dict) -> dict:
+        """Resize one frame and its annotation."""
+        asked = longest, short = self.scale
+        height, width = reference_size(results['img'].shape[:2], short, longest)
+        self.scale = (width, height)
+        try:
+            return super().transform(results)
+        finally:
+            self.scale = asked
 
 
 @TRANSFORMS.register_module()

@@ -36,7 +36,7 @@ class A2DMetric(FrameIoUMetric):
     of equal ones the *last*, as the reference sorts them. Several annotated instances of a frame are one object, their
     union.
 
-    The reference (ReferFormer) computes IoU as (intersection + 1e-6) / (union + 1e-6) in float32; here it is exact.
+    The reference (ReferFormer) computes IoU as (intersection + 1e-6) / (union + 1e-6) in float32: ``iou='reference'``.
 
     Logged under ``a2d/``: ``P@0.5`` …, ``oIoU``, ``mIoU``, ``mAP``, ``mAP_best``, ``n`` (frames), the interval
     ``mIoU_low``, ``mIoU_high``, and the same for every group.
@@ -44,14 +44,15 @@ class A2DMetric(FrameIoUMetric):
     Args:
         all_queries: False where candidates cannot be had, such as with masks from files: then there is ``mAP_best``
             alone, and the prediction is ``pred_track_instances``.
+        iou: ``'exact'`` or ``'reference'``, which differ where an IoU equals a K of P@K.
         **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
     default_prefix = 'a2d'
     TITLE = 'Precision, IoU and average precision of the masks'
 
-    def __init__(self, *, all_queries: bool = True, **kwargs) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, *, all_queries: bool = True, iou: str = 'exact', **kwargs) -> None:
+        super().__init__(iou=iou, **kwargs)
         self.all_queries = all_queries
         average_precisions = ('mAP', 'mAP_best') if all_queries else ('mAP_best',)
         self.COLUMNS = (*FrameIoUMetric.COLUMNS[:-1], *average_precisions, 'n')

@@ -13,6 +13,7 @@ from ..functional.masks import precision_at_k
 from .expression_metric import ExpressionMetric
 from .samples import check_size, group_name, meta
 
+IOUS = ('exact', 'reference')
 THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9)
 
 
@@ -37,9 +38,20 @@ class FrameScore:
         """1 if both masks are empty."""
         return self.intersection / self.union if self.union else 1.0
 
+    @property
+    def reference_iou(self) -> float:
+        """As the reference computes it, ``(intersection + 1e-6) / (union + 1e-6)`` in float32.
+
+        So an IoU of 0.6 is 0.60000002 and counts in P@0.6, and a few of small masks at 0.7, 0.8 and 0.9 likewise.
+        """
+        eps = np.float32(1e-6)
+        return float((np.float32(self.intersection) + eps) / (np.float32(self.union) + eps))
+
 
 class FrameIoUMetric(ExpressionMetric):
     """P@0.5 to P@0.9 (IoU strictly above), overall IoU and mean IoU of the masks of single frames, in percent.
+
+    With ``iou='reference'`` the IoU behind P@K and the mean is the reference's, see :attr:`FrameScore.reference_iou`.
 
     Overall IoU is summed intersections over summed unions; two empty masks have IoU 1.
 
@@ -49,6 +61,12 @@ class FrameIoUMetric(ExpressionMetric):
 
     COLUMNS = (*(f'P@{threshold}' for threshold in THRESHOLDS), 'oIoU', 'mIoU', 'n')
     INTERVAL_OF = 'mIoU'
+
+    def __init__(self, *, iou: str = 'exact', **kwargs) -> None:
+        super().__init__(**kwargs)
+        if iou not in IOUS:
+            raise ValueError(f'iou must be one of {IOUS}, not {iou!r}')
+        self.iou = iou
 
     def records_of(self, sample: dict) -> Iterable[FrameScore]:
         """Yield a record for every annotated frame."""
@@ -64,7 +82,7 @@ class FrameIoUMetric(ExpressionMetric):
 
     def measure(self, records: Sequence[FrameScore]) -> dict[str, float]:
         """Return the IoU measures of some records."""
-        ious = np.array([record.iou for record in records])
+        ious = np.array([self.value(record) for record in records])
         precision = 100 * precision_at_k(ious, THRESHOLDS)
         intersection, union = (sum(getattr(record, key) for record in records) for key in ('intersection', 'union'))
         names = (f'P@{threshold}' for threshold in THRESHOLDS)
@@ -76,7 +94,7 @@ class FrameIoUMetric(ExpressionMetric):
 
     def value(self, record: FrameScore) -> float:
         """IoU of a frame."""
-        return record.iou
+        return record.iou if self.iou == 'exact' else record.reference_iou
 
     def details(self, records: Sequence[FrameScore]) -> dict[str, list[Mapping[str, Any]]]:
         """Return a table of the samples."""
