@@ -64,7 +64,7 @@ class LanguageEnhancementWithVision(BaseModule):
             of them alike.
         value_pos: The positions are added to the values too, not to the keys alone: the paper's "added to the visual
             features before the cross-attention" can be read either way.
-        order: Of the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
+        order: How it goes through the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
         pooling: What the sentence is made of: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
     """
 
