@@ -19,8 +19,8 @@ from pathlib import Path
 
 from .common import run_command
 
-# Those of ifirvos.inference.writers, which is slow to import; the last five hold all sentences of a video.
-SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames')
+# Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
+SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
@@ -75,6 +75,15 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         metavar='KIND,…',
         help=f'what to write beside result.json, of {",".join(SAVES)}; default: {",".join(SAVES[:4])}',
     )
+    output.add_argument(
+        '--style',
+        choices=('spotlight', 'paint'),
+        default='spotlight',
+        help='of the overlays: dim what is not meant (default), or paint over what is',
+    )
+    output.add_argument(
+        '--together', action='store_true', help='write all_sentences/overlay.mp4 too: all sentences in one video'
+    )
     output.add_argument('--cutout', action='store_true', help='write cutout.webm too: the object on transparency')
     output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
     args = parser.parse_args(argv)
@@ -100,6 +109,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
     if args.cutout and 'cutout' not in args.save:
         args.save = (*args.save, 'cutout')
+    if args.together and 'together' not in args.save:
+        args.save = (*args.save, 'together')
     if args.video is not None and _is_webcam(args.video) and args.max_frames is None:
         parser.error('a webcam has no end: say with --max-frames how many frames to take')
     return args
@@ -155,7 +166,7 @@ def run(args: argparse.Namespace) -> list[Path]:
 
     inferencer = RVOSInferencer(**model_options(args))
     info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
-    writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite)
+    writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite, style=args.style)
     with Progress(console=Console(stderr=True)) as bar, writer:
         task = bar.add_task(f'{len(texts)} sentence(s)', total=reader.num_frames)
         for window in inferencer.stream(reader, texts, score_threshold=args.score_threshold):

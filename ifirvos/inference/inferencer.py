@@ -28,15 +28,16 @@ from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
+from ifirvos.visualization import STYLES, OverlayColors
 
 from .hub import HubMixin
 from .loading import checked_device, resolve_model
 from .model_index import ROOT
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
-from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
+from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, boxes_of
 from .windows import LINKS, FeatureWindow, windows
-from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, draw_window, unique_slugs
+from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, check_style, draw_window, unique_slugs
 
 __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
 
@@ -127,6 +128,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         return_vis: bool = False,
         out_dir: str | os.PathLike | None = None,
         save: Sequence[str] = DEFAULT_SAVES,
+        style: str = STYLES[0],
         overwrite: bool = False,
         progress: Progressed | None = None,
     ) -> list[SentenceResult] | list[list[SentenceResult]]:
@@ -144,6 +146,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             return_vis: Also give the frames with the masks painted.
             out_dir: Write a folder a sentence below it, straight away (of several videos, below a folder a video).
             save: What to write there, of ``ifirvos.inference.writers.SAVES``; result.json always.
+            style: How overlays and ``return_vis`` look: 'spotlight' dims what is not meant, 'paint' paints what is.
             overwrite: Replace the results of an earlier run.
             progress: Called after every window with the frames done and the frames to expect (None where nobody knows).
 
@@ -163,6 +166,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             mask_format=mask_format,
             return_vis=return_vis,
             save=check_saves(save),
+            style=check_style(style),
             overwrite=overwrite,
             progress=progress,
         )
@@ -210,6 +214,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         return_vis: bool,
         out_dir: str | os.PathLike | None,
         save: Sequence[str],
+        style: str,
         overwrite: bool,
         progress: Progressed | None,
     ) -> list[SentenceResult]:
@@ -220,11 +225,11 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         video = VideoStream(inputs, channel_order)
         if out_dir is not None:
             info = dict(config=self.config_name, weights=self.weights_name)
-            writer = ResultWriter(folders, texts, video.reader, save=save, info=info, overwrite=overwrite)
-        collectors = [ResultCollector(text, mask_format) for text in texts]
+            writer = ResultWriter(folders, texts, video.reader, save=save, info=info, overwrite=overwrite, style=style)
+        collectors, colors = [ResultCollector(text, mask_format) for text in texts], OverlayColors()
         with self._bar(f'Segmenting, {len(texts)} sentence(s)', video.num_frames) as bar, writer or nullcontext():
             for window in self._stream(video, texts, score_threshold):
-                vis = draw_window(window) if return_vis else [None] * len(texts)
+                vis = draw_window(window, colors, style) if return_vis else [None] * len(texts)
                 for collector, part, frames in zip(collectors, window.results, vis, strict=True):
                     collector.add(part, frames)
                 if writer is not None:
@@ -418,10 +423,9 @@ def _to_result(sample: TrackDataSample, text: str, score_threshold: float | None
     instances = [frame.pred_track_instances for frame in sample]
     scores = np.array([float(frame.scores[0]) for frame in instances], np.float32)
     masks = np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
-    boxes = np.stack([_numpy(frame.bboxes)[0] for frame in instances]).astype(np.float32, copy=False)
     present = np.ones(len(scores), bool) if score_threshold is None else scores >= score_threshold
-    masks[~present], boxes[~present] = False, 0
-    return SentenceResult(text, masks, scores, boxes, int(sample.query_index), present)
+    masks[~present] = False
+    return SentenceResult(text, masks, scores, boxes_of(masks), int(sample.query_index), present)
 
 
 def _numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:

@@ -73,6 +73,19 @@ class MaskSequence(Sequence):
         return np.ascontiguousarray(decoded.transpose(2, 0, 1)).view(bool)
 
 
+def boxes_of(masks: np.ndarray) -> np.ndarray:
+    """Return the boxes of masks, so never beyond the frame: bool (T, H, W) -> float32 (T, 4), xyxy in pixels.
+
+    They go from the first pixel's left and upper edge to the last one's right and lower; zeros of an empty mask.
+    """
+    boxes = np.zeros((len(masks), 4), np.float32)
+    for box, mask in zip(boxes, masks, strict=True):
+        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+        if len(rows):
+            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
+    return boxes
+
+
 @dataclass(frozen=True, eq=False)
 class SentenceResult:
     """What one sentence refers to, in pixels of the original video.
@@ -81,7 +94,7 @@ class SentenceResult:
         text: The sentence.
         masks: bool (T, H, W), or a :class:`MaskSequence` that reads like it.
         scores: float32 (T,), the probability that the object is seen in the frame.
-        boxes: float32 (T, 4), xyxy.
+        boxes: float32 (T, 4), xyxy: the masks' own, see :func:`boxes_of`.
         query_index: Which of the model's N query sequences was taken, in the first window.
         present: bool (T,), whether the object is there; where it is not, mask and box are empty. All True without a
             score threshold.

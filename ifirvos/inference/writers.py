@@ -20,7 +20,7 @@ from ifirvos.label_maps import write_palette_png
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import DEFAULT_FPS
 from ifirvos.video.writer import VideoWriter, has_encoder, video_suffix
-from ifirvos.visualization import draw_result, object_color
+from ifirvos.visualization import STYLES, OverlayColors, draw_result
 
 from .exporters import EXPORTS, FOLDER, Together, stable_id, with_needed
 from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
@@ -34,6 +34,7 @@ __all__ = [
     'ResultWriter',
     'check_free',
     'check_saves',
+    'check_style',
     'draw_window',
     'slug',
     'staged_folders',
@@ -61,6 +62,8 @@ class _Target:
     sentence_id: int
     pixel_aspect: Fraction
     notes: list[str]  # what a writer had to change
+    colors: OverlayColors
+    style: str
 
 
 Sink = Callable[[FrameResult], None]
@@ -79,13 +82,27 @@ def check_saves(save: Sequence[str]) -> tuple[str, ...]:
     return with_needed(save)
 
 
+def check_style(style: str) -> str:
+    """Return the name of the style, checked.
+
+    Raises:
+        InputError: it is unknown.
+    """
+    if style not in STYLES:
+        raise InputError(f'There is no style {style!r}; choose of {", ".join(STYLES)}.')
+    return style
+
+
 # ---------------------------------------------------------------------- one kind of file each
 @contextmanager
 def _overlay(to: _Target) -> Iterator[Sink]:
-    color = object_color(to.index)
+    def draw(one: FrameResult) -> np.ndarray:
+        color = to.colors.color(to.index, one.frame, one.mask)
+        return draw_result(one.frame, one.mask, to.text, one.score, color, to.style)
+
     path = to.folder / f'overlay{video_suffix()}'
     with VideoWriter(path, to.fps, sound_of=to.sound, pixel_aspect=to.pixel_aspect) as video:
-        yield lambda one: video.write(draw_result(one.frame, one.mask, to.text, one.score, color), one.time)
+        yield lambda one: video.write(draw(one), one.time)
     to.notes.extend(video.notes)
 
 
@@ -174,6 +191,7 @@ class ResultWriter:
         info: Further entries of result.json (model, weights, …).
         overwrite: Replace results of an earlier run.
         video_id: The video's number in the files; None: made from its name, the same in every run.
+        style: How the overlays are drawn, one of :data:`ifirvos.visualization.STYLES`.
 
     Attributes:
         overlays: The overlay videos, complete after the block.
@@ -193,7 +211,9 @@ class ResultWriter:
         info: dict | None = None,
         overwrite: bool = False,
         video_id: int | None = None,
+        style: str = STYLES[0],
     ) -> None:
+        self.style, self._colors = check_style(style), OverlayColors()
         self.folders, self.texts, self.reader = list(folders), list(texts), reader
         self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
         overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
@@ -283,13 +303,27 @@ class ResultWriter:
                 self.sentence_ids[index],
                 aspect,
                 self._notes[index],
+                self._colors,
+                self.style,
             )
             self._sinks.append(
                 [self._stack.enter_context(_SINKS[name](target)) for name in self.save if name in _SINKS]
             )
         if self.exports:
             name = 'frames' if self.reader is None else Path(self.reader.name).name
-            together = Together(self._staged[-1], self.texts, self.fps, size, name, self.video_id, self.sentence_ids)
+            together = Together(
+                self._staged[-1],
+                self.texts,
+                self.fps,
+                size,
+                name,
+                self.video_id,
+                self.sentence_ids,
+                self._colors,
+                self.style,
+                sound,
+                aspect,
+            )
             for export in self.exports:
                 self._export_sinks.append(self._stack.enter_context(EXPORTS[export](together)))
 
@@ -332,6 +366,7 @@ def write_results(
     overwrite: bool = False,
     progress: Callable[[Iterable], Iterable] = iter,
     save: Sequence[str] = DEFAULT_SAVES,
+    style: str = STYLES[0],
 ) -> list[Path]:
     """Write results that are complete; the video is decoded a second time, for all sentences together.
 
@@ -343,6 +378,7 @@ def write_results(
         overwrite: Replace results of an earlier run.
         progress: Wraps the frames, to show a bar.
         save: See :class:`ResultWriter`.
+        style: See :class:`ResultWriter`.
 
     Returns:
         The overlay videos.
@@ -351,7 +387,7 @@ def write_results(
         VideoError: the video has become shorter.
     """
     num_frames, texts = len(results[0].scores), [result.text for result in results]
-    with ResultWriter(folders, texts, reader, save=save, info=info, overwrite=overwrite) as writer:
+    with ResultWriter(folders, texts, reader, save=save, info=info, overwrite=overwrite, style=style) as writer:
         for t, (frame, time) in enumerate(progress(reader.timed())):
             if t == num_frames:
                 break
@@ -363,12 +399,19 @@ def write_results(
     return writer.overlays
 
 
-def draw_window(window: WindowResult) -> list[np.ndarray]:
-    """Of every sentence the window's frames with its mask painted: uint8 RGB (n, H, W, 3)."""
+def draw_window(window: WindowResult, colors: OverlayColors | None = None, style: str = STYLES[0]) -> list[np.ndarray]:
+    """Of every sentence the window's frames with its object marked: uint8 RGB (n, H, W, 3).
+
+    Args:
+        window: The window, of one video.
+        colors: The same object for all windows of a video, so that a sentence keeps its colour.
+        style: One of :data:`ifirvos.visualization.STYLES`.
+    """
+    colors = colors or OverlayColors()
     return [
         np.stack(
             [
-                draw_result(frame, mask, result.text, float(score), object_color(index))
+                draw_result(frame, mask, result.text, float(score), colors.color(index, frame, np.asarray(mask)), style)
                 for frame, mask, score in zip(window.frames, result.masks, result.scores, strict=True)
             ]
         )

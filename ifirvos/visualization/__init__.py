@@ -3,14 +3,17 @@
 from ifirvos.label_maps import davis_palette, read_palette_png, write_palette_png
 
 from .attention import WordAttention, attention_of, word_attention
-from .drawing import COLORS, draw_caption, draw_contour, draw_mask, draw_result, font, object_color, shorten
+from .drawing import COLORS, draw_caption, draw_contour, draw_mask, font, object_color, shorten
 from .explain import explain
 from .hook import RVOSVisualizationHook
+from .overlay import STYLES, OverlayColors, draw_result, draw_together, overlay_frame
 from .sheet import contact_sheet
 from .visualizer import PARTS, RVOSVisualizer
 
 __all__ = [
     'COLORS',
+    'STYLES',
+    'OverlayColors',
     'PARTS',
     'RVOSVisualizationHook',
     'RVOSVisualizer',
@@ -22,6 +25,8 @@ __all__ = [
     'draw_contour',
     'draw_mask',
     'draw_result',
+    'draw_together',
+    'overlay_frame',
     'explain',
     'font',
     'object_color',

@@ -49,25 +49,6 @@ def draw_contour(image: np.ndarray, mask: np.ndarray, color: Sequence[int], thic
     cv2.drawContours(image, contours, -1, tuple(int(c) for c in color), thickness, cv2.LINE_AA)
 
 
-def draw_result(
-    frame: np.ndarray, mask: np.ndarray, text: str, score: float | None = None, color: Sequence[int] = COLORS[0]
-) -> np.ndarray:
-    """One frame of an overlay video: the painted mask, the sentence above it and the score at the right.
-
-    Args:
-        frame: uint8 (H, W, 3).
-        mask: bool (H, W).
-        text: The sentence; shortened with an ellipsis where it does not fit.
-        score: Probability, written in percent; None leaves it out.
-        color: RGB.
-
-    Returns:
-        uint8 (H, W, 3).
-    """
-    note = '' if score is None else f'{100 * score:.0f} %'
-    return draw_caption(draw_mask(frame, mask, color), text, note)
-
-
 def draw_caption(image: np.ndarray, text: str, note: str = '') -> np.ndarray:
     """Draw a dark strip at the top with a sentence at its left and a short note at its right.
 

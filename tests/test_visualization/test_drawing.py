@@ -41,7 +41,7 @@ def test_any_sentence_on_any_frame(text, size):
 
 def test_sentence_and_score_show():
     frame, mask = np.full((96, 144, 3), 90, np.uint8), np.zeros((96, 144), bool)
-    plain, scored, other = (draw_result(frame, mask, *a) for a in [('star',), ('star', 0.25), ('ball',)])
+    plain, scored, other = (draw_result(frame, mask, *a, style='paint') for a in [('star',), ('star', 0.25), ('ball',)])
     assert (plain[:, 72:] != scored[:, 72:]).any(), 'the score stands at the right'
     assert (plain[:, :72] != other[:, :72]).any(), 'the sentence stands at the left'
     assert (plain[48:] == frame[48:]).all(), 'the strip is at the top only'

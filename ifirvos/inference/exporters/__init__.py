@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from .coco import coco
 from .cvat import cvat
 from .label_studio import label_studio
+from .overlay import together
 from .pictures import frames, objects
 from .sam2 import best_frame, refine_with_sam2
 from .supervision import to_supervision
@@ -31,6 +32,7 @@ EXPORTS: dict[str, Callable[[Together], AbstractContextManager[ExportSink]]] = {
     'cvat': cvat,
     'label-studio': label_studio,
     'frames': frames,
+    'together': together,
 }
 _NEEDS = {'label-studio': 'frames'}  # its tasks show the pictures
 

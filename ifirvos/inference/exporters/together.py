@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 from ifirvos.inference.results import FrameResult
+from ifirvos.visualization import STYLES, OverlayColors
 
 FOLDER = 'all_sentences'  # no sentence's folder has an underscore in its name
 FRAME_FILE = 'frames/{:05d}.jpg'
@@ -29,6 +30,10 @@ class Together:
         video: Name of the video.
         video_id: Number of the video.
         sentence_ids: Numbers of the sentences; no two sentences of any videos share one.
+        colors: Colours of the sentences in pictures.
+        style: How pictures are drawn.
+        sound: File that the video's sound is taken from.
+        pixel_aspect: Width of a pixel by its height.
     """
 
     folder: Path
@@ -38,6 +43,10 @@ class Together:
     video: str
     video_id: int
     sentence_ids: Sequence[int]
+    colors: OverlayColors = field(default_factory=OverlayColors)
+    style: str = STYLES[0]
+    sound: Path | None = None
+    pixel_aspect: Fraction = Fraction(1)
 
 
 def stable_id(*names: str) -> int:
