@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,8 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import get_installed_path
 
 from .errors import InputError
+
+PHASES = ('train', 'val', 'test')
 
 
 def config_file(name: str | os.PathLike) -> Path:
@@ -31,17 +33,63 @@ def config_file(name: str | os.PathLike) -> Path:
     return path
 
 
-def load_config(path: str | os.PathLike, options: Mapping[str, Any] | None = None) -> Config:
+def set_data_root(config: Config, root: str | os.PathLike, phases: Sequence[str] = PHASES) -> None:
+    """Set where the data lie, however deep a config keeps it: ``--data-root`` of the tools.
+
+    Args:
+        config: It is changed.
+        root: The folder.
+        phases: Whose dataloaders must have one and the same root; other places that name that root follow.
+
+    Raises:
+        InputError: They have none, or different ones.
+    """
+    loaders = [config._cfg_dict.get(f'{phase}_dataloader') for phase in phases]
+    old = sorted({os.path.normpath(node['data_root']) for node in _with_data_root(loaders)})
+    if not old:
+        raise InputError(f'--data-root: the config names no data_root to {" or ".join(phases)}.')
+    if len(old) > 1:
+        raise InputError(
+            f'--data-root: the config takes data from different folders, {", ".join(old)}: set each with '
+            '--cfg-options, or name the data in a config of your own.'
+        )
+    for node in _with_data_root(config._cfg_dict):
+        if os.path.normpath(node['data_root']) in old:
+            node['data_root'] = str(root)
+
+
+def _with_data_root(node: object) -> Iterator[dict]:
+    """Yield every dict below a node with a data_root that is a path."""
+    if isinstance(node, dict):
+        if isinstance(node.get('data_root'), str) and node['data_root']:
+            yield node
+        for value in node.values():
+            yield from _with_data_root(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from _with_data_root(value)
+
+
+def load_config(
+    path: str | os.PathLike,
+    options: Mapping[str, Any] | None = None,
+    data_root: str | os.PathLike | None = None,
+    phases: Sequence[str] = PHASES,
+) -> Config:
     """Read a config file, apply the command line's changes and set its default scope.
 
     Args:
         path: The config, see :func:`config_file`. It is Python and runs.
         options: Changes by dotted key, as ``--cfg-options`` gives them.
+        data_root: Where the data lie, see :func:`set_data_root`; None: where the config says.
+        phases: Whose data are used.
 
     Raises:
-        InputError: There is no such file.
+        InputError: There is no such file, or no single data root to be set.
     """
     config = Config.fromfile(config_file(path))
     config.merge_from_dict(dict(options or {}))
+    if data_root is not None:
+        set_data_root(config, data_root, phases)
     init_default_scope(config.get('default_scope', 'mmdet'))
     return config

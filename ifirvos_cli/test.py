@@ -1,6 +1,6 @@
 """Evaluates a checkpoint.
 
-    ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--cfg-options KEY=VALUE …]
+    ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--data-root DIR] [--cfg-options KEY=VALUE …]
 
 Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory. Every weight must fit.
 """
@@ -26,6 +26,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('config', type=Path, help='a file, or one of a package: ifirvos::ifirvos/r50_ytvos.py')
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -36,7 +37,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
     from mmengine.config import Config
 
-    from ifirvos.config import config_file
+    from ifirvos.config import config_file, set_data_root
     from ifirvos.errors import InputError
     from ifirvos.training.launch import default_work_dir, run_without_gpu
 
@@ -47,6 +48,11 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
+    if args.data_root is not None:
+        try:
+            set_data_root(cfg, args.data_root, ('test',))
+        except InputError as error:
+            raise SystemExit(str(error)) from error
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     try:
         run_without_gpu(cfg)

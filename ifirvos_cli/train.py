@@ -1,7 +1,7 @@
 """Trains a config.
 
     ifirvos train CONFIG [--work-dir DIR] [--amp [bf16|fp16]] [--resume [CHECKPOINT]] [--seed N]
-                  [--auto-scale-lr] [--cfg-options KEY=VALUE …]
+                  [--auto-scale-lr] [--data-root DIR] [--cfg-options KEY=VALUE …]
 
 The work directory gets the log, the full config, the environment, the checkpoints and the curves. On several GPUs:
 tools/dist_train.sh, tools/slurm_train.sh.
@@ -42,6 +42,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='go on from CHECKPOINT, or from the latest in the work directory, or start if it has none yet',
     )
     parser.add_argument('--seed', type=int, help="default: the config's")
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
@@ -52,7 +53,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
     from mmengine.config import Config
 
-    from ifirvos.config import config_file
+    from ifirvos.config import config_file, set_data_root
     from ifirvos.errors import InputError
     from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
 
@@ -63,6 +64,11 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options)
+    if args.data_root is not None:
+        try:
+            set_data_root(cfg, args.data_root, ('train', 'val'))
+        except InputError as error:
+            raise SystemExit(str(error)) from error
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     if args.seed is not None:
         cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ifirvos.config import config_file, load_config
+from ifirvos.config import config_file, load_config, set_data_root
 from ifirvos.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -31,3 +32,29 @@ def test_a_config_of_a_package_is_found():
         config_file('ifirvos::none.py')
     with pytest.raises(InputError, match='no package nobody_has_it is installed'):
         config_file('nobody_has_it::a/b.py')
+
+
+def roots(node):
+    """Every data_root below a node."""
+    if isinstance(node, dict):
+        own = [node['data_root']] if isinstance(node.get('data_root'), str) else []
+        return own + [root for value in node.values() for root in roots(value)]
+    return [root for value in node for root in roots(value)] if isinstance(node, list | tuple) else []
+
+
+@pytest.mark.parametrize('name', ['r18_synth', 'r50_ytvos', 'r50_a2d', 'r50_refcoco_pretrain'])
+def test_the_data_root_is_set_everywhere(name):
+    config = load_config(ROOT / f'configs/ifirvos/{name}.py', data_root='/my/data')
+    found = [root for phase in ('train', 'val', 'test') for root in roots(config[f'{phase}_dataloader'])]
+    assert found
+    assert set(found) == {'/my/data'}
+
+
+def test_two_data_roots_are_an_error_and_none_too():
+    config = load_config(ROOT / 'configs/ifirvos/r50_ytvos_joint.py')
+    with pytest.raises(InputError, match='data/coco, data/ref_youtube_vos'):
+        set_data_root(config, '/my/data')
+    set_data_root(config, '/my/data', phases=('test',))
+    assert set(roots(config.test_dataloader)) == {'/my/data'}
+    with pytest.raises(InputError, match='names no data_root'):
+        set_data_root(Config(dict(model=dict())), '/my/data')

@@ -10,10 +10,12 @@ fi
 config=$1 gpus=$2
 shift 2
 tools=$(dirname "$0")
-exec "${PYTHON:-python}" -m torch.distributed.run \
-    --nnodes="${NNODES:-1}" \
-    --node_rank="${NODE_RANK:-0}" \
-    --master_addr="${MASTER_ADDR:-127.0.0.1}" \
-    --master_port="${PORT:-29500}" \
+if [ "${NNODES:-1}" = 1 ] && [ -z "${PORT:-}" ]; then
+    meet=(--standalone) # on one machine: a port that is free, so that several jobs run side by side
+else
+    meet=(--nnodes="${NNODES:-1}" --node_rank="${NODE_RANK:-0}"
+        --master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="${PORT:-29500}")
+fi
+exec "${PYTHON:-python}" -m torch.distributed.run "${meet[@]}" \
     --nproc_per_node="$gpus" \
     "$tools/train.py" "$config" --launcher pytorch "$@"

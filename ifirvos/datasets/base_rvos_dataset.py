@@ -4,8 +4,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from mmdet.datasets import BaseVideoDataset
 
+from ifirvos.errors import InputError
+from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import DATASETS
 
 
@@ -142,7 +145,13 @@ class BaseRVOSDataset(BaseVideoDataset):
 
     def prepare_data(self, idx: int) -> Any:
         """Run the pipeline on a record; in test mode too the pipeline's sampler chooses the frames."""
-        return self.pipeline(self.get_data_info(idx))
+        info = self.get_data_info(idx)
+        if not info['text']:
+            raise InputError(
+                f'Expression {info["exp_id"]} of video {info["video_id"]} is empty: write what it refers to, or take '
+                'it out (the doctor lists all of them).'
+            )
+        return self.pipeline(info)
 
     def __getitem__(self, idx: int) -> dict:
         """Return a packed clip; in training another record's if augmentation has lost the object of this one.
@@ -161,6 +170,19 @@ class BaseRVOSDataset(BaseVideoDataset):
             self.num_resampled += 1
             idx = self._rand_another()
         raise RuntimeError(
-            f'{type(self).__name__}: {tries} record(s) in a row gave no clip in which the object is visible: check the '
-            'masks, or crop less.'
+            f'{type(self).__name__}: {tries} record(s) in a row gave no clip in which the object is visible: '
+            f'{self._values_of_masks(idx) or "check the masks, or crop less."}'
+        )
+
+    def _values_of_masks(self, idx: int) -> str | None:
+        """Say which values a record's PNG masks hold, where the object's id is not among them."""
+        info = self.get_data_info(idx)
+        paths = [image['mask_path'] for image in info['images'] if str(image.get('mask_path')).endswith('.png')]
+        values = sorted({int(value) for path in paths[:50] for value in np.unique(read_palette_png(path))})
+        if not values or info['obj_id'] in values:
+            return None
+        return (
+            f'the masks of video {info["video_id"]} ({paths[0]}, …) hold the values {values}, and expression '
+            f'{info["exp_id"]} asks for obj_id {info["obj_id"]}: write the value of the object as obj_id, or obj_id as '
+            'the value.'
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
@@ -44,6 +45,7 @@ class RobertaTextEncoder(BaseModule):
         self.model = self._build(pretrained, dict(config or {}), with_pooler)
         self.pad_token_id = self.model.config.pad_token_id
         self._tokenizer = None
+        self._said_cut = False
         if frozen:
             self.requires_grad_(False)
 
@@ -93,7 +95,21 @@ class RobertaTextEncoder(BaseModule):
         tokens = self.tokenizer(
             list(sentences), padding='longest', truncation=True, max_length=self.max_length, return_tensors='pt'
         )
+        if tokens['input_ids'].shape[1] >= self.max_length and not self._said_cut:
+            self._warn_of_a_cut(sentences)
         return {key: tokens[key] for key in ('input_ids', 'attention_mask')}
+
+    def _warn_of_a_cut(self, sentences: Sequence[str]) -> None:
+        """Say once that a sentence was cut."""
+        for sentence in sentences:
+            length = len(self.tokenizer(sentence, truncation=False, verbose=False)['input_ids'])
+            if length > self.max_length:
+                self._said_cut = True
+                MMLogger.get_current_instance().warning(
+                    f'A sentence of {length} tokens is cut to the {self.max_length} that the text encoder takes, as '
+                    f'all longer ones will be: {sentence[:60]!r} …'
+                )
+                return
 
     def token_spans(self, sentence: str) -> list[tuple[int, int]]:
         """Return where each of the sentence's L tokens stands in it, (start, end); (0, 0) for special tokens."""

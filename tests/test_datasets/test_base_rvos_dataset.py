@@ -2,10 +2,12 @@
 
 import pickle
 
+import cv2
 import numpy as np
 import pytest
 
 from ifirvos.datasets import BaseRVOSDataset
+from ifirvos.errors import InputError
 
 
 class TwoVideos(BaseRVOSDataset):
@@ -14,7 +16,7 @@ class TwoVideos(BaseRVOSDataset):
     def load_annotations(self):
         expressions = [
             dict(video_id='long', exp_id='0', text='The  LONG\tone ', kind='', obj_id=1),
-            dict(video_id='short', exp_id='0', text='', kind='', obj_id=1),
+            dict(video_id='short', exp_id='0', text='a', kind='', obj_id=1),
             dict(video_id='long', exp_id='x', text='Ünïcode', kind='attr', obj_id=2, key_frame_ids=[2, 5]),
         ]
         return {'long': tuple('abcdefg'), 'short': ('z',)}, expressions
@@ -120,3 +122,27 @@ def test_options_are_checked():
         TwoVideos(records='frame')
     with pytest.raises(ValueError, match='key_frame_interval'):
         TwoVideos(key_frame_interval=0)
+
+
+def test_an_empty_sentence_is_refused_by_name():
+    dataset = TwoVideos(records='expression')
+    dataset.expressions[1]['text'] = dataset.clean_text(' \n')
+    with pytest.raises(InputError, match='Expression 0 of video short is empty'):
+        dataset[1]
+
+
+def test_values_of_the_masks_are_said_where_the_id_is_none_of_them(tmp_path):
+    """The most common home-made masks: 0 and 255."""
+    mask = np.zeros((4, 4), np.uint8)
+    mask[1:3] = 255
+    cv2.imwrite(str(tmp_path / 'mask.png'), mask)
+
+    class WhiteMasks(TwoVideos):
+        def frame_info(self, expression, frame_name):
+            return dict(img_path='a.jpg', mask_path=str(tmp_path / 'mask.png'))
+
+    dataset = WhiteMasks(records='expression', max_refetch=2)
+    dataset.pipeline = lambda info: None  # what RequireVisibleObject says
+    dataset._rand_another = lambda: 0
+    with pytest.raises(RuntimeError, match=r'hold the values \[0, 255\], and expression 0 asks for obj_id 1'):
+        dataset[0]

@@ -4,6 +4,7 @@ import copy
 import pickle
 from multiprocessing.reduction import ForkingPickler
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -361,3 +362,17 @@ def test_channels_are_swapped_only_if_allowed(swap_channels):
     picture = np.full((2, 2, 3), (200, 100, 50), np.uint8)
     colours = {tuple(distort.transform(dict(img=picture))['img'][0, 0].tolist()) for _ in range(30)}
     assert (colours == {(200, 100, 50)}) is not swap_channels
+
+
+def test_a_size_that_does_not_fit_for_its_exif_orientation_is_explained(tmp_path):
+    image = Image.new('RGB', (8, 6))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / 'a.jpg', exif=exif)
+    cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((6, 8), np.uint8))
+    frame = dict(img_path=str(tmp_path / 'a.jpg'), mask_path=str(tmp_path / 'a.png'), obj_id=1, ori_shape=(8, 6))
+    with pytest.raises(ValueError, match='has the EXIF orientation 6'):
+        LoadRVOSMasks().transform(frame)
+    frame['ori_shape'] = (8, 7)
+    with pytest.raises(ValueError, match=r'\(8, 7\)\.$'):
+        LoadRVOSMasks().transform(frame)

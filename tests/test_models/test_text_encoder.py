@@ -3,6 +3,7 @@
 import pytest
 import tiny
 import torch
+from mmengine.logging import MMLogger
 from transformers import RobertaConfig, RobertaModel
 
 from ifirvos.models.text_encoder import RobertaTextEncoder, TextProjection
@@ -34,8 +35,16 @@ def test_tokens_are_padded_to_the_longest():
     assert tokens['input_ids'].max() < CONFIG['vocab_size']
 
 
-def test_long_sentences_are_cut():
-    assert encoder(max_length=7).tokenize(['star ' * 50])['input_ids'].shape == (1, 7)
+def test_long_sentences_are_cut_and_that_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', said.append)
+    model = encoder(max_length=7)
+    model.tokenize(['the red star'])
+    assert said == []
+    for _ in range(2):
+        assert model.tokenize(['star', 'star ' * 50])['input_ids'].shape == (2, 7)
+    assert len(said) == 1
+    assert 'is cut to the 7' in said[0]
 
 
 def test_own_tokens_are_as_good_as_a_sentence():

@@ -126,14 +126,14 @@ def test_dist_train(told):
 
 def test_dist_test(told):
     args = told('dist_test.sh', 'a.py', 'b.pth', '2', '--work-dir', 'c d')
-    assert args[2:7] == [
-        '--nnodes=1',
-        '--node_rank=0',
-        '--master_addr=127.0.0.1',
-        '--master_port=29500',
-        '--nproc_per_node=2',
-    ]
-    assert args[8:] == ['a.py', 'b.pth', '--launcher', 'pytorch', '--work-dir', 'c d']
+    assert args[2:4] == ['--standalone', '--nproc_per_node=2'], 'torchrun takes a port that is free'
+    assert args[5:] == ['a.py', 'b.pth', '--launcher', 'pytorch', '--work-dir', 'c d']
+
+
+@pytest.mark.parametrize('script', ['dist_train.sh', 'dist_test.sh'])
+def test_a_port_may_be_set_on_one_machine(told, script):
+    args = told(script, 'a.py', 'b.pth', '2', PORT='7')
+    assert args[2:6] == ['--nnodes=1', '--node_rank=0', '--master_addr=127.0.0.1', '--master_port=7']
 
 
 def test_slurm_train(told):

@@ -48,6 +48,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--max-frames', type=int, default=8, help='of a clip to draw, evenly spaced')
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
     parser.add_argument('--overwrite', action='store_true', help='replace pictures of an earlier run')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     args = parser.parse_args(argv)
     if args.not_show and args.output_dir is None:
@@ -61,7 +62,7 @@ def build_dataset(args: argparse.Namespace) -> BaseDataset:
     """Return the data set of a phase."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.phase,))
     loader = cfg.get(f'{args.phase}_dataloader')
     if loader is None:
         phases = [phase for phase in ('train', 'val', 'test') if cfg.get(f'{phase}_dataloader')]

@@ -169,6 +169,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', help='folder for json and csv files; default: none are written')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
     parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     return parser.parse_args(argv)
 
@@ -179,7 +180,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     for path, what in ((args.config, 'config'), (args.masks, 'folder of masks')):
         if not path.exists():
             raise SystemExit(f'The {what} {path} does not exist.')
-    cfg = load_config(args.config, args.cfg_options).to_dict()
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,)).to_dict()
     MMLogger.get_instance('eval_masks')  # the metrics log their tables to it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -45,6 +45,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--per-kind', type=int, help='only the first so many expressions of every kind')
     parser.add_argument('--seed', type=int, default=0, help='of the random order')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     return parser.parse_args(argv)
 
@@ -123,7 +124,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = load_config(args.config, args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options, args.data_root, ('test',))
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
     try:
         checkpoint = load_checkpoint(args.checkpoint)

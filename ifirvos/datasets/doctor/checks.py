@@ -51,8 +51,12 @@ def name_release(kind: Kind, split: str, counts: dict[str, int], generated: dict
     return release or 'no known release'
 
 
+# RoBERTa takes 512 tokens, two of which are its own; a word is one or more.
+MOST_WORDS = 510
+
+
 def check_sentences(dataset: BaseRVOSDataset, found: Findings) -> None:
-    """Empty sentences, and records that a metric would take for one."""
+    """Empty and over-long sentences, and records that a metric would take for one."""
     ids = Counter((expression['video_id'], expression['exp_id']) for expression in dataset.expressions)
     for (video_id, exp_id), times in ids.items():
         if times > 1:
@@ -60,6 +64,12 @@ def check_sentences(dataset: BaseRVOSDataset, found: Findings) -> None:
     for expression in dataset.expressions:
         if not expression['text']:
             found.add('empty sentence', f'expression {expression["exp_id"]} of {expression["video_id"]}')
+        elif len(expression['text'].split()) > MOST_WORDS:
+            found.add(
+                'sentence that is cut',
+                f'expression {expression["exp_id"]} of {expression["video_id"]} has '
+                f'{len(expression["text"].split())} words: text encoders cut it',
+            )
 
 
 def check_split(

@@ -16,7 +16,8 @@ KINDS = {
     'mask of another size': True,
     'nothing to learn': True,
     'object in no frame': False,
-    'empty sentence': False,
+    'empty sentence': True,
+    'sentence that is cut': False,
     'shared id': False,
     'counts': False,
 }

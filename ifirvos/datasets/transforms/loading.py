@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
+from PIL import ExifTags, Image
 from pycocotools import mask as coco_mask
 from scipy.io import loadmat
 from scipy.io.matlab import MatReadError
@@ -109,6 +110,23 @@ class MaskSizeError(ValueError):
     """A mask and its frame differ in size."""
 
 
+def _turned(results: dict, size: tuple[int, ...]) -> str:
+    """Name the EXIF orientation of a frame, where it is why a mask does not fit."""
+    if tuple(results['ori_shape'])[::-1] != tuple(size):
+        return ''
+    try:
+        with Image.open(results['img_path']) as image:
+            orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except (OSError, ValueError):
+        return ''
+    if not orientation or orientation == 1:
+        return ''
+    return (
+        f': the frame has the EXIF orientation {orientation}, by which it is turned when it is read. Save the frames '
+        'upright without it, or turn the masks too'
+    )
+
+
 @TRANSFORMS.register_module()
 class LoadRVOSMasks(BaseTransform):
     """Load one frame's mask of the referred object and derive its box.
@@ -148,7 +166,8 @@ class LoadRVOSMasks(BaseTransform):
         mask = np.zeros(results['ori_shape'], dtype=np.uint8) if path is None else self._read(results)
         if mask.shape != tuple(results['ori_shape']):
             raise MaskSizeError(
-                f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}.'
+                f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}'
+                f'{_turned(results, mask.shape)}.'
             )
         boxes = mask_to_box(mask)
         present = len(boxes)
