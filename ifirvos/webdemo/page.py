@@ -30,7 +30,20 @@ NEEDS_ORDER = ('direction', 'order')  # kinds of sentence that the shipped model
 EXAMPLE_FPS = 8
 # Nothing is loaded from elsewhere: Gradio's own themes fetch fonts from Google, and cutting a video fetches ffmpeg.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
-CSS = 'button[aria-label="Trim video to selection"] { display: none }'
+# Overlay and frame fit one screen of 1280x900 together, and a phone's of 390x844 one after the other, however tall the
+# video is; what is to be touched has a finger's size.
+CSS = """
+button[aria-label="Trim video to selection"] { display: none }
+#video video { max-height: 34vh; object-fit: contain }
+#overlay, #frame { max-height: 36vh }
+#overlay video, #frame img { max-height: 34vh; object-fit: contain }
+#segment, #download, #choice label, .gallery-item { min-height: 44px }
+"""
+# Before the request is sent: errors of the one before go away, and the place where progress and result appear is seen.
+SHOW_RESULTS = """() => {
+  document.querySelectorAll('.toast-close').forEach((button) => button.click());
+  document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'});
+}"""
 
 
 def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[list[str]]:
@@ -110,27 +123,39 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
             with gr.Column():
                 video = gr.Video(
                     label='Video',
+                    elem_id='video',
                     sources=['upload', 'webcam'],
                     include_audio=True,  # else ffmpeg would have to take it out
                     webcam_options=gr.WebcamOptions(mirror=False),
                 )
                 text = gr.Textbox(label='One sentence a line', lines=3, max_lines=10, placeholder='the red star')
-                run = gr.Button('Segment', variant='primary')
+                run = gr.Button('Segment', variant='primary', elem_id='segment')
                 gr.Markdown(describe(limits))
-                gr.Examples(render_examples(examples_dir), [video, text], label='Examples', cache_examples=False)
-            with gr.Column():
-                choice = gr.Radio([], label='Sentence')
-                overlay = gr.Video(label='Overlay', show_label=False, interactive=False, autoplay=True, loop=True)
+                examples = render_examples(examples_dir)
+                gr.Examples(
+                    examples,
+                    [video, text],
+                    label='Examples',
+                    cache_examples=False,
+                    example_labels=[' · '.join(sentences.splitlines()) for _, sentences in examples],
+                )
+            with gr.Column(elem_id='results'):
+                overlay = gr.Video(
+                    label='Overlay', show_label=False, interactive=False, autoplay=True, loop=True, elem_id='overlay'
+                )
+                choice = gr.Radio([], label='Sentence', elem_id='choice')
                 slider = gr.Slider(0, 1, value=0, step=1, label='Frame', interactive=False)
                 frame = gr.Image(
                     label='One frame',
                     show_label=False,
                     interactive=False,
+                    elem_id='frame',
                     format='png',
                     buttons=['download', 'fullscreen'],
                 )
                 about = gr.Textbox(label='About this frame', interactive=False, max_lines=3)
-                download = gr.DownloadButton('Download the masks (zip)', interactive=False)
+                download = gr.DownloadButton('Download the masks (zip)', interactive=False, elem_id='download')
+        run.click(None, js=SHOW_RESULTS, **private)
         run.click(
             segment,
             [video, text, job],
