@@ -8,9 +8,13 @@ Only this machine can open it, unless --host says otherwise: then anybody who re
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .common import USER_ERROR, run_command
@@ -24,6 +28,10 @@ LIMITS = dict(
     sentences=(8, 'most sentences at once'),
     characters=(300, 'longest sentence'),
 )
+
+
+PREFIX = 'ifirvos-webdemo-'
+OWNER = 'server'  # file in the folder that names the process
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
@@ -45,6 +53,32 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     return args
 
 
+def _stop(*_) -> None:
+    raise KeyboardInterrupt  # as Ctrl-C, for which Gradio closes its server
+
+
+def _identity(pid: int) -> str:
+    """Return a process's number and when it began, by which a later process of the same number is told apart."""
+    try:
+        began = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
+    except (OSError, IndexError):  # gone, or a system without /proc
+        began = ''
+    return f'{pid} {began}'
+
+
+def remove_leftovers(parent: Path) -> None:
+    """Remove the folders of servers that were killed before they could; of this user's only, and of no running one."""
+    for folder in parent.glob(f'{PREFIX}*'):
+        try:
+            if folder.is_symlink() or (hasattr(os, 'getuid') and folder.stat().st_uid != os.getuid()):
+                continue
+            owner = (folder / OWNER).read_text(encoding='utf-8')
+        except OSError:  # being made just now, or somebody else's
+            continue
+        if owner.split()[:1] and owner != _identity(int(owner.split()[0])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def run(args: argparse.Namespace) -> int:
     """Serve until it is interrupted; return the exit code."""
     from ifirvos.inference.inferencer import RVOSInferencer
@@ -56,7 +90,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {error}; the page needs Gradio: pip install 'ifirvos[demo]'", file=sys.stderr)
         return USER_ERROR
     limits = Limits(**{name: getattr(args, f'max_{name}') for name in LIMITS})
-    with tempfile.TemporaryDirectory(prefix='ifirvos-webdemo-') as folder:
+    remove_leftovers(Path(tempfile.gettempdir()))
+    # What a service manager sends: it must end the block below, which removes what visitors left.
+    signal.signal(signal.SIGTERM, _stop)
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        Path(folder, OWNER).write_text(_identity(os.getpid()), encoding='utf-8')
         inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)
         launch(build_page(inferencer, Path(folder), limits), args.host, args.port, limits)
     return 0
