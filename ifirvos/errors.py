@@ -3,9 +3,32 @@
 Command lines print such an error as one line, ``error: …``, and end with exit code 2.
 """
 
+import re
+
+_FROM_WORKER = re.compile(r'Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback')
+
+
+def _of_worker(text: str) -> str:
+    """Return the message of the error whose traceback a worker has handed over."""
+    name = _FROM_WORKER.match(text)[1]
+    found = list(re.finditer(rf'^(?:[\w.]+\.)?{name}: ', text, re.MULTILINE))
+    return text[found[-1].end() :].strip() if found else text
+
 
 class UserError(Exception):
-    """What all of the errors below are: the message is for the user, the traceback is not."""
+    """What all of the errors below are: the message is for the user, the traceback is not.
+
+    A worker process of a data loader hands an error over as its traceback in place of its message: here the message is
+    the message again, and ``worker_traceback`` the rest.
+    """
+
+    worker_traceback = ''
+
+    def __init__(self, *args: object) -> None:
+        if args and isinstance(args[0], str) and _FROM_WORKER.match(args[0]):
+            self.worker_traceback = args[0]
+            args = (_of_worker(args[0]), *args[1:])
+        super().__init__(*args)
 
 
 class OutputExistsError(UserError, FileExistsError):

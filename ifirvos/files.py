@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from .errors import OutputError, UserError
 
 PART = '.part'
 
@@ -34,20 +37,35 @@ def written_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
         The unfinished file's path, with the ending ``.part``.
 
     Raises:
-        OSError: the file cannot be written.
+        OutputError, OSError: the file cannot be written.
     """
     path = Path(path)
     part = unfinished(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield part
         if sync:
             with open(part, 'rb') as file:
                 os.fsync(file.fileno())
         os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        if reason := not_written(error):
+            raise OutputError(f'{path} cannot be written: {reason}.') from error
         raise
+
+
+def not_written(error: BaseException) -> str:
+    """Return why a file could not be written, if that is what an error says: a full disk, no right to write."""
+    if isinstance(error, OSError) and not isinstance(error, UserError) and error.errno in _UNWRITABLE:
+        return os.strerror(error.errno)
+    if isinstance(error, RuntimeError) and 'PytorchStreamWriter' in str(error):  # what torch.save makes of it
+        return 'the disk is full, or the folder cannot be written to'
+    return ''
+
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
 
 
 def write_whole(path: str | os.PathLike, data: str | bytes, encoding: str = 'utf-8') -> None:
@@ -59,7 +77,7 @@ def write_whole(path: str | os.PathLike, data: str | bytes, encoding: str = 'utf
         encoding: Encoding of the text.
 
     Raises:
-        OSError: the file cannot be written.
+        OutputError, OSError: the file cannot be written.
     """
     with written_whole(path) as part:
         part.write_bytes(data.encode(encoding) if isinstance(data, str) else data)

@@ -8,9 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from .errors import AnnotationError, LimitError, UserError
 from .files import written_whole
+from .json_files import check_regular
+from .run_lengths import MAX_PIXELS
 
 
 @lru_cache
@@ -42,15 +45,26 @@ def read_palette_png(path: str | os.PathLike) -> np.ndarray:
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: the picture is neither palette nor 8-bit grey.
+        AnnotationError: it is no picture, or neither palette nor 8-bit grey.
+        LimitError: it is too large.
     """
-    with Image.open(path) as picture:
-        if picture.mode not in ('P', 'L', '1'):
-            raise ValueError(
-                f'{path} is a {picture.mode} picture: a label map must be a palette or 8-bit grey PNG whose pixel '
-                'values are object ids.'
-            )
-        return np.asarray(picture)
+    check_regular(path, 'label map')
+    try:
+        with Image.open(path) as picture:
+            if picture.mode not in ('P', 'L', '1'):
+                raise AnnotationError(
+                    f'{path} is a {picture.mode} picture: a label map must be a palette or 8-bit grey PNG whose pixel '
+                    'values are object ids.'
+                )
+            if picture.width * picture.height > MAX_PIXELS:
+                raise LimitError(f'{path} has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}.')
+            return np.asarray(picture)
+    except UnidentifiedImageError as error:
+        raise AnnotationError(f'{path} is no picture.') from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow makes of damage
+        if isinstance(error, UserError):
+            raise
+        raise AnnotationError(f'{path} cannot be read as a label map: {error}.') from error
 
 
 def read_labels(paths: Sequence[str | Path]) -> np.ndarray:
@@ -64,5 +78,5 @@ def read_labels(paths: Sequence[str | Path]) -> np.ndarray:
     for path in paths:
         labels.append(read_palette_png(path))
         if labels[-1].shape != labels[0].shape:
-            raise ValueError(f'{path} has size {labels[-1].shape}, but the first frame {labels[0].shape}')
+            raise AnnotationError(f'{path} has size {labels[-1].shape}, but the first frame {labels[0].shape}')
     return np.stack(labels)

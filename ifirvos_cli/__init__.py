@@ -34,7 +34,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         description='Referring video object segmentation: IFIRVOS (BIFIT) and ReferFormer on MMDetection.',
         epilog='commands:\n'
         + ''.join(f'  {name:{width}}  {text}\n' for name, text in COMMANDS.items())
-        + '\n"ifirvos COMMAND --help" lists the options of a command.',
+        + '\n"ifirvos COMMAND --help" lists the options of a command; --debug shows the traceback of an error.',
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=_version())
@@ -54,8 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a sub-command.
 
     Returns:
-        Its exit code.
+        Its exit code; 2, after one line on stderr, where an input is at fault.
     """
+    from .common import reported
+
     args = parse_args(argv)
     module = importlib.import_module(f'{__name__}.{args.command}')
-    return module.main(args.rest, prog=f'ifirvos {args.command}')
+    rest = [argument for argument in args.rest if argument != '--debug']
+    return reported(lambda: module.main(rest, prog=f'ifirvos {args.command}'), '--debug' in args.rest)

@@ -1,8 +1,11 @@
-"""What the sub-commands share."""
+"""What the sub-commands and tools share: options, and how an error that a user can mend ends."""
 
 import argparse
+import difflib
+import math
 import sys
-from collections.abc import Callable
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 USER_ERROR = 2  # exit code where an input is at fault
 
@@ -20,18 +23,111 @@ class DictAction(argparse.Action):
         MMEngineDictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
+def positive_number(text: str) -> float:
+    """Return the value of an option that must be above 0 and finite, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (value > 0 and math.isfinite(value)):
+        raise argparse.ArgumentTypeError(f'{text} is not a number above 0')
+    return value
+
+
+def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
+    """Add ``--allow-unknown``, see :func:`check_options`."""
+    parser.add_argument(
+        '--allow-unknown', action='store_true', help='let --cfg-options set a key that the config does not have'
+    )
+
+
+def check_options(options: Mapping[str, object], known: Iterable[str], allowed: bool = False) -> None:
+    """Refuse a key of ``--cfg-options`` that looks like a misspelt one of the config: it would have no effect.
+
+    Args:
+        options: The options; of a nested key, ``a.b.c``, the first part counts.
+        known: Keys of the config.
+        allowed: Say nothing.
+
+    Raises:
+        InputError: names the key that was probably meant.
+    """
+    from ifirvos.errors import InputError
+
+    # What mmengine's Runner takes beside what our configs set.
+    known = sorted({*known, 'load_from', 'resume', 'work_dir', 'launcher', 'experiment_name', 'randomness', 'env_cfg'})
+    for option in () if allowed else options:
+        key = str(option).split('.')[0]
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+        if key not in known and close:
+            raise InputError(
+                f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant? '
+                'With --allow-unknown it is set as it stands.'
+            )
+
+
 def run_command(run: Callable[[], int | None]) -> int:
-    """Run the body of a sub-command.
+    """Run the body of a command that computes.
+
+    Returns:
+        See :func:`reported`.
+    """
+    from ifirvos.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    return reported(run)
+
+
+def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
+    """Run the body of a command and report what a user can mend; nothing is imported before it runs.
+
+    Args:
+        run: The body.
+        debug: Let errors through with their traceback; None: whether the command line says ``--debug``.
 
     Returns:
         What it returns, 0 for None; 2, after one line on stderr, where an input is at fault.
     """
-    from ifirvos.allocator import keep_freed_memory
-    from ifirvos.errors import CheckpointError, InputError, VideoError
-
-    keep_freed_memory()
     try:
         return run() or 0
-    except (CheckpointError, InputError, VideoError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return USER_ERROR
+    except SystemExit as stop:
+        if not isinstance(stop.code, str):
+            raise
+        return _fail(stop, debug)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        return _fail(error, debug)
+
+
+def _is_users(error: Exception) -> bool:
+    """Return whether a user can mend it: errors of the package, of files, of the config's syntax."""
+    from ifirvos.errors import UserError
+
+    return isinstance(error, UserError | OSError | UnicodeError) or type(error).__name__ == 'ConfigParsingError'
+
+
+def _fail(error: BaseException, debug: bool | None) -> int:
+    from ifirvos.errors import one_line
+
+    if '--debug' in sys.argv[1:] if debug is None else debug:
+        traceback.print_exception(error)
+    stream = sys.stderr
+    text = f'error: {one_line(error)}'
+    print(text.encode(stream.encoding or 'utf-8', 'backslashreplace').decode(stream.encoding or 'utf-8'), file=stream)
+    return USER_ERROR
+
+
+def main_of(main: Callable[[Sequence[str] | None], object]) -> int:
+    """Run a tool's ``main`` as a command: see :func:`reported`; ``--debug`` is taken off its command line.
+
+    Args:
+        main: Takes the arguments; an integer that it returns is the exit code.
+    """
+    arguments = sys.argv[1:]
+
+    def run() -> int:
+        result = main([argument for argument in arguments if argument != '--debug'])
+        return result if isinstance(result, int) else 0
+
+    return reported(run, '--debug' in arguments)

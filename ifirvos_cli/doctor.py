@@ -10,7 +10,6 @@ All findings go to a json file, ``work_dirs/dataset_doctor/DATASET.json`` by def
 """
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -68,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
 
     from ifirvos.datasets.doctor import DATASET_KINDS, check_split
     from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
+    from ifirvos.json_files import read_json
     from ifirvos.synth.writer import write_json
 
     kind = DATASET_KINDS[args.dataset]
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     MMLogger.get_instance('dataset_doctor', log_level='WARNING')  # what the classes log is printed here anyway
     cv2.setNumThreads(0)
     generated = args.root / 'synth_rvos.json'
-    generated = json.loads(generated.read_text(encoding='utf-8')) if generated.is_file() else None
+    generated = read_json(generated) if generated.is_file() else None
     splits, absent = args.split, []
     if not splits:
         splits = [split for split, paths in kind.splits.items() if any((args.root / path).exists() for path in paths)]

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import run_command
+from .common import positive_number, run_command
 
 # Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
 SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
@@ -49,7 +49,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     model.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
     model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
     frames = parser.add_argument_group('frames')
-    frames.add_argument('--fps', type=float, help="frame rate of the overlay; default: the video's, 10 for a folder")
+    frames.add_argument(
+        '--fps', type=positive_number, help="frame rate of the overlay; default: the video's, 10 for a folder"
+    )
     frames.add_argument('--max-frames', type=int, help='use only so many frames from the start')
     frames.add_argument('--deinterlace', action='store_true', help="make whole frames of an interlaced video's fields")
     frames.add_argument(
@@ -65,7 +67,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         default='agreement',
         help="follow the object over windows, or DAVIS's independent windows; default: agreement",
     )
-    frames.add_argument('--memory', type=float, default=2.0, metavar='GIB', help='for the sentences of a window')
+    frames.add_argument(
+        '--memory', type=positive_number, default=2.0, metavar='GIB', help='for the sentences of a window'
+    )
     output = parser.add_argument_group('output')
     output.add_argument('--score-threshold', type=float, help='frames with a lower score get no mask; default: off')
     output.add_argument(

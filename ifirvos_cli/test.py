@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction
+from .common import DictAction, add_allow_unknown, check_options
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -28,6 +28,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(argv)
@@ -47,6 +48,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
+    check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
     cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
         try:
@@ -70,6 +72,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
     from ifirvos.errors import CheckpointError
+    from ifirvos.training.evaluation_check import check_evaluation
     from ifirvos.training.launch import join_processes
 
     keep_freed_memory()
@@ -84,6 +87,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     except (FileNotFoundError, CheckpointError) as error:
         raise SystemExit(str(error)) from error
     runner.load_checkpoint(str(args.checkpoint))  # once more, for hooks that look at a checkpoint (EMA)
+    check_evaluation(runner.test_loop)
     return runner.test()
 
 

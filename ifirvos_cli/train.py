@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction
+from .common import DictAction, add_allow_unknown, check_options
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -44,6 +44,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--seed', type=int, help="default: the config's")
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
     return parser.parse_args(argv)
@@ -63,6 +64,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
+    check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
     cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
         try:

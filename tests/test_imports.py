@@ -25,6 +25,9 @@ GROUND = (
     'config_types',
     'allocation_limit',
     'allocator',
+    'safe_names',
+    'json_files',
+    'run_lengths',
 )
 FORBIDDEN = {
     **{part: {*ON_TOP, *CORE} - {part} for part in CORE},

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from ifirvos.files import write_whole
 from ifirvos.synth.phrases import sentences
+from ifirvos_cli.common import main_of
 
 SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # their ids are their places, the first four RoBERTa's
 VOCABULARY = 800  # at most: the words run out before
@@ -84,4 +85,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

@@ -22,6 +22,7 @@ from PIL import Image
 
 import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
 from ifirvos.evaluation.submission.files import check_submission
+from ifirvos_cli.common import main_of
 
 _SHOWN = 20
 
@@ -72,4 +73,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main_of(main))

@@ -1,6 +1,5 @@
 """A2D-Sentences."""
 
-import json
 import os.path as osp
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -9,7 +8,10 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 
+from ifirvos.errors import AnnotationError
+from ifirvos.json_files import check_regular, read_json
 from ifirvos.registry import DATASETS
+from ifirvos.safe_names import checked_name
 from ifirvos.video.reader import VideoReader
 
 from .annotated_frame_dataset import AnnotatedFrameDataset, read_rows, read_sentence_table
@@ -18,6 +20,7 @@ SPLITS = {'train': '0', 'test': '1'}  # as videoset.csv numbers them
 _VIDEO_ID, _SUBSET = 0, 8  # columns of videoset.csv, which has no header
 # Where people put the sentences beside A2D's own archive: MTTR and ReferFormer, nowhere special, LAVT.
 _TEXT_FOLDERS = ('text_annotations', '', 'Release')
+_MOST_INSTANCES = 10_000  # of a frame
 _CLIP_FOLDERS = ('Release/clips320H', 'clips320H')
 
 
@@ -114,13 +117,13 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
 
     def _read_list(self) -> list[tuple[str, str, int, int]]:
         """Rows of sentence, video, frame (from 1) and instance, from the list that circulates."""
+        content = read_json(self.ann_file, 'list')
         try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                return [(text, video, int(frame), int(instance)) for text, video, frame, instance in json.load(file)]
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'List {self.ann_file} is missing: complete the data set.') from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(f'{self.ann_file} is no list of (sentence, video, frame, instance): {error!r}.') from error
+            return [(text, video, int(frame), int(instance)) for text, video, frame, instance in content]
+        except (TypeError, ValueError, OverflowError) as error:
+            raise AnnotationError(
+                f'{self.ann_file} is no list of (sentence, video, frame, instance): {error!r}.'
+            ) from error
 
     def _list_frames(self) -> list[tuple[str, str, int, int]]:
         """Read the same rows from the official files: open the .h5 files of the split."""
@@ -136,6 +139,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         for video_id, instance, text in sentences:
             if video_id not in used:
                 continue
+            checked_name(video_id, 'video', self.data_root)
             if not instance.isdecimal():  # the release has one: instance '1 (copy)' of T6bNPuKV-wY
                 MMLogger.get_current_instance().warning(
                     'A sentence of video %s is left out: %r is no instance number.', video_id, instance
@@ -154,24 +158,24 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
 
         shown = {}
         for path in sorted(Path(self.mask_dir, video_id).glob('[!.]*.h5')):  # '._' files are macOS's
+            check_regular(path, 'mask file')
             try:
                 with h5py.File(path, 'r') as file:
+                    if file['instance'].size > _MOST_INSTANCES:
+                        raise ValueError(f'it lists {file["instance"].size:,} instances')
                     shown[int(path.stem)] = np.ravel(file['instance']).tolist()
-            except (OSError, KeyError) as error:
-                raise ValueError(f'{path} cannot be read as an annotation of A2D-Sentences: {error!r}.') from error
+            except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+                raise AnnotationError(f'{path} cannot be read as an annotation of A2D-Sentences: {error!r}.') from error
         return shown
 
     def _read_coco_file(self) -> dict[str, list[dict]]:
         """Segmentations by image id."""
         self.coco_file = osp.join(self.data_root, self.coco_file)
+        content = read_json(self.coco_file, 'COCO file')
         try:
-            with open(self.coco_file, encoding='utf-8') as file:
-                annotations = json.load(file)['annotations']
-                return {annotation['image_id']: [annotation['segmentation']] for annotation in annotations}
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'COCO file {self.coco_file} is missing: complete the data set.') from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{self.coco_file} is no COCO file of A2D-Sentences: {error!r}.') from error
+            return {annotation['image_id']: [annotation['segmentation']] for annotation in content['annotations']}
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise AnnotationError(f'{self.coco_file} is no COCO file of A2D-Sentences: {error!r}.') from error
 
 
 class _ClipFrames(Mapping):

@@ -4,6 +4,9 @@ import csv
 import io
 from collections.abc import Sequence
 
+from ifirvos.errors import AnnotationError
+from ifirvos.json_files import read_regular
+
 from .base_rvos_dataset import BaseRVOSDataset
 
 
@@ -66,13 +69,12 @@ def read_rows(path: str) -> list[list[str]]:
     Raises:
         FileNotFoundError: If the file is missing.
     """
-    try:
-        with open(path, 'rb') as file:
-            content = file.read()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f'{path} is missing: set data_root to the folder that holds it.') from error
+    content = read_regular(path, what='table (set data_root to the folder that holds it)')
     try:
         text = content.decode('utf-8-sig')
     except UnicodeDecodeError:
         text = content.decode('latin-1')
-    return [row for row in csv.reader(io.StringIO(text, newline='')) if row]
+    try:
+        return [row for row in csv.reader(io.StringIO(text, newline='')) if row]
+    except csv.Error as error:
+        raise AnnotationError(f'{path} is no table of sentences: {error}.') from error

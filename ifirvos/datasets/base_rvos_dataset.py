@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from mmdet.datasets import BaseVideoDataset
 
-from ifirvos.errors import InputError
+from ifirvos.errors import AnnotationError, InputError, MissingFileError, UserError
 from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import DATASETS
+
+from .records import check_records
 
 
 def records_by_video(records: Iterable[Mapping]) -> dict[str, list[int]]:
@@ -106,7 +108,18 @@ class BaseRVOSDataset(BaseVideoDataset):
 
     def load_data_list(self) -> list[dict]:
         """Make the records: ``expression_id`` and, in training by key frame, ``key_frame_id``."""
-        self.videos, self.expressions = self.load_annotations()
+        where = self.ann_file or self.data_root or type(self).__name__
+        try:
+            self.videos, self.expressions = self.load_annotations()
+            check_records(self.videos, self.expressions, where)
+        except UserError:
+            raise
+        except FileNotFoundError as error:
+            raise MissingFileError(str(error)) from error
+        except ValueError as error:
+            raise AnnotationError(str(error)) from error
+        except (LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:  # another structure
+            raise AnnotationError(f'{where} is not read as {type(self).__name__}: {error!r}.') from error
         for expression in self.expressions:
             expression['text'] = self.clean_text(expression['text'])
         if self.test_mode or self.records == 'expression':

@@ -1,6 +1,5 @@
 """JHMDB-Sentences."""
 
-import json
 import os.path as osp
 import zlib
 from collections.abc import Sequence
@@ -9,7 +8,10 @@ from pathlib import Path
 from scipy.io import whosmat
 from scipy.io.matlab import MatReadError
 
+from ifirvos.errors import AnnotationError
+from ifirvos.json_files import check_regular, read_json
 from ifirvos.registry import DATASETS
+from ifirvos.safe_names import checked_path
 
 from .annotated_frame_dataset import AnnotatedFrameDataset, read_sentence_table
 
@@ -61,6 +63,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
         """See :meth:`BaseRVOSDataset.load_annotations`; the frame names are the numbers of the frames, from 1."""
         videos, expressions = {}, []
         for folder, length, frame, text in self._read_list() if self.ann_file else self._list_frames():
+            checked_path(folder, 'video', self.ann_file or self.data_root)
             video_id = osp.basename(folder)
             if not 1 <= frame <= length:
                 raise ValueError(
@@ -91,16 +94,14 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
     def _read_list(self) -> list[tuple[str, int, int, str]]:
         """Rows of action/video, number of frames, key frame (from 1) and sentence, from the list that circulates."""
+        content = read_json(self.ann_file, 'list')
         try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                return [
-                    ('/'.join(Path(frame).parts[-3:-1]), int(length), int(Path(frame).stem), text)
-                    for _, frame, _, length, text in json.load(file)
-                ]
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'List {self.ann_file} is missing: complete the data set.') from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(
+            return [
+                ('/'.join(Path(frame).parts[-3:-1]), int(length), int(Path(frame).stem), text)
+                for _, frame, _, length, text in content
+            ]
+        except (TypeError, ValueError, OverflowError, AttributeError) as error:
+            raise AnnotationError(
                 f'{self.ann_file} is no list of (video, frame path, mask path, number of frames, sentence): {error!r}.'
             ) from error
 
@@ -121,10 +122,11 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
     @staticmethod
     def _count_masks(path: str) -> int:
         """T of ``part_mask``, from the file's header."""
+        check_regular(path, 'mask file')
         try:
             height, width, *length = next(shape for name, shape, _ in whosmat(path) if name == 'part_mask')
             return length[0] if length else 1  # MATLAB drops the last axis of a video of one frame
         except FileNotFoundError as error:
             raise FileNotFoundError(f'Mask file {path} is missing: complete the data set.') from error
-        except (MatReadError, OSError, ValueError, TypeError, zlib.error, StopIteration) as error:
-            raise ValueError(f'{path} has no part_mask: {error!r}.') from error
+        except (MatReadError, OSError, ValueError, TypeError, LookupError, zlib.error, StopIteration) as error:
+            raise AnnotationError(f'{path} has no part_mask: {error!r}.') from error

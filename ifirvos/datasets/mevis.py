@@ -1,6 +1,5 @@
 """MeViS: sentences about motion, which may fit several objects or none."""
 
-import json
 import logging
 import os.path as osp
 from bisect import bisect_left
@@ -9,10 +8,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from mmengine.logging import print_log
 
+from ifirvos.errors import AnnotationError, MissingFileError
+from ifirvos.json_files import read_json
 from ifirvos.registry import DATASETS
+from ifirvos.run_lengths import size_problem
+from ifirvos.safe_names import shown
 
 from .base_rvos_dataset import BaseRVOSDataset
-from .ref_youtube_vos import read_expression_file
+from .records import read_expression_file
 
 
 class RLEStore:
@@ -29,8 +32,10 @@ class RLEStore:
         counts, ends, sizes = bytearray(), [0], []
         for anno_id, track in tracks.items():
             self._starts[anno_id], self._lengths[anno_id] = len(sizes), len(track)
-            for rle in track:
+            for frame, rle in enumerate(track):
                 if rle is not None:
+                    if problem := size_problem(rle['size']):
+                        raise AnnotationError(f'Annotation {shown(anno_id)}, mask {frame}: {problem}.')
                     counts += rle['counts'].encode('ascii')
                 ends.append(len(counts))
                 sizes.append((0, 0) if rle is None else rle['size'])
@@ -127,7 +132,9 @@ class MeViSDataset(BaseRVOSDataset):
         where = f'Expression {exp_id} of video {video_id} in {self.ann_file}'
         anno_ids = None
         if self.tracks is not None and 'anno_id' in raw:
-            anno_ids = tuple(str(anno_id) for anno_id in raw['anno_id'])
+            if not isinstance(raw['anno_id'], list):
+                raise AnnotationError(f'{where}: anno_id is {shown(raw["anno_id"])}, not a list.')
+            anno_ids = tuple(shown(anno_id) if not isinstance(anno_id, str) else anno_id for anno_id in raw['anno_id'])
         elif not self.test_mode:
             raise ValueError(f'{where} has no anno_id to train on.')
         for anno_id in anno_ids or ():
@@ -160,13 +167,12 @@ class MeViSDataset(BaseRVOSDataset):
 
     def _read_tracks(self) -> RLEStore | None:
         path = self.data_prefix['mask_path']
-        try:
-            with open(path, encoding='utf-8') as file:
-                return RLEStore(json.load(file))
-        except FileNotFoundError as error:
+        if not osp.exists(path):
             if not self.test_mode:
-                raise FileNotFoundError(f'Mask file {path} is missing: training needs it.') from error
+                raise MissingFileError(f'Mask file {path} is missing: training needs it.')
             print_log(f'{path} is not there: nothing can be scored on {self.split}.', 'current', logging.INFO)
             return None
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
-            raise ValueError(f'{path} is not a mask_dict.json of compressed RLEs: {error!r}.') from error
+        try:
+            return RLEStore(read_json(path, 'mask file'))
+        except (AttributeError, LookupError, TypeError, UnicodeError, OverflowError) as error:
+            raise AnnotationError(f'{path} is not a mask_dict.json of compressed RLEs: {error!r}.') from error

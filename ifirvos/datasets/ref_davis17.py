@@ -8,10 +8,13 @@ from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
+from ifirvos.errors import AnnotationError, MissingFileError
+from ifirvos.json_files import read_regular
 from ifirvos.registry import DATASETS
+from ifirvos.safe_names import checked_name
 
 from .base_rvos_dataset import BaseRVOSDataset
-from .ref_youtube_vos import object_number, read_expression_file
+from .records import object_number, read_expression_file
 
 # Two people described every object twice: after its first frame and after the whole video. The literature counts that
 # as four annotators, in this order (ReferFormer, convert_davis_to_ytvos.py).
@@ -44,10 +47,9 @@ def read_sentences(path: str) -> dict[str, dict[int, str]]:
         ValueError: If a line has another form.
     """
     try:
-        with open(path, 'rb') as file:
-            content = file.read()
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
+        content = read_regular(path)
+    except MissingFileError as error:
+        raise MissingFileError(
             f'{path} is missing: unpack davis_text_annotations.zip of Ref-DAVIS17 there, or set text_root.'
         ) from error
     try:
@@ -146,12 +148,15 @@ class RefDAVIS17Dataset(BaseRVOSDataset):
         self._set_folders(osp.join(root, 'JPEGImages/480p'), osp.join(root, 'Annotations_unsupervised/480p'))
         list_file = osp.join(root, 'ImageSets/2017', f'{"val" if self.split == "valid" else self.split}.txt')
         try:
-            with open(list_file, encoding='utf-8') as file:
-                video_ids = file.read().split()
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
+            video_ids = read_regular(list_file).decode('utf-8-sig').split()
+        except UnicodeDecodeError as error:
+            raise AnnotationError(f'{list_file} is no list of videos: it is not UTF-8.') from error
+        except MissingFileError as error:
+            raise MissingFileError(
                 f'Video list {list_file} is missing: set data_root to the folder that holds DAVIS 2017.'
             ) from error
+        for video_id in video_ids:
+            checked_name(video_id, 'video', list_file)
         text_root = self._find_text_root(root)
         sentences = [read_sentences(osp.join(text_root, name)) for name in TEXT_FILES]
         videos = {video_id: self._list_frames(video_id) for video_id in video_ids}

@@ -1,6 +1,5 @@
 """Ref-YouTube-VOS, and every data set in its layout."""
 
-import json
 import os.path as osp
 from collections.abc import Sequence
 from typing import ClassVar
@@ -10,45 +9,12 @@ from mmengine.logging import print_log
 from ifirvos.registry import DATASETS
 
 from .base_rvos_dataset import BaseRVOSDataset
+from .records import object_number, read_expression_file, read_videos
 from .releases import REF_YOUTUBE_VOS, Releases
 
 # Some copies call the validation set 'val'; some keep the frames of the test set in the folder of the validation set.
 _EXPRESSION_FOLDERS = {'valid': ('valid', 'val'), 'val': ('val', 'valid')}
 _FRAME_FOLDERS = {**_EXPRESSION_FOLDERS, 'test': ('test', 'valid', 'val')}
-
-
-def read_expression_file(path: str) -> dict[str, dict]:
-    """Return the videos of a ``meta_expressions.json``: by id, dicts of ``expressions`` (by id) and ``frames`` (names).
-
-    Raises:
-        FileNotFoundError: If the file is missing.
-        ValueError: If it has another structure.
-    """
-    try:
-        with open(path, encoding='utf-8') as file:
-            videos = json.load(file)['videos']
-        incomplete = [video_id for video_id, video in videos.items() if not {'expressions', 'frames'} <= video.keys()]
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f'Expression file {path} is missing: set data_root to the folder that holds it.'
-        ) from error
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f'{path} is not a meta_expressions.json: {error!r}.') from error
-    if incomplete:
-        raise ValueError(f'Video {incomplete[0]} in {path} has no expressions or no frames.')
-    return videos
-
-
-def object_number(obj_id: str | int, where: str) -> int:
-    """Return an object id of the annotations as the pixel value it stands for.
-
-    Raises:
-        ValueError: If it is no number; the message says ``where``.
-    """
-    try:
-        return int(obj_id)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f'{where} names object {obj_id!r}: a pixel value, so a number, is needed.') from error
 
 
 @DATASETS.register_module()
@@ -126,7 +92,7 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         test_file = osp.join(self.data_root, 'meta_expressions/test/meta_expressions.json')
         if self.split not in ('valid', 'val') or not osp.isfile(test_file):
             return videos
-        test_videos = read_expression_file(test_file)
+        test_videos = read_videos(test_file)
         kept = {video_id: video for video_id, video in videos.items() if video_id not in test_videos}
         if videos and not kept:
             raise ValueError(

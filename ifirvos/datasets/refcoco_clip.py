@@ -4,7 +4,10 @@ import json
 import os.path as osp
 from collections.abc import Sequence
 
+from ifirvos.errors import AnnotationError
+from ifirvos.json_files import read_json
 from ifirvos.registry import DATASETS
+from ifirvos.safe_names import shown
 
 from .base_rvos_dataset import BaseRVOSDataset
 
@@ -78,7 +81,9 @@ class RefCOCOClipDataset(BaseRVOSDataset):
                 videos[video_id] = (image['file_name'],)
                 text, (box, segmentation) = image['caption'], annotations[image['id']]
             except KeyError as error:
-                raise ValueError(f'{self.ann_file}: expression {image.get("id")} has no {error}.') from error
+                raise AnnotationError(f'{self.ann_file}: expression {image.get("id")} has no {error}.') from error
+            except (AttributeError, TypeError) as error:
+                raise AnnotationError(f'{self.ann_file}: image {shown(image)} is no expression: {error}.') from error
             # Object ids of COCO need 64 bits; a record knows one object only.
             expressions.append(
                 dict(video_id=video_id, exp_id=exp_id, text=text, kind='', obj_id=1, box=box, segmentation=segmentation)
@@ -99,18 +104,20 @@ class RefCOCOClipDataset(BaseRVOSDataset):
 
         Text takes a tenth of the memory of lists of numbers, and the expressions of one object share theirs.
         """
+        content = read_json(self.ann_file, 'annotation file (tools/dataset_converters/refcoco_to_json.py makes it)')
         try:
-            with open(self.ann_file, encoding='utf-8') as file:
-                content = json.load(file)
             shared, annotations = {}, {}
             for annotation in content['annotations']:
                 text = json.dumps(annotation['segmentation'])
-                x, y, width, height = annotation['bbox']
+                x, y, width, height = _numbers(annotation['bbox'])
                 annotations[annotation['image_id']] = ((x, y, x + width, y + height), shared.setdefault(text, text))
             return content['images'], annotations
-        except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f'Annotation file {self.ann_file} is missing: make it with tools/dataset_converters/refcoco_to_json.py.'
-            ) from error
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f'{self.ann_file} is no COCO file of expressions: {error!r}.') from error
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise AnnotationError(f'{self.ann_file} is no COCO file of expressions: {error!r}.') from error
+
+
+def _numbers(box: list) -> list[float]:
+    """Return a box whose values are pixels of a picture."""
+    if not all(isinstance(side, int | float) and abs(side) < 1e6 for side in box):
+        raise ValueError(f'bbox {shown(box)} is not four numbers of pixels')
+    return box

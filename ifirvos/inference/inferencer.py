@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
-from ifirvos.errors import CheckpointError, InputError
+from ifirvos.errors import CheckpointError, InputError, LimitError
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.plain_config import model_config
 from ifirvos.registry import MODELS, TRANSFORMS
@@ -43,6 +43,8 @@ __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sent
 
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
+MAX_SENTENCES = int(os.environ.get('IFIRVOS_MAX_SENTENCES', 1000))
+MAX_CHARACTERS = 10_000  # of a sentence: RoBERTa takes some 2,000
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 # Bytes that a sentence takes at its peak for each byte of fp32 features of its window, at most: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
@@ -107,8 +109,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         overlap = min(OVERLAP, (clip_len or 0) // 4) if overlap is None else overlap
         if clip_len is not None and not 0 <= overlap < clip_len:
             raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
-        if not memory > 0:
-            raise InputError(f'memory must be above 0 GiB, not {memory}.')
+        if not 0 < memory < float('inf'):
+            raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
         model, weights = resolve_model(model, weights)
@@ -402,6 +404,20 @@ def check_sentences(texts: str | Sequence[str]) -> list[str]:
             raise InputError(f'Sentence {number} is a {type(text).__name__}, not a string.')
         if not text.strip():
             raise InputError(f'Sentence {number} is empty: say what to segment, for example "the red star".')
+        if len(text) > MAX_CHARACTERS:
+            raise LimitError(f'Sentence {number} has {len(text):,} characters, more than {MAX_CHARACTERS:,}.')
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f'Sentence {number} has a character that is not text (U+{ord(text[error.start]):04X}): '
+                'is it written in UTF-8?'
+            ) from error
+    if len(texts) > MAX_SENTENCES:
+        raise LimitError(
+            f'{len(texts):,} sentences are more than {MAX_SENTENCES:,}; '
+            'the environment variable IFIRVOS_MAX_SENTENCES sets another limit.'
+        )
     return [text.strip() for text in texts]
 
 

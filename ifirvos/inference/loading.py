@@ -58,6 +58,13 @@ def checked_device(name: str | None) -> str | None:
         device = torch.device(name)
     except RuntimeError as error:
         raise InputError(f'{name!r} is not a device; use cpu, cuda or cuda:1.') from error
+    if device.type == 'meta':
+        raise InputError("'meta' is a device that holds no values; use cpu, cuda or cuda:1.")
     if device.type == 'cuda' and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(f'{name}: PyTorch sees {torch.cuda.device_count()} CUDA devices here; use --device cpu.')
+    if device.type not in ('cpu', 'cuda'):
+        try:
+            torch.zeros(1, device=device)
+        except Exception as error:  # every kind of device has its own
+            raise InputError(f'{name}: PyTorch has no such device here; use --device cpu.') from error
     return name

@@ -46,6 +46,7 @@ from ifirvos.evaluation.ablation import (
 from ifirvos.files import csv_text, write_whole
 from ifirvos.training.checkpointing import latest_checkpoint
 from ifirvos.training.curves import read_lines
+from ifirvos_cli.common import main_of
 
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 # Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS, with other data and another backbone.
@@ -463,4 +464,4 @@ if __name__ == '__main__':
     # Both end it in the same way, also where a shell that put it into the background has SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
-    sys.exit(main())
+    sys.exit(main_of(main))

@@ -29,6 +29,7 @@ from tqdm import tqdm
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.inference.writers import staged_folders, write_whole
 from ifirvos.visualization.frames import safe_part, spread
+from ifirvos_cli.common import main_of
 
 MEASURES = ('J&F', 'J', 'F')
 EXPRESSIONS, FRAMES = 'rvos_expressions.csv', 'rvos_frames.csv'
@@ -269,4 +270,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main_of(main))

@@ -26,6 +26,7 @@ from mmengine.config import Config, DictAction
 from mmengine.logging import MMLogger
 
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
+from ifirvos_cli.common import main_of
 
 
 def add_jf(subcommands) -> None:
@@ -261,4 +262,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

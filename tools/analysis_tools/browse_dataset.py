@@ -32,6 +32,7 @@ from ifirvos.datasets.transforms.clip_sampling import uniform_indices
 from ifirvos.files import written_whole
 from ifirvos.registry import DATASETS
 from ifirvos.visualization import contact_sheet, draw_mask, object_color
+from ifirvos_cli.common import main_of
 
 MASK, BOX, KEY_FRAME = (object_color(index) for index in (0, 1, 4))
 
@@ -153,4 +154,4 @@ def main(argv: list[str] | None = None) -> list[Path]:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

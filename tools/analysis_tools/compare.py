@@ -36,6 +36,7 @@ from ifirvos.structures import frame_name
 from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.visualization.comparison import TRUTH, Row, comparison_frame, comparison_sheet
 from ifirvos.visualization.frames import safe_part, spread
+from ifirvos_cli.common import main_of
 
 USER_ERROR = 2
 
@@ -218,4 +219,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main_of(main))

@@ -45,6 +45,7 @@ from ifirvos.label_maps import read_labels
 from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
 from ifirvos.structures import frame_name
+from ifirvos_cli.common import main_of
 
 
 @TRANSFORMS.register_module(force=True)
@@ -199,4 +200,4 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

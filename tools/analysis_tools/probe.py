@@ -34,6 +34,7 @@ from ifirvos.files import csv_text, write_whole
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS, MODELS
 from ifirvos.training.run_info import git_commit
+from ifirvos_cli.common import main_of
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -160,4 +161,4 @@ def main(argv: list[str] | None = None) -> list[dict]:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 
 from ifirvos.synth.writer import write_json
+from ifirvos_cli.common import main_of
 
 # A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
 SPLITS = {
@@ -171,4 +172,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

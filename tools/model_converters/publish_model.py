@@ -22,6 +22,7 @@ from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.errors import CheckpointError
 from ifirvos.files import write_whole
 from ifirvos.registry import MODELS
+from ifirvos_cli.common import main_of
 
 DTYPES = ('float16', 'bfloat16', 'float32')
 # A few kilobytes, and variances may lie outside the range of float16.
@@ -105,4 +106,4 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    sys.exit(main_of(main))

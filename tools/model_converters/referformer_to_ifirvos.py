@@ -18,6 +18,7 @@ from torch import Tensor
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.errors import InputError, UserError, one_line
 from ifirvos.files import written_whole
+from ifirvos_cli.common import main_of
 
 # Official name -> ours. The first pattern that matches the whole name decides.
 RENAMES: list[tuple[str, str]] = [
@@ -161,4 +162,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    sys.exit(main())
+    sys.exit(main_of(main))

@@ -19,6 +19,7 @@ class Kind:
         options: Arguments of the class, beside ``data_root`` and ``split``.
         units: What videos and records are called.
         has_split: Whether the class takes ``split``.
+        secret: Whether masks of a split may be secret, so that it is for submission only.
         in_videos: Whether frames are in a video file, of which only annotated frames have a size of interest.
     """
 
@@ -29,6 +30,7 @@ class Kind:
     options: Mapping[str, str] = field(default_factory=dict)
     units: tuple[str, str] = ('videos', 'expressions')
     has_split: bool = True
+    secret: bool = True
     in_videos: bool = False
 
 
@@ -54,6 +56,7 @@ DATASET_KINDS = {
         'palette_png',
         {split: ('DAVIS', 'JPEGImages', f'meta_expressions/{split}', split) for split in ('train', 'valid')},
         releases.REF_DAVIS17,
+        secret=False,
     ),
     'a2d-sentences': Kind(
         'A2DSentencesDataset',

@@ -8,6 +8,8 @@ from PIL import Image
 from ifirvos.datasets import BaseRVOSDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
 from ifirvos.datasets.transforms.loading import MaskSizeError
+from ifirvos.errors import one_line
+from ifirvos.json_files import check_regular
 from ifirvos.video.reader import read_video_frames
 
 from .data_set_kinds import Kind
@@ -37,8 +39,8 @@ class Examiner:
         for index in part:
             try:
                 infos.append(self.dataset.get_data_info(index))
-            except (OSError, ValueError) as error:  # a video file whose header is read only now
-                found.add(_file_problem(error, 'frame'), str(error))
+            except Exception as error:  # a video file whose header is read only now, and whatever its reader raises
+                found.add(_file_problem(error, 'frame'), f'{self._entry(index)}: {one_line(error)}')
         if infos:
             sizes = self.sizes_of(infos, found)
             if len(set(sizes.values())) > 1:
@@ -56,13 +58,14 @@ class Examiner:
             found.frames += 1
             path = image['img_path']
             try:
+                check_regular(path, 'frame')
                 with Image.open(path) as picture:
                     if not self.quick:
                         picture.load()
                     width, height = picture.size
                     turned = picture.getexif().get(_ORIENTATION) in _SWAPPED_SIDES
-            except (OSError, SyntaxError, ValueError) as error:
-                detail = '' if isinstance(error, FileNotFoundError) else f' ({error})'
+            except Exception as error:  # Pillow's plug-ins raise what they like
+                detail = '' if isinstance(error, FileNotFoundError) else f' ({one_line(error)})'
                 found.add(_file_problem(error, 'frame'), f'{path}{detail}')
                 continue
             sizes[image['frame_id']] = (width, height) if turned else (height, width)
@@ -77,8 +80,8 @@ class Examiner:
         keys = {info['key_frame_id'] for info in infos}
         try:
             frames = read_video_frames(path, {*keys, length - 1})
-        except (OSError, ValueError) as error:
-            found.add(_file_problem(error, 'frame'), str(error))
+        except Exception as error:  # what the decoder makes of damage
+            found.add(_file_problem(error, 'frame'), one_line(error))
             return {}
         for key in sorted(keys):
             if key > max(frames):
@@ -113,10 +116,14 @@ class Examiner:
         try:
             return bool(len(self.load_masks.transform(frame)['gt_masks']))
         except MaskSizeError as error:
-            found.add('mask of another size', str(error))
-        except (OSError, ValueError) as error:
-            found.add(_file_problem(error, 'mask'), str(error))
+            found.add('mask of another size', one_line(error))
+        except Exception as error:  # of any library that reads masks
+            found.add(_file_problem(error, 'mask'), one_line(error))
         return None
+
+    def _entry(self, index: int) -> str:
+        expression = self.dataset.expressions[index]
+        return f'video {expression["video_id"]}, expression {expression["exp_id"]}'
 
 
 def _file_problem(error: Exception, what: str) -> str:

@@ -1,5 +1,7 @@
 """Read the mask of the referred object."""
 
+import math
+import os
 import zlib
 from collections.abc import Callable
 
@@ -8,12 +10,16 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 from PIL import ExifTags, Image
-from pycocotools import mask as coco_mask
-from scipy.io import loadmat
+from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
+from ifirvos.errors import AnnotationError, LimitError, MissingFileError, UserError
+from ifirvos.json_files import check_regular
 from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import TRANSFORMS
+from ifirvos.run_lengths import decode_segmentation
+
+_MOST_MASKS = 1_000  # of a file
 
 
 def read_object_png(results: dict) -> np.ndarray:
@@ -34,6 +40,8 @@ def read_a2d_h5(results: dict) -> np.ndarray:
     import h5py  # an extra of this package: only A2D-Sentences needs it
 
     with h5py.File(results['mask_path'], 'r') as file:
+        for name in ('instance', 'reMask'):
+            _check_volume(name, file[name].shape, results['ori_shape'])
         instances = np.ravel(file['instance']).tolist()
         if results['obj_id'] not in instances:
             raise ValueError(
@@ -48,9 +56,14 @@ def read_a2d_h5(results: dict) -> np.ndarray:
 def read_jhmdb_mat(results: dict) -> np.ndarray:
     """Slice ``mask_index`` (from 0) of ``part_mask`` (H,W,T) in the MATLAB file ``mask_path``: uint8 (H,W), 0 or 1."""
     try:
+        for name, shape, _ in whosmat(results['mask_path']):
+            if name == 'part_mask':
+                _check_volume(name, shape, results['ori_shape'])
         volume = loadmat(results['mask_path'], variable_names=['part_mask'])['part_mask']
     except (MatReadError, ValueError, TypeError, zlib.error) as error:  # what scipy makes of a damaged file
         raise OSError(str(error)) from error
+    if volume.ndim < 2 or volume.dtype.kind not in 'biuf':
+        raise ValueError(f'part_mask is {volume.dtype} {volume.shape}, not numbers (H, W, T)')
     volume = volume.reshape(*volume.shape[:2], -1)  # MATLAB drops the last axis of a video of one frame
     if results['mask_index'] >= volume.shape[2]:
         raise ValueError(
@@ -69,17 +82,18 @@ def read_coco_segmentations(results: dict) -> np.ndarray:
     for segmentation in results['segmentations']:
         if not segmentation:
             continue
-        if isinstance(segmentation, list):  # polygons, whose size is that of the frame
-            code = coco_mask.merge(coco_mask.frPyObjects(segmentation, height, width))
-        elif isinstance(segmentation['counts'], list):
-            code = coco_mask.frPyObjects(segmentation, *segmentation['size'])
-        else:
-            code = segmentation
-        mask = coco_mask.decode(code)
+        mask = decode_segmentation(segmentation, (height, width))
         if mask.shape != union.shape:
             return mask  # LoadRVOSMasks names the file and both sizes
         union |= mask
     return union
+
+
+def _check_volume(name: str, shape: tuple[int, ...], size: tuple[int, int]) -> None:
+    """Refuse an array that is far larger than masks of this frame, before it is unpacked: a few bytes can make 4 GB."""
+    most = _MOST_MASKS * max(size[0] * size[1], 2**16)
+    if math.prod(shape) > most:
+        raise LimitError(f'{name} has {math.prod(shape):,} values: more than {_MOST_MASKS:,} masks of the frame')
 
 
 # How a data set stores its masks -> function(frame dict) -> uint8 (H,W). A new storage format is one entry here.
@@ -106,7 +120,7 @@ def mask_to_box(mask: np.ndarray) -> np.ndarray:
     return np.array(boxes, dtype=np.float32).reshape(-1, 4)
 
 
-class MaskSizeError(ValueError):
+class MaskSizeError(AnnotationError):
     """A mask and its frame differ in size."""
 
 
@@ -182,11 +196,25 @@ class LoadRVOSMasks(BaseTransform):
     def _read(self, results: dict) -> np.ndarray:
         path = results['mask_path']
         try:
+            if not os.path.isfile(path):  # a pipe would be waited for
+                check_regular(path, 'mask file')
             return MASK_READERS[self.reader](results)
         except FileNotFoundError as error:
-            raise FileNotFoundError(f'Mask file {path} is missing: complete the data set.') from error
-        except (OSError, KeyError) as error:  # damaged, or a file of another kind
-            raise ValueError(f'Mask file {path} cannot be read with reader={self.reader!r}: {error!r}.') from error
+            raise MissingFileError(f'Mask file {path} is missing: complete the data set.') from error
+        # Damaged, or a file of another kind: the libraries raise what they like.
+        except (OSError, LookupError, ValueError, TypeError, AttributeError, RuntimeError, MemoryError) as error:
+            told = str(error) if isinstance(error, UserError) else repr(error)
+            named = (
+                told if str(path) in told else f'Mask file {path} cannot be read with reader={self.reader!r}: {told}.'
+            )
+            entry = _entry(results)
+            raise AnnotationError(named if not entry else f'{named} ({entry})') from error
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(reader={self.reader!r})'
+
+
+def _entry(results: dict) -> str:
+    """Return which video and expression a frame belongs to, as far as that is known."""
+    names = dict(video_id='video', exp_id='expression', frame_id='frame')
+    return ', '.join(f'{name} {results[key]}' for key, name in names.items() if key in results)

@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from ifirvos.errors import OutputError
 from ifirvos.files import written_whole
+from ifirvos.safe_names import checked_name, shown
 
 ROOT = 'Annotations'
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
@@ -45,9 +47,11 @@ def write_expression(
     if len(frames) != len(masks):
         raise ValueError(f'{video_id}/{exp_id}: {len(frames)} frames but {len(masks)} masks')
     for part in (video_id, exp_id, *frames):
-        if part in ('', '.', '..') or '/' in part or '\\' in part:
-            raise ValueError(f'{part!r} in {video_id!r}/{exp_id!r} cannot be the name of a file')
+        checked_name(part, 'part', f'{shown(video_id)}/{shown(exp_id)}')
     folder = Path(out_dir) / ROOT / video_id / exp_id
+    for link in (folder.parent.parent, folder.parent, folder):
+        if link.is_symlink():
+            raise OutputError(f'{link} is a link: masks are not written through it. Remove it.')
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Beside Annotations, not in it: what a killed process leaves is then never taken for an expression.
     staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))

@@ -29,7 +29,26 @@ class SubmissionWriter(BaseMetric):
             not even see them.
         collect_device: Where the processes' counts are collected, 'cpu' or 'gpu'.
         prefix: Prefix of the logged name.
+        **of_scoring: Arguments of the metric that it stands in for (``group_by``, ``bootstrap``, …), which
+            ``--cfg-options test_evaluator.type=SubmissionWriter`` leaves in the config; nothing is scored here.
+
+    Raises:
+        TypeError: an argument is neither its own nor one of a metric's.
     """
+
+    OF_SCORING = frozenset(
+        {
+            'group_by',
+            'bootstrap',
+            'confidence',
+            'seed',
+            'bound_th',
+            'unannotated',
+            'threshold',
+            'background',
+            'masks_dir',
+        }
+    )
 
     default_prefix = 'submission'
 
@@ -41,7 +60,10 @@ class SubmissionWriter(BaseMetric):
         overwrite: bool = True,
         collect_device: str = 'cpu',
         prefix: str | None = None,
+        **of_scoring: object,
     ) -> None:
+        if unknown := of_scoring.keys() - self.OF_SCORING:
+            raise TypeError(f'SubmissionWriter takes no {", ".join(sorted(unknown))}')
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._out_dir, self._zip_path = out_dir, zip_path
         self.overwrite = overwrite
