@@ -79,7 +79,7 @@ def object_number(obj_id: Any, where: str) -> int:
     """Return an object id of the annotations as the pixel value it stands for.
 
     Raises:
-        AnnotationError: it is no number above 0; the message says ``where``.
+        AnnotationError: it is no whole number from 0; the message says ``where``.
     """
     number = obj_id
     if isinstance(obj_id, str) and obj_id.strip().isascii() and obj_id.strip().isdigit() and len(obj_id) < 20:
@@ -88,7 +88,7 @@ def object_number(obj_id: Any, where: str) -> int:
         number = int(obj_id)
     if isinstance(number, bool) or not isinstance(number, int):
         raise AnnotationError(f'{where} names object {shown(obj_id)}: a pixel value, so a number, is needed.')
-    if not 0 < number <= MAX_OBJECT:
+    if not 0 <= number <= MAX_OBJECT:  # 0: SynthRVOS has sentences that fit nothing
         raise AnnotationError(f'{where} names object {shown(obj_id)}: a pixel value is 1 to 255.')
     return number
 

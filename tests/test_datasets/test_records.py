@@ -50,7 +50,6 @@ WRONG = {
     'obj_id larger': said(obj_id='9' * 4000),
     'obj_id a list': said(obj_id=[1]),
     'obj_id a word': said(obj_id='star'),
-    'obj_id zero': said(obj_id=0),
     'obj_id negative': said(obj_id=-1),
     'obj_id true': said(obj_id=True),
     'obj_id not whole': said(obj_id=1.5),

@@ -86,7 +86,7 @@ def test_whole_trees_are_fit_for_use(trees, tmp_path, capsys, layout):
     assert problems(report) == {}
     for split in report['splits'].values():
         videos = split['counts']['pictures' if dataset == 'refcoco' else 'videos']
-        assert split['release'] == 'SynthRVOS (generator 1, seed 0)'
+        assert split['release'] == 'SynthRVOS (generator 1.1, seed 0)'
         assert 1 <= videos <= 2
         assert split['frames'] == videos * (1 if dataset == 'refcoco' else 12)
         assert split['masks'] > 0
@@ -257,7 +257,7 @@ def test_a_split_without_expressions(copy_of, tmp_path):
     edit(root / 'meta_expressions/valid/meta_expressions.json', lambda videos: videos.clear())
     code, report = run(YTVOS, root, tmp_path)
     assert code == 1
-    assert 'no expressions' in problems(report)
+    assert 'not readable' in problems(report)
 
 
 # ---- releases ----

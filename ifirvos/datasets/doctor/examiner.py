@@ -103,7 +103,8 @@ class Examiner:
                 size = sizes.get(image['frame_id'], next(iter(sizes.values()), None))
                 seen[key] = self.read_mask({**image, 'obj_id': info['obj_id'], 'ori_shape': size}, found)
             states.append(seen[key])
-        if all(state is False for state in states):
+        absent = info['obj_id'] == 0  # a sentence that fits nothing
+        if not absent and all(state is False for state in states):
             found.add('object in no frame', f'expression {info["exp_id"]} of {info["video_id"]}: {info["text"]!r}')
 
     def read_mask(self, frame: dict, found: Findings) -> bool | None:
