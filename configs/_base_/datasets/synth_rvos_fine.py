@@ -35,7 +35,7 @@ test_pipeline = [
 train_dataset = dict(_base_.train_dataset, pipeline=train_pipeline)
 # How often the expressions of a kind come in an epoch. `absent` comes with `attr`, so that its partner in a pair is a
 # sentence that fits something in the same frames.
-repeats = dict(absent=1, spatial=1, relation=2, motion=4, coherence=2, direction=3, order=3)
+repeats = dict(absent=1, spatial=1, relation=3, motion=4, coherence=2, direction=3, order=3)
 train_dataloader = dict(
     batch_size=4,  # pairs
     dataset=dict(
