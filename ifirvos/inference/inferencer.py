@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -363,7 +364,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         with DefaultScope.overwrite_default_scope(MODELS.scope):
             try:
                 with budget:
-                    model = MODELS.build(cfg.model)
+                    model = MODELS.build(deepcopy(cfg.model))  # mmdet's detectors write into what they are built of
             # A text encoder that cannot be had, a class that does not take what the config says
             except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
                 kind = CheckpointError if isinstance(error, CheckpointError) else InputError
