@@ -25,14 +25,14 @@ html_static_path = []
 
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4
-# Links to files of the repository outside docs/ become downloads; code blocks without a language are plain text.
+# Pages that this version does not have yet are left out of the contents (their names stand in index.md with a star).
 highlight_language = 'none'
-suppress_warnings = ['autoapi.python_import_resolution']
+suppress_warnings = ['autoapi.python_import_resolution', 'toc.empty_glob']
 
 autoapi_dirs = ['../ifirvos']
 autoapi_root = 'api'
 autoapi_add_toctree_entry = False
-autoapi_options = ['members', 'undoc-members', 'show-inheritance', 'show-module-summary']
+autoapi_options = ['members', 'undoc-members', 'show-inheritance']
 autoapi_python_class_content = 'class'
 autoapi_member_order = 'bysource'
 napoleon_google_docstring = True

@@ -19,7 +19,8 @@ class ImageSwinTransformer(SwinTransformer):
     out of the state dict.
 
     Args:
-        *args, **kwargs: Passed on to mmdet's. ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads a local file
+        *args: Passed on to mmdet's.
+        **kwargs: Passed on to mmdet's. ``init_cfg=dict(type='Pretrained', checkpoint=FILE)`` reads a local file
             of github.com/microsoft/Swin-Transformer.
     """
 

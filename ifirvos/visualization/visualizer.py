@@ -45,7 +45,9 @@ class RVOSVisualizer(DetLocalVisualizer):
         line_width: Width of outlines and boxes, in pixels.
         mask_color: RGB of the predicted object; orange where it is not given.
         max_words: Heat maps a frame, at most.
-        name, *args, **kwargs: For mmdet's ``DetLocalVisualizer``: ``vis_backends``, ``save_dir``, ….
+        name: For mmdet's ``DetLocalVisualizer``.
+        *args: For the same.
+        **kwargs: For the same: ``vis_backends``, ``save_dir``, ….
 
     Raises:
         ValueError: an unknown part.

@@ -21,7 +21,8 @@ class PhotoMetricDistortionUint8(PhotoMetricDistortion):
             float picture is cast as it is, so that 260 becomes 4; in two of five frames that changes more than a
             hundredth of the pixels. What either does to J&F is not known.
         swap_channels: Whether channels may be swapped (upstream's mmdet 3.3 has no such argument).
-        *args, **kwargs: mmdet's.
+        *args: Arguments of mmdet's.
+        **kwargs: Arguments of mmdet's.
     """
 
     def __init__(self, *args, overflow: str = 'clip', swap_channels: bool = True, **kwargs) -> None:
