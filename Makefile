@@ -3,6 +3,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UPSTREAM := .venv-openmmlab
 WEB := .venv-web
+DOCS := .venv-docs
 export PYTHON TORCH
 # Tests are many small computations: more threads only get into each other's way, a process a core does not. A file stays in
 # one process, for its fixtures. WORKERS=0 runs all in one.
@@ -10,7 +11,7 @@ WORKERS := auto
 PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help env demo test test-slow test-web test-openmmlab lint format check-env clean
+.PHONY: help env demo docs test test-slow test-web test-openmmlab lint format check-env clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -45,9 +46,18 @@ format: env  ## put the files into ruff's format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
+docs:  ## build the documentation site, docs/_build/html; any warning is an error
+	@cmp -s requirements/docs.txt $(DOCS)/.stamp || { \
+	    echo "set-up: installing the packages of requirements/docs.txt"; \
+	    $(or $(PYTHON),python3) -m venv --clear $(DOCS) && \
+	    $(DOCS)/bin/python -m pip install -q --no-deps --disable-pip-version-check -r requirements/docs.txt && \
+	    cp requirements/docs.txt $(DOCS)/.stamp; }
+	@$(DOCS)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 check-env: env  ## say what is installed and what is amiss
 	@$(PY) -m ifirvos.env
 
 clean:  ## remove the environments and everything generated; downloaded data and work_dirs stay
-	rm -rf $(VENV) $(UPSTREAM) $(WEB) .cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo_output
+	rm -rf $(VENV) $(UPSTREAM) $(WEB) $(DOCS) docs/_build .cache .pytest_cache .ruff_cache .hypothesis build dist *.egg-info demo_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

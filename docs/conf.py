@@ -27,7 +27,7 @@ myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4
 # Pages that this version does not have yet are left out of the contents (their names stand in index.md with a star).
 highlight_language = 'none'
-suppress_warnings = ['autoapi.python_import_resolution', 'toc.empty_glob']
+suppress_warnings = ['autoapi.python_import_resolution']
 
 autoapi_dirs = ['../ifirvos']
 autoapi_root = 'api'
@@ -38,3 +38,16 @@ autoapi_member_order = 'bysource'
 napoleon_google_docstring = True
 napoleon_use_ivar = True
 copybutton_prompt_text = '$ '
+
+
+def keep_pages_that_are_there(app, docname: str, source: list[str]) -> None:
+    """Leave out of the contents what has a star and is not there."""
+    if docname == 'index':
+        there = {path.stem for path in Path(app.srcdir).glob('*.md')}
+        lines = [line for line in source[0].splitlines() if not line.endswith('*') or line[:-1] in there]
+        source[0] = '\n'.join(line.removesuffix('*') for line in lines)
+
+
+def setup(app) -> None:
+    """Connect what is above."""
+    app.connect('source-read', keep_pages_that_are_there)

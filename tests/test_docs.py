@@ -1,0 +1,183 @@
+"""The docs: commands exist with their options, are run by a test or say what they need; every message is found."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import ifirvos_cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = [
+    ROOT / 'README.md',
+    ROOT / 'weights/README.md',
+    *sorted((ROOT / 'docs').glob('*.md')),
+    *sorted((ROOT / 'configs').glob('*/README.md')),
+]
+# What a mark before a block of commands may say: `<!-- run by tests/… -->` or `<!-- needs … -->`.
+MARK = re.compile(r'<!-- (run by (?P<test>tests/\S+)|needs (?P<needs>[^>]+?)) -->\s*\Z')
+# Commands whose words tell what they need: data sets that nobody may hand out, weights, several GPUs, a network.
+NEEDS = {
+    'a data set': r'data/|\bDATASET\b|\bROOT\b|/r50_|/r101_|/swin_|video_swin|ablations/|CONFIG|submission|r18_synth',
+    'a GPU': r'dist_train|dist_test|slurm_train|install_mmcv_ops|benchmark\.py (step|hours)|--gpus-per-job',
+    'weights or runs of your own': r'work_dirs/|CHECKPOINT|\.pth|MODEL|NAME|SRC DST|analyze\.py|\bOUT\b|rerun',
+    'a video of yours': r'\.mp4|VIDEO|videos\.csv',
+    'a network': r'pip install|apt install|git clone|hf auth|make env|make test-openmmlab|ifirvos download|docker',
+    'minutes': r'make (test|demo|docs|lint|check-env)|pytest|benchmark|make_synth_rvos|ifirvos synth',
+}
+# Commands that tests run wherever they stand.
+RUN = {
+    r'ifirvos env|ifirvos\.env': 'tests/test_env.py',
+    r'ifirvos web|ifirvos\.webdemo': 'tests/test_webdemo/test_page.py',
+    r'my_project/': 'tests/test_models/test_extending.py',
+}
+FENCE = re.compile(r'^```(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^```', re.M | re.S)
+INLINE = re.compile(r'`((?:python tools/|tools/|ifirvos |make )[^`\n]+)`')
+COMMAND = re.compile(
+    r'^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:python (?:tools/\S+|-m \S+)|tools/\S+\.(?:sh|py)|ifirvos \w|make \w|pytest\b|sbatch)'
+)
+
+
+def blocks(page: Path):
+    """(commands, what stands before the block) of every block that holds commands."""
+    text = page.read_text(encoding='utf-8')
+    for fence in FENCE.finditer(text):
+        if fence['language'] not in ('', 'bash', 'sh', 'console'):
+            continue
+        lines = re.sub(r'\\\n\s*', ' ', fence['body']).splitlines()
+        commands = [line.strip() for line in lines if COMMAND.match(line.strip())]
+        if commands:
+            yield commands, text[: fence.start()]
+
+
+def all_commands(page: Path) -> list[str]:
+    inline = [] if page.name == 'messages.md' else INLINE.findall(page.read_text(encoding='utf-8'))
+    return [command for found, _ in blocks(page) for command in found] + inline
+
+
+def source_of(command: str) -> str | None:
+    """The script behind a command; None where it is not ours. A thin script's is that of its sub-command."""
+    words = command.split()
+    words = words[next(i for i, word in enumerate(words) if '=' not in word) :]
+    if words[0].removeprefix('.venv/bin/') == 'python':
+        words = words[1:]
+    if words[0] == '-m':
+        return None
+    if words[0] == 'ifirvos' and words[1].startswith('-'):
+        return (ROOT / 'ifirvos_cli/__init__.py').read_text() + "'--help'"
+    if words[0] == 'ifirvos':
+        assert words[1] in ifirvos_cli.COMMANDS, command
+        return (ROOT / 'ifirvos_cli' / f'{words[1]}.py').read_text()
+    if not words[0].startswith('tools/') or '*' in words[0]:
+        return None
+    path = ROOT / words[0]
+    assert path.is_file(), f'{command}: no {words[0]}'
+    text = path.read_text()
+    thin = re.search(r'from ifirvos_cli\.(\w+) import main', text)
+    return (ROOT / 'ifirvos_cli' / f'{thin[1]}.py').read_text() if thin else text
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_exist_with_their_options(page):
+    common = (ROOT / 'ifirvos_cli/common.py').read_text() + (ROOT / 'tools/train.py').read_text()
+    for command in all_commands(page):
+        if command.startswith('make '):
+            target = command.split()[1]
+            assert re.search(rf'^{re.escape(target)}:', (ROOT / 'Makefile').read_text(), re.M), command
+            continue
+        source = source_of(command)
+        if source is None:
+            continue
+        shell = command.split()[0].endswith('.sh')
+        for option in re.findall(r'(?<!\S)(--[a-z][\w-]*)', command.split(' #')[0]):
+            if shell and option not in source:
+                train = (ROOT / 'ifirvos_cli/train.py').read_text() + (ROOT / 'ifirvos_cli/test.py').read_text()
+                assert f"'{option}'" in train, f'{command}: no {option}'
+            elif not shell:
+                assert f"'{option}'" in source + common, f'{command}: no {option}'
+        for config in re.findall(r'(?<![\w/])configs/[\w/]+\.py', command):
+            assert (ROOT / config).is_file(), f'{command}: no {config}'
+
+
+@pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_command_is_run_by_a_test_or_says_what_it_needs(page):
+    for commands, before in blocks(page):
+        mark = MARK.search(before[-300:])
+        if mark and mark['test']:
+            assert (ROOT / mark['test']).is_file(), mark['test']
+            assert page.name in (ROOT / mark['test']).read_text(), f'{mark["test"]} does not read {page.name}'
+            continue
+        if mark:
+            continue
+        for command in commands:
+            needs = [name for name, pattern in NEEDS.items() if re.search(pattern, command)]
+            needs += [test for pattern, test in RUN.items() if re.search(pattern, command) and (ROOT / test).is_file()]
+            assert needs, f'{page.name}: no test runs {command!r}, and nothing says what it needs'
+
+
+def test_lines_that_are_no_shell_are_not_taken_for_commands():
+    assert not COMMAND.match('data/custom/')
+    assert COMMAND.match('python tools/train.py X')
+    assert COMMAND.match('PORT=1 tools/dist_train.sh X 8')
+    assert shlex.split('a "b c"') == ['a', 'b c']
+
+
+@pytest.mark.parametrize('page', sorted((ROOT / 'docs').glob('*.md')), ids=lambda page: page.name)
+def test_every_page_opens_with_what_most_readers_came_for(page):
+    text = page.read_text(encoding='utf-8')
+    if text.startswith('```{include}'):
+        return
+    title, _, *lines = text.splitlines()
+    assert title.startswith('# ')
+    points = [line for line in lines[:8] if line.startswith('- ')]
+    assert len(points) >= 3, f'{page.name} opens with {lines[:4]}'
+
+
+def test_every_page_is_in_the_contents():
+    contents = set(re.findall(r'^(?:.* <)?([\w/*]+)>?$', (ROOT / 'docs/index.md').read_text(), re.M))
+    named = {entry.rstrip('*') for entry in contents}
+    assert {page.stem for page in (ROOT / 'docs').glob('*.md')} - {'index'} <= named
+
+
+# ---------------------------------------------------------------------- messages
+spec = importlib.util.spec_from_file_location('list_messages', ROOT / 'tools/list_messages.py')
+list_messages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(list_messages)
+
+
+def test_every_message_is_on_the_page():
+    written = (ROOT / 'docs/messages.md').read_text(encoding='utf-8')
+    missing = [line for line in list_messages.page().splitlines() if line.startswith('- `') and line not in written]
+    assert not missing, f'python tools/list_messages.py; missing: {missing[:3]}'
+
+
+def test_what_counts_as_a_message(tmp_path):
+    (tmp_path / 'ifirvos').mkdir()
+    (tmp_path / 'ifirvos' / 'x.py').write_text(
+        'name = 1\n'
+        'def f(x):\n'
+        "    raise ValueError(f'No such {name}: ' 'give another.')\n"
+        "    parser.error('a webcam has no end')\n"
+        "    text = f'{x} is wrong here'\n"
+        '    raise InputError(text)\n'
+        "    raise NotImplementedError('never shown')\n"
+        '    raise KeyError(name)\n'
+    )
+    page = list_messages.page(tmp_path)
+    assert re.findall(r'^- `(.*)`$', page, re.M) == [
+        'No such …: give another.',
+        'a webcam has no end',
+        '… is wrong here',
+    ]
+
+
+def test_the_licences_are_of_what_is_needed():
+    spec = importlib.util.spec_from_file_location('list_licences', ROOT / 'tools/list_licences.py')
+    tool = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(tool)
+    page = (ROOT / 'docs/licences.md').read_text()
+    for name in tool.asked_for('onedl'):
+        assert f'| {name} |' in page, f'{name}: python tools/list_licences.py'
+    assert 'libx264' in page
