@@ -36,7 +36,8 @@ RUN = {
 FENCE = re.compile(r'^```(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^```', re.M | re.S)
 INLINE = re.compile(r'`((?:python tools/|tools/|ifirvos |make )[^`\n]+)`')
 COMMAND = re.compile(
-    r'^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:python (?:tools/\S+|-m \S+)|tools/\S+\.(?:sh|py)|ifirvos \w|make \w|pytest\b|sbatch)'
+    r'^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:python (?:tools/\S+|-m \S+)|tools/\S+\.(?:sh|py)'
+    r'|ifirvos \w|make \w|pytest\b|sbatch)'
 )
 
 
