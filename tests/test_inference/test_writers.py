@@ -1,6 +1,7 @@
 """Result folders: safe names, nothing overwritten unasked, nothing half-written."""
 
 import csv
+import gc
 import json
 import os
 import signal
@@ -219,6 +220,7 @@ def test_a_killed_run_leaves_nothing_under_a_final_name(tmp_path):
     out = tmp_path / 'out'
     child = os.fork()
     if child == 0:
+        gc.disable()  # decoders of other tests would wait for threads that a fork leaves behind
         with ResultWriter([out / 'a'], ['a'], reader, save=SAVES) as writer:
             window = next(windows_of(reader, [result]))
             writer.write(window)
