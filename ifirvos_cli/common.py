@@ -43,7 +43,7 @@ def add_model_options(parser: argparse._ActionsContainer) -> None:
 
 
 def model_options(args: argparse.Namespace) -> dict:
-    """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``; ``--offline`` acts at once."""
+    """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``; act on ``--offline``."""
     if args.offline:
         go_offline()
     return dict(

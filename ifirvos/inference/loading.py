@@ -17,7 +17,7 @@ from torch import nn
 
 from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
-from ifirvos.config import load_config
+from ifirvos.config import config_file, load_config
 from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.models.text_encoder import load_tokenizers, without_weights
 from ifirvos.plain_config import model_config
@@ -67,6 +67,8 @@ def resolve_model(
     if model is None or not isinstance(model, str | os.PathLike):
         return NamedModel(model, weights)
     model = str(model)
+    if '::' in model:  # a config of a package
+        return NamedModel(str(config_file(model)), weights)
     if Path(model).is_file():
         if Path(model).suffix in CONFIG_SUFFIXES:
             return NamedModel(model, weights)
@@ -200,9 +202,7 @@ def open_model(
         name = str(official_config(checkpoint['origin'], named.weights))
         config = load_config(name, cfg_options)
     else:
-        raise CheckpointError(
-            f'{named.weights} does not hold its config; name the config file too (--config, model=).'
-        )
+        raise CheckpointError(f'{named.weights} does not hold its config; name the config file too (--config, model=).')
     encoder = config.get('model', {}).get('text_encoder')
     if encoder is not None and checkpoint is not None:
         config.model.text_encoder = without_weights(encoder, folder)

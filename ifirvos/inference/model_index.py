@@ -13,7 +13,6 @@ SHIPPED_MODEL = 'r18_synth'
 ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
 
 
-
 def shipped(path: str | Path) -> Path:
     """Return a file that ships with the package, by its path in the repository.
 

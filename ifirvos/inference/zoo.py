@@ -1,8 +1,8 @@
 """Weights by a model's name: shipped, in the cache, or downloaded there.
 
-The files are whatever address the index has, mostly Google Drive's. They come through the standard library alone, not
-through ``gdown``: mirrors, resuming, checks and the lock then are the same for all addresses and can be tested against a
-server on this machine, and Drive's confirmation page is a form that is answered in a few lines.
+They come through the standard library, not through ``gdown``: mirrors, resuming, checks and the lock then are the same
+for all addresses and can be tested against a server on this machine, and the page in which Google Drive asks to confirm
+is a form that is answered in a few lines.
 """
 
 from __future__ import annotations

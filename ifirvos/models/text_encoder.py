@@ -126,8 +126,8 @@ class RobertaTextEncoder(BaseModule):
         missing = [key for key in loaded['missing_keys'] if not key.startswith('pooler.') and 'position_ids' not in key]
         if missing:
             raise RuntimeError(
-                f'The weights of {self.name!r} do not fill the RoBERTa that its config describes: {len(missing)} tensors '
-                f'are missing, such as {sorted(missing)[0]}. They are of fewer layers, or of another kind of model.'
+                f'The weights of {self.name!r} do not fill the RoBERTa that its config describes: {len(missing)} '
+                f'tensors are missing, such as {sorted(missing)[0]}. They are of fewer layers, or of another model.'
             )
         return model
 
@@ -142,8 +142,8 @@ class RobertaTextEncoder(BaseModule):
                 raise RuntimeError(f'{folder / "config.json"} is no JSON object ({error}).') from error
             if kind != 'roberta':
                 raise RuntimeError(
-                    f'{folder} holds a model of type {kind!r}, not a RoBERTa: set model.text_encoder.name to roberta-base '
-                    'or a folder that holds it.'
+                    f'{folder} holds a model of type {kind!r}, not a RoBERTa: set model.text_encoder.name to '
+                    'roberta-base or a folder that holds it.'
                 )
         for path in (*folder.glob('*.safetensors'), *folder.glob('pytorch_model*.bin')):
             if instead := no_weights(path):
@@ -298,7 +298,8 @@ def load_tokenizers(model: nn.Module) -> None:
 def _tokenizer_advice() -> str:
     return (
         f'Put {TOKENIZER_FILES} of https://huggingface.co/FacebookAI/roberta-base (about 2 MB; no weights are needed) '
-        'into a folder and name it: --text-encoder FOLDER (text_encoder=, model.text_encoder.name in a config).'
+        'into a folder and name it: --text-encoder FOLDER (text_encoder=, model.text_encoder.name in a config). '
+        'Samples may also bring `text_tokens` in place of `text`.'
     )
 
 
