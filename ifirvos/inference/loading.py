@@ -38,7 +38,7 @@ class NamedModel:
     Attributes:
         config: A config file or Config; None: the weights' own, or the one that fits them.
         weights: A file; None: random weights.
-        name: In the index; None for files of the user's own.
+        name: Its name in the index; None for files of the user's own.
     """
 
     config: str | Config | None

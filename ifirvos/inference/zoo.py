@@ -72,7 +72,7 @@ def download(name: str, offline: bool | None = None, show_progress: bool = True)
     """Return a model's weights, downloaded if need be.
 
     Args:
-        name: In the index.
+        name: Name of a model of the index.
         offline: Touch no network; None: as the environment says.
         show_progress: Show a bar.
 
@@ -93,7 +93,7 @@ def local_weights(entry: Mapping[str, Any], offline: bool | None = None, show_pr
     A file is checked against the SHA-256 of the index, or against that of its first use.
 
     Args:
-        entry: Of the index.
+        entry: Entry of the index.
         offline: Touch no network; None: as the environment says.
         show_progress: Show a bar.
 
