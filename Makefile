@@ -21,8 +21,9 @@ env:  ## make or update .venv
 
 demo: export VIDEO := $(VIDEO)
 demo: export TEXT := $(TEXT)
-demo: env  ## segment a rendered clip, or your own: make demo VIDEO=clip.mp4 TEXT="the red car"
-	@$(PY) tools/demo.py $${VIDEO:+--video "$$VIDEO"} $${TEXT:+--text "$$TEXT"}
+demo: export MODEL := $(MODEL)
+demo: env  ## segment a rendered clip, or your own: make demo VIDEO=clip.mp4 TEXT="the red car" MODEL=NAME
+	@$(PY) tools/demo.py $${VIDEO:+--video "$$VIDEO"} $${TEXT:+--text "$$TEXT"} $${MODEL:+--model "$$MODEL"}
 
 test: env  ## the fast tests
 	@OMP_NUM_THREADS=1 $(PY) $(PYTEST)

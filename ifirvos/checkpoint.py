@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -14,15 +15,21 @@ import numpy as np
 import torch
 from mmengine.logging import HistoryBuffer, MMLogger
 from mmengine.runner import CheckpointLoader
-from torch import nn
+from torch import Tensor, nn
 
 from .errors import CheckpointError, MissingFileError
+from .referformer_weights import convert_checkpoint, is_official
+
+# Buffers that hold no knowledge: counters, and indices that follow from the model's shape. They may be absent or extra
+# on either side; the model keeps its own.
+NO_KNOWLEDGE = re.compile(r'(.+[.])?(num_batches_tracked|position_ids|token_type_ids|relative_position_index)')
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
-    """Read a checkpoint with ``weights_only=True``, or a safetensors file.
+    """Read a checkpoint with ``weights_only=True``, or a safetensors file; ReferFormer's own are converted in memory.
 
-    A Runner's own checkpoints hold log buffers too; those are let through, nothing else that could run code.
+    A Runner's own checkpoints hold log buffers too, and those of ReferFormer's code their arguments, an
+    ``argparse.Namespace``; these are let through as plain data, nothing else that could run code.
 
     Args:
         path: The file.
@@ -30,6 +37,30 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
 
     Returns:
         dict with ``state_dict`` (and ``meta``, ``message_hub`` where the file has them). A bare state dict is wrapped.
+        Of an official ReferFormer checkpoint: as :func:`~ifirvos.referformer_weights.convert_checkpoint`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        CheckpointError: not a checkpoint, or one that holds more than tensors and plain data.
+    """
+    path = Path(path)
+    checkpoint = read_checkpoint(path, map_location)
+    if is_official(checkpoint):
+        checkpoint = convert_checkpoint(checkpoint, str(path))
+        MMLogger.get_current_instance().info(checkpoint['origin'].summary)
+    return checkpoint
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
+    """Read a checkpoint as :func:`load_checkpoint`, and convert nothing.
+
+    Args:
+        path: The file.
+        map_location: Where its tensors go.
+
+    Returns:
+        dict: The file's content, with a ``state_dict``, in which a bare one is wrapped; that of a ReferFormer, its
+        ``model``.
 
     Raises:
         FileNotFoundError: no such file.
@@ -38,6 +69,8 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
     path = Path(path)
     if not path.is_file():
         raise MissingFileError(f'No such weights file: {path}')
+    if instead := no_weights(path):
+        raise CheckpointError(f'{path} holds no weights: it is {instead}.')
     try:
         checkpoint = _read_safetensors(path, map_location) if path.suffix == '.safetensors' else None
         if checkpoint is None:
@@ -48,6 +81,11 @@ def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
         raise CheckpointError(f'{path} is not a checkpoint that can be read safely: {_reason(error)}.') from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f'{path} holds a {type(checkpoint).__name__}, not a state dict.')
+    if 'state_dict' not in checkpoint and isinstance(checkpoint.get('model'), Mapping) and is_official(checkpoint):
+        # Of the rest, optimizer and schedule, nothing is needed, and they take twice the memory of the weights.
+        checkpoint = {key: checkpoint[key] for key in ('args', 'epoch') if key in checkpoint} | dict(
+            state_dict=checkpoint['model']
+        )
     checkpoint = checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
     _check_contents(path, checkpoint)
     return checkpoint
@@ -59,6 +97,17 @@ def _read_safetensors(path: Path, map_location: str | torch.device) -> dict:
 
     with safe_open(path, framework='pt', device=str(map_location)) as file:
         return dict(state_dict={key: file.get_tensor(key) for key in file.keys()}, meta=dict(file.metadata() or {}))  # noqa: SIM118
+
+
+def no_weights(path: Path) -> str | None:
+    """Return what a file is that was downloaded in place of weights, in words; None for anything else."""
+    with open(path, 'rb') as file:
+        head = file.read(512).lstrip().lower()
+    if head.startswith(b'version https://git-lfs'):
+        return "Git LFS's pointer to them: fetch the file itself (git lfs pull), or download it again"
+    if head.startswith((b'<!doctype html', b'<html', b'<?xml')):
+        return 'a web page, such as a login or a quota notice: download the file again in a browser'
+    return None
 
 
 def _check_archive(path: Path) -> None:
@@ -124,7 +173,8 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
     Raises:
         CheckpointError: names the first few keys that do not fit.
     """
-    given, wanted = checkpoint['state_dict'], model.state_dict()
+    wanted = model.state_dict()
+    given = with_own_buffers(checkpoint['state_dict'], wanted)
     others = [key for key in wanted.keys() & given.keys() if not isinstance(given[key], torch.Tensor)]
     if others:
         raise CheckpointError(f'{weights} does not fit {config}: {_few("of no tensor", others)}.')
@@ -151,6 +201,26 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
             _few('tensors', broken),
         )
     model.load_state_dict(given, strict=True)
+
+
+def with_own_buffers(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict whose buffers without knowledge (``NO_KNOWLEDGE``) are those of a model.
+
+    Args:
+        given: The weights.
+        wanted: The model's state dict. Counters of BatchNorms, which go on counting, are its own only where the weights
+            have none of that shape.
+
+    Returns:
+        dict: The weights, without buffers that the model lacks, with those that they lack.
+    """
+    state = {key: value for key, value in given.items() if not NO_KNOWLEDGE.fullmatch(key)}
+    for key, value in wanted.items():
+        if NO_KNOWLEDGE.fullmatch(key):
+            counter = given.get(key) if key.endswith('num_batches_tracked') else None
+            fits = isinstance(counter, Tensor) and counter.shape == value.shape
+            state[key] = counter if fits else value
+    return state
 
 
 def _few(what: str, keys: Iterable[str], shown: int = 3) -> str:
@@ -181,7 +251,7 @@ def _reason(error: Exception) -> str:
 
 
 def runners_own_allowed() -> AbstractContextManager:
-    """Return a context in which ``weights_only=True`` lets through the log buffers of a Runner's checkpoints.
+    """Return a context in which ``weights_only=True`` lets through a Runner's log buffers, and arguments.
 
     torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read.
     """
@@ -198,6 +268,7 @@ def _log_buffer_method(owner: type, name: str):
 
 _numpy_core = np._core if hasattr(np, '_core') else np.core
 _RUNNER_GLOBALS = [
+    argparse.Namespace,  # the arguments in ReferFormer's checkpoints: attributes, no methods
     HistoryBuffer,
     slice,
     np.ndarray,

@@ -85,9 +85,16 @@ def load_config(
         phases: Whose data are used.
 
     Raises:
-        InputError: There is no such file, or no single data root to be set.
+        InputError: There is no such file, or a module that it imports, or no single data root to be set.
     """
-    config = Config.fromfile(config_file(path))
+    file = config_file(path)
+    try:
+        config = Config.fromfile(file)
+    except ImportError as error:
+        raise InputError(
+            f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
+            'custom_imports names it.'
+        ) from error
     config.merge_from_dict(dict(options or {}))
     if data_root is not None:
         set_data_root(config, data_root, phases)

@@ -59,6 +59,10 @@ class VideoError(UserError, ValueError):
     """A video that cannot be read or written; the message says which, and why."""
 
 
+class DownloadError(UserError, OSError):
+    """A file that cannot be downloaded; the message says why, where to get it by hand, and where to put it."""
+
+
 class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read or does not fit its model."""
 

@@ -16,6 +16,7 @@ COMMANDS = {
     'demo': 'see the shipped model work on a rendered clip, or on your video',
     'web': 'the same in a web page',
     'models': 'list the models: training data, figures, weights',
+    'download': 'get the weights of a model in advance',
     'train': 'train a config',
     'test': 'evaluate a checkpoint',
     'synth': 'make the synthetic benchmark SynthRVOS',

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import math
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -64,6 +65,39 @@ def check_options(options: Mapping[str, object], known: Iterable[str], allowed: 
                 f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant? '
                 'With --allow-unknown it is set as it stands.'
             )
+
+
+def go_offline() -> None:
+    """Forbid the network; the hub's client reads its variable when it is imported, so this comes before everything."""
+    os.environ.update(IFIRVOS_OFFLINE='1', HF_HUB_OFFLINE='1')
+
+
+def add_model_options(parser: argparse._ActionsContainer) -> None:
+    """Add what names a model, its weights and its tokenizer; :func:`model_options` reads it."""
+    parser.add_argument('--model', metavar='NAME', help='a model by name (ifirvos models); default: the shipped one')
+    parser.add_argument('--config', help='config file; default: the one inside --weights, or that fits them')
+    parser.add_argument(
+        '--weights', help="checkpoint, also one of the official ReferFormer code; default: that of the model's name"
+    )
+    parser.add_argument(
+        '--text-encoder', metavar='FOLDER', help='with the files of the tokenizer, for machines without a network'
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes of the config'
+    )
+    parser.add_argument('--offline', action='store_true', help='touch no network')
+
+
+def model_options(args: argparse.Namespace) -> dict:
+    """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``; act on ``--offline``."""
+    if args.offline:
+        go_offline()
+    return dict(
+        model=args.model or args.config,
+        weights=args.weights,
+        text_encoder=args.text_encoder,
+        cfg_options=args.cfg_options,
+    )
 
 
 def run_command(run: Callable[[], int | None]) -> int:

@@ -25,8 +25,10 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--text', help=f"what to segment, several with ';' between; for a video: {OWN_TEXT!r}")
     parser.add_argument('--seed', type=int, default=0, help='of the generated clip')
     parser.add_argument('--out', type=Path, default=Path('demo_output'), help='folder for video, masks and pictures')
+    parser.add_argument('--model', help='as for infer')
     parser.add_argument('--config', help='as for infer')
     parser.add_argument('--weights', help='as for infer')
+    parser.add_argument('--text-encoder', help='as for infer')
     parser.add_argument('--device', help='as for infer')
     return parser.parse_args(argv)
 
@@ -52,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
         if args.text is None:
             kinds, texts, truths = zip(*demo.questions(clip), strict=True)
     results = args.out / 'results'
-    options = [f'--{name}={value}' for name in ('config', 'weights', 'device') if (value := getattr(args, name))]
+    named = ('model', 'config', 'weights', 'text_encoder', 'device')
+    options = [f'--{name.replace("_", "-")}={value}' for name in named if (value := getattr(args, name))]
     code = infer.main([str(video), *texts, '--out', str(results), '--overwrite', *options])
     if code:
         return code

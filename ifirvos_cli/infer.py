@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import positive_number, run_command
+from .common import add_model_options, model_options, positive_number, run_command
 
 # Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
 SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
@@ -43,9 +43,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='the I-th of N machines, from 0; default: of a Slurm array or torchrun',
     )
     model = parser.add_argument_group('model')
-    model.add_argument('--model', metavar='NAME', help='a model of model-index.yml; default: the shipped one')
-    model.add_argument('--config', help='config file; default: the one inside --weights')
-    model.add_argument('--weights', help='checkpoint; default: that of the model')
+    add_model_options(model)
     model.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
     model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
     frames = parser.add_argument_group('frames')
@@ -131,11 +129,10 @@ def _is_webcam(video: str) -> bool:
     return video.isdecimal() and not Path(video).exists()
 
 
-def model_options(args: argparse.Namespace) -> dict:
+def inferencer_options(args: argparse.Namespace) -> dict:
     """Return the arguments of ``RVOSInferencer``."""
     return dict(
-        model=args.model or args.config,
-        weights=args.weights,
+        **model_options(args),
         device=args.device,
         dtype=args.dtype,
         memory=args.memory,
@@ -147,6 +144,8 @@ def model_options(args: argparse.Namespace) -> dict:
 
 def run(args: argparse.Namespace) -> list[Path]:
     """Segment and write, window by window; cheap checks come before the model is loaded. Returns what to look at."""
+    options = inferencer_options(args)
+
     from rich.console import Console
     from rich.progress import Progress
 
@@ -168,7 +167,7 @@ def run(args: argparse.Namespace) -> list[Path]:
     folders = [args.out / name for name in unique_slugs(texts)]
     check_free(folders, args.overwrite)
 
-    inferencer = RVOSInferencer(**model_options(args))
+    inferencer = RVOSInferencer(**options)
     info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
     writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite, style=args.style)
     with Progress(console=Console(stderr=True)) as bar, writer:
@@ -195,7 +194,7 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         if args.manifest is not None:
             from .many_videos import run_manifest
 
-            return run_manifest(args, model_options(args))
+            return run_manifest(args, inferencer_options(args))
         for path in run(args):
             print(path)
         return 0

@@ -23,7 +23,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     from rich.table import Table
 
     from ifirvos.errors import OutputExistsError
-    from ifirvos.inference.inferencer import resolve_model
+    from ifirvos.inference.loading import resolve_model
     from ifirvos.inference.manifest import read_manifest, shard, shard_from_environment
     from ifirvos.inference.many_videos import SUMMARY, ModelWorker, is_done, run_jobs, write_summary
     from ifirvos.inference.writers import check_saves
@@ -31,11 +31,12 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     jobs = read_manifest(args.manifest)
     index, count = args.shard or shard_from_environment()
     mine = shard(jobs, index, count)
-    config, weights = resolve_model(model['model'], model['weights'])  # said before workers start
+    named = resolve_model(model['model'], model['weights'])  # said, and downloaded, before workers start
     workers = args.workers or (1 if count > 1 else max(1, torch.cuda.device_count()))
     made_with = {
-        'config': None if config is None else str(config),
-        'weights': None if weights is None else str(weights),
+        'config': None if named.config is None else str(named.config),
+        'weights': named.weights,
+        'cfg_options': {key: str(value) for key, value in (model.get('cfg_options') or {}).items()},
         'save': list(check_saves(args.save)),
         **{name: model[name] for name in ('dtype', 'clip_len', 'overlap', 'link')},
         'default_score_threshold': args.score_threshold,

@@ -1,4 +1,7 @@
-"""Lists the models that can be named: what they were trained on, their figures, where their weights are."""
+"""Lists the models that can be named: what they were trained on, their figures, where their weights are.
+
+With --file, says what a file of weights is, and which config fits it.
+"""
 
 import argparse
 from collections.abc import Sequence
@@ -10,11 +13,18 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument('name', nargs='*', help='only these')
+    parser.add_argument('--file', metavar='FILE', help='say what this checkpoint is')
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a table, a line a model."""
+    """Print a table, a line a model; or what a file is."""
+    if args.file:
+        from ifirvos.inference.loading import describe_weights
+
+        print(describe_weights(args.file))
+        return
+
     from ifirvos.errors import InputError
     from ifirvos.inference.model_index import list_models
 
@@ -39,7 +49,11 @@ def _weights(model: dict) -> str:
     weights = model.get('Weights')
     if not weights:
         return 'none: train it'
-    return weights if '://' in weights else 'shipped'
+    if '://' not in weights:
+        return 'shipped'
+    from ifirvos.inference.zoo import place_of
+
+    return 'in the cache' if place_of(model).is_file() else 'downloaded on first use'
 
 
 def _figures(model: dict) -> str:

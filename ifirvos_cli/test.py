@@ -1,8 +1,10 @@
 """Evaluates a checkpoint.
 
-    ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--data-root DIR] [--cfg-options KEY=VALUE …]
+    ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--data-root DIR] [--text-encoder FOLDER]
+                  [--cfg-options KEY=VALUE …]
 
 Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory. Every weight must fit.
+CHECKPOINT is a file of ours or of the official ReferFormer code, or the name of a model (``ifirvos models``).
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, check_options
+from .common import DictAction, add_allow_unknown, check_options, go_offline
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -24,7 +26,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='a file, or one of a package: ifirvos::ifirvos/r50_ytvos.py')
-    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('checkpoint', help='a file, or the name of a model')
+    parser.add_argument('--text-encoder', metavar='FOLDER', help='with the files of the tokenizer')
+    parser.add_argument('--offline', action='store_true', help='touch no network')
     parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
@@ -36,24 +40,26 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
-    from mmengine.config import Config
-
     from ifirvos.config import config_file, set_data_root
-    from ifirvos.errors import InputError
+    from ifirvos.config import load_config as open_config
+    from ifirvos.errors import UserError
+    from ifirvos.models.text_encoder import without_weights
     from ifirvos.training.launch import default_work_dir, run_without_gpu
 
     try:
         args.config = config_file(args.config)
-    except InputError as error:
+        cfg = open_config(args.config)
+        check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
+        cfg.merge_from_dict(args.cfg_options)
+        if 'text_encoder' in cfg.get('model', {}):  # the checkpoint brings its weights
+            cfg.model.text_encoder = without_weights(cfg.model.text_encoder, getattr(args, 'text_encoder', None))
+    except UserError as error:
         raise SystemExit(str(error)) from error
-    cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
-    check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
-    cfg.merge_from_dict(args.cfg_options)
     if args.data_root is not None:
         try:
             set_data_root(cfg, args.data_root, ('test',))
-        except InputError as error:
+        except UserError as error:
             raise SystemExit(str(error)) from error
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     try:
@@ -66,27 +72,38 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Evaluate; return the metrics."""
+    if args.offline:
+        go_offline()
+
     from mmengine.model import is_model_wrapper
     from mmengine.runner import Runner
 
     from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
-    from ifirvos.errors import CheckpointError
+    from ifirvos.errors import UserError
+    from ifirvos.inference.loading import named_weights, unregistered
+    from ifirvos.models.text_encoder import load_tokenizers
     from ifirvos.training.evaluation_check import check_evaluation
     from ifirvos.training.launch import join_processes
 
     keep_freed_memory()
     make_runners_load_safely()
     try:
-        checkpoint = load_checkpoint(args.checkpoint)  # a wrong file shows before data and model are built
+        weights = named_weights(args.checkpoint)
+        checkpoint = load_checkpoint(weights)  # a wrong file shows before data and model are built
         cfg = load_config(args)
         join_processes(cfg)
         runner = Runner.from_cfg(cfg)
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
-    except (FileNotFoundError, CheckpointError) as error:
+        load_strictly(model, checkpoint, weights, str(args.config))
+        load_tokenizers(model)
+    except UserError as error:
         raise SystemExit(str(error)) from error
-    runner.load_checkpoint(str(args.checkpoint))  # once more, for hooks that look at a checkpoint (EMA)
+    except KeyError as error:
+        if reason := unregistered(error):
+            raise SystemExit(f'{args.config}: {reason}') from error
+        raise
+    runner.load_checkpoint(weights)  # once more, for hooks that look at a checkpoint (EMA)
     check_evaluation(runner.test_loop)
     return runner.test()
 

@@ -10,6 +10,8 @@ tools/dist_train.sh, tools/slurm_train.sh.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,7 +92,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     if args.resume:
         _set_resume(cfg, args.resume)
-    weights = cfg.get('load_from')
+    weights = cfg.load_from = _named_weights(cfg.get('load_from'))
     there = Path.exists if 'strategy' in cfg else Path.is_file  # DeepSpeed's checkpoints are folders
     if weights and '://' not in weights and not there(Path(weights).expanduser()):
         if cfg.resume:
@@ -102,7 +104,34 @@ def load_config(args: argparse.Namespace) -> Config:
             f'The weights to start from, {weights}, do not exist. Train them first, or name others: '
             '--cfg-options load_from=FILE (or load_from=None, to start from none).'
         )
+    if weights:
+        _without_own_weights(cfg)
     return cfg
+
+
+def _named_weights(weights: str | None) -> str | None:
+    """Return the file of ``load_from``: where it is the name of a model, the weights of that."""
+    from ifirvos.errors import UserError
+    from ifirvos.inference.loading import named_weights
+
+    if not weights or '://' in weights:
+        return weights
+    try:
+        return named_weights(weights)
+    except UserError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _without_own_weights(cfg: Config) -> None:
+    """Ask for no weights of the text encoder, half a gigabyte, where those to start from bring them."""
+    from ifirvos.errors import UserError
+    from ifirvos.models.text_encoder import without_weights
+
+    missing = cfg.get('default_hooks', {}).get('hand_over', {}).get('allow_missing', [])
+    brought = cfg.get('resume') or not any(re.match(pattern, 'text_encoder.model.x') for pattern in missing)
+    if brought and 'text_encoder' in cfg.get('model', {}):
+        with contextlib.suppress(UserError):  # of an encoder that is not known, the weights are loaded twice
+            cfg.model.text_encoder = without_weights(cfg.model.text_encoder)
 
 
 def _set_resume(cfg: Config, checkpoint: str) -> None:
@@ -123,10 +152,12 @@ def run(args: argparse.Namespace) -> None:
     """Train."""
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
+    from torch import nn
 
     from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import make_runners_load_safely
-    from ifirvos.errors import CheckpointError
+    from ifirvos.errors import UserError
+    from ifirvos.models.text_encoder import load_tokenizers
     from ifirvos.training.launch import join_processes
 
     keep_freed_memory()
@@ -135,8 +166,10 @@ def run(args: argparse.Namespace) -> None:
     join_processes(cfg)
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     try:
+        if isinstance(runner.model, nn.Module):  # not with a strategy, which builds it later
+            load_tokenizers(runner.model)
         runner.train()
-    except CheckpointError as error:  # what it should start from does not fit
+    except UserError as error:  # no tokenizer, or what it should start from does not fit
         raise SystemExit(str(error)) from error
 
 

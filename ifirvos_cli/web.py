@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .common import USER_ERROR, run_command
+from .common import USER_ERROR, add_model_options, model_options, run_command
 
 # Name -> default, meaning; those of ifirvos.webdemo.job.Limits, which takes seconds to import.
 LIMITS = dict(
@@ -41,8 +41,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     )
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on (127.0.0.1: this machine only)')
     parser.add_argument('--port', type=int, help='default: 7860, or the next that is free')
-    parser.add_argument('--config', help='as for infer')
-    parser.add_argument('--weights', help='as for infer')
+    add_model_options(parser)
     parser.add_argument('--device', help='as for infer')
     for name, (default, text) in LIMITS.items():
         parser.add_argument(f'--max-{name}', type=int, default=default, metavar='N', help=f'{text} ({default})')
@@ -81,6 +80,8 @@ def remove_leftovers(parent: Path) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until it is interrupted; return the exit code."""
+    options = model_options(args)
+
     from ifirvos.inference.inferencer import RVOSInferencer
     from ifirvos.webdemo.job import Limits
 
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _stop)
     with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
         Path(folder, OWNER).write_text(_identity(os.getpid()), encoding='utf-8')
-        inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)
+        inferencer = RVOSInferencer(**options, device=args.device, show_progress=False)
         launch(build_page(inferencer, Path(folder), limits), args.host, args.port, limits)
     return 0
 

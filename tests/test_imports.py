@@ -21,6 +21,7 @@ GROUND = (
     'names',
     'structures',
     'checkpoint',
+    'referformer_weights',
     'plain_config',
     'config_types',
     'allocation_limit',

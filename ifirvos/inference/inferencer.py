@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmdet.structures import TrackDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from ifirvos.allocation_limit import limit_of
-from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
-from ifirvos.errors import CheckpointError, InputError, LimitError
+from ifirvos.errors import InputError, LimitError
 from ifirvos.models.query_linker import QueryLinker
-from ifirvos.plain_config import model_config
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
+from .domain import warn_of_another_domain
 from .hub import HubMixin
-from .loading import checked_device, resolve_model
+from .loading import checked_device, open_model, resolve_model
 from .model_index import ROOT
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
@@ -61,9 +58,10 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     Args:
         model: Config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None takes the config
-            inside ``weights``, or the shipped model where no weights are given either.
-        weights: Checkpoint of the model; every key must fit. None takes those that ``model-index.yml`` names; with a
-            config of your own it leaves random weights.
+            inside ``weights``, or the one that fits an official ReferFormer checkpoint, or the shipped model where no
+            weights are given either.
+        weights: Checkpoint of the model, ours or one of the official ReferFormer code; every key must fit. None takes
+            those of the name, which are downloaded once; with a config of your own it leaves random weights.
         device: 'cpu', 'cuda', 'cuda:1'…; None takes what is there.
         show_progress: Show a bar.
         dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision; what does not bear it (LEwV, deformable attention, the
@@ -74,9 +72,13 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         overlap: Frames that neighbouring windows share; None: 8, less in short windows.
         link: 'agreement' follows each sentence's object over windows (:class:`QueryLinker`); 'independent' cuts the
             video into windows that know nothing of one another, as ReferFormer does for Ref-DAVIS17.
+        cfg_options: Changes of the config by dotted key.
+        text_encoder: Folder with a tokenizer's files, in place of the config's ``model.text_encoder.name``.
+        offline: Touch no network for the weights; None: as ``IFIRVOS_OFFLINE`` says.
 
     Raises:
         FileNotFoundError: no such config or weights.
+        DownloadError: the weights of a name cannot be had.
         CheckpointError: the weights do not fit the model.
         InputError: an option has no such value, or the model cannot be built.
 
@@ -100,6 +102,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         clip_len: int | None = CLIP_LEN,
         overlap: int | None = None,
         link: str = 'agreement',
+        cfg_options: Mapping[str, Any] | None = None,
+        text_encoder: str | os.PathLike | None = None,
+        offline: bool | None = None,
     ) -> None:
         if dtype not in DTYPES:
             raise InputError(f'dtype must be one of {", ".join(DTYPES)}, not {dtype!r}.')
@@ -114,10 +119,13 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
-        model, weights = resolve_model(model, weights)
-        self.config_name = model if isinstance(model, str) else None
-        self.weights_name = weights
-        super().__init__(model, weights, checked_device(device), scope=MODELS.scope, show_progress=show_progress)
+        device = checked_device(device)
+        named = resolve_model(model, weights, offline)
+        self._opened = open_model(named, cfg_options, text_encoder)
+        self.model_name, self.weights_name = named.name, named.weights
+        self.config_name = self._opened.config_name
+        super().__init__(self._opened.config, named.weights, device, scope=MODELS.scope, show_progress=show_progress)
+        del self._opened  # with the checkpoint
         self.device = next(self.model.parameters()).device
 
     def __call__(
@@ -249,6 +257,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         # Features of a backbone whose frames attend to one another cannot be reused, so the frames are kept instead.
         kept, waiting, start = FeatureWindow(), [], 0
         for window in windows(video, self.clip_len, self.overlap, full_last=linked):
+            if start == 0 and not waiting:
+                warn_of_another_domain(self.model_name, [frame for frame, _ in window.new], texts)
             clip = self.preprocess([frame for frame, _ in window.new])
             if self.model.takes_clips:
                 (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
@@ -348,32 +358,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     # ------------------------------------------------------------------ what BaseInferencer's constructor calls
     def _init_model(self, cfg: ConfigDict, weights: str | None, device: str) -> nn.Module:
-        """BaseInferencer's, with safe and strict loading; ``cfg`` is filled when it is empty."""
-        checkpoint = None if weights is None else load_checkpoint(weights)
-        budget = nullcontext()
-        if not cfg:
-            text = config_text(checkpoint)
-            if text is None:
-                raise CheckpointError(
-                    f'{weights} does not hold its config; name the config file too (--config, model=).'
-                )
-            cfg.update(model_config(text)._cfg_dict)
-            budget = limit_of(checkpoint)
-            self.config_name = f'{weights} (its own config)'
-        # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
-        with DefaultScope.overwrite_default_scope(MODELS.scope):
-            try:
-                with budget:
-                    model = MODELS.build(deepcopy(cfg.model))  # mmdet's detectors write into what they are built of
-            # A text encoder that cannot be had, a class that does not take what the config says
-            except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
-                kind = CheckpointError if isinstance(error, CheckpointError) else InputError
-                raise kind(f'The model of {self.config_name or "the given config"} cannot be built: {error}') from error
-        if checkpoint is None:
-            MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
-        else:
-            load_strictly(model, checkpoint, weights, self.config_name or 'the given config')
-        return prepare_for_inference(model.to(device).eval())
+        """BaseInferencer's, with safe and strict loading."""
+        return prepare_for_inference(self._opened.build(device))
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
         """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""

@@ -3,55 +3,236 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
+from mmengine.registry import DefaultScope
+from torch import nn
 
-from ifirvos.errors import InputError
+from ifirvos.allocation_limit import limit_of
+from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
+from ifirvos.config import config_file, load_config
+from ifirvos.errors import CheckpointError, InputError, MissingFileError
+from ifirvos.models.text_encoder import load_tokenizers, without_weights
+from ifirvos.plain_config import model_config
+from ifirvos.referformer_weights import Origin, config_of
+from ifirvos.registry import MODELS
 
-from .model_index import find_model, shipped
+from .model_index import ROOT, SHIPPED_MODEL, find_entry, shipped
+from .zoo import local_weights
 
-SHIPPED_CONFIG = Path('configs/ifirvos/r18_synth.py')
-
-
-SHIPPED_WEIGHTS = Path('weights/r18_synth.pth')
-
-
+SHIPPED_CONFIG = Path(f'configs/ifirvos/{SHIPPED_MODEL}.py')
 CONFIG_SUFFIXES = {'.py', '.json', '.yaml', '.yml'}  # mmengine's
 
 
+@dataclass
+class NamedModel:
+    """What the user's words stand for.
+
+    Attributes:
+        config: A config file or Config; None: the weights' own, or the one that fits them.
+        weights: A file; None: random weights.
+        name: Its name in the index; None for files of the user's own.
+    """
+
+    config: str | Config | None
+    weights: str | None
+    name: str | None = None
+
+
 def resolve_model(
-    model: str | os.PathLike | Config | None, weights: str | os.PathLike | None
-) -> tuple[object, str | None]:
-    """Resolve what the user named to a config (file, Config, or None: the weights' own) and a weights file or None."""
-    weights = None if weights is None else str(weights)
+    model: str | os.PathLike | Config | None, weights: str | os.PathLike | None, offline: bool | None = None
+) -> NamedModel:
+    """Resolve what the user named: files, or a name of the index, whose weights are downloaded if they have to be.
+
+    Args:
+        model: Config file or Config, a name, or a checkpoint.
+        weights: Checkpoint, or a name whose weights are meant.
+        offline: Touch no network; None: as the environment says (``IFIRVOS_OFFLINE``).
+
+    Raises:
+        FileNotFoundError: No such file.
+        InputError: No such name, or a name without weights.
+        DownloadError: The weights cannot be had.
+    """
     if model is None and weights is None:
-        return str(shipped(SHIPPED_CONFIG)), str(shipped(SHIPPED_WEIGHTS))
-    if not isinstance(model, str | os.PathLike):
-        return model, weights
+        model = SHIPPED_MODEL
+    weights = None if weights is None else named_weights(weights, offline)
+    if model is None or not isinstance(model, str | os.PathLike):
+        return NamedModel(model, weights)
     model = str(model)
+    if '::' in model:  # a config of a package
+        return NamedModel(str(config_file(model)), weights)
     if Path(model).is_file():
         if Path(model).suffix in CONFIG_SUFFIXES:
-            return model, weights
+            return NamedModel(model, weights)
         if weights is not None:
             raise InputError(f'{model} is not a config, and weights are given too: {weights}.')
-        return None, model
+        return NamedModel(None, model)
     if Path(model).suffix or len(Path(model).parts) > 1:
-        raise FileNotFoundError(f'No such config file: {model}')
+        raise MissingFileError(f'No such config file: {model}')
     try:
-        config, named = find_model(model)
+        entry = find_entry(model)
     except KeyError as error:
         raise InputError(f'{model} is neither a config file nor a model: {error.args[0]}.') from error
-    if weights is None and named is None:
-        raise InputError(
-            f'No weights of {model} come with the repository: train them with {config}, or name a '
-            'checkpoint (--weights, weights=).'
-        )
-    return str(config), weights or str(named)
+    if weights is None:
+        weights = local_weights(entry, offline)
+    return NamedModel(str(shipped(entry['Config'])), str(weights), entry['Name'])
+
+
+def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> str:
+    """Return the file that is meant by a path, or by the name of a model; a path that does not exist stays.
+
+    Raises:
+        DownloadError: A model's weights cannot be had.
+        InputError: A model has none.
+    """
+    weights = str(weights)
+    if Path(weights).exists() or len(Path(weights).parts) > 1:
+        return weights
+    try:
+        entry = find_entry(weights)
+    except (KeyError, FileNotFoundError):
+        return weights
+    return str(local_weights(entry, offline))
+
+
+def official_config(origin: Origin, weights: str) -> Path:
+    """Return the config file that fits an official ReferFormer checkpoint.
+
+    Raises:
+        CheckpointError: That is not clear; the message lists the candidates.
+    """
+    path = config_of(origin, weights)
+    if not (ROOT / path).is_file():  # not every backbone was trained on every data set; the model is the same
+        path = f'{path.rsplit("/", 1)[0]}/{origin.backbone}_ytvos.py'
+    return shipped(path)
+
+
+def describe_weights(weights: str | os.PathLike) -> str:
+    """Return what a file of weights is and which config fits it, in a line or two.
+
+    Raises:
+        FileNotFoundError, CheckpointError: It cannot be read.
+    """
+    checkpoint = load_checkpoint(weights)
+    if 'origin' in checkpoint:
+        try:
+            fits = f'config: {official_config(checkpoint["origin"], str(weights)).relative_to(ROOT)}'
+        except CheckpointError as error:
+            fits = str(error)
+        return f'{checkpoint["origin"].summary}\n{fits}'
+    values = sum(tensor.numel() for tensor in checkpoint['state_dict'].values() if isinstance(tensor, torch.Tensor))
+    text = config_text(checkpoint)
+    if text is None:
+        config = 'without its config: name one (--config)'
+    else:
+        backbone = model_config(text).model.get('backbone', {}).get('type', 'unknown')
+        config = f'with its config inside (backbone {backbone})'
+    return f'{weights}: weights of ifirvos, {len(checkpoint["state_dict"])} tensors of {values:,} values, {config}'
+
+
+@dataclass
+class OpenedModel:
+    """A config and weights that were read, from which the model can be built."""
+
+    config: Config
+    checkpoint: dict | None
+    budget: AbstractContextManager
+    config_name: str
+    weights_name: str | None
+
+    def build(self, device: str) -> nn.Module:
+        """Return the model with its weights, in evaluation mode; its tokenizer is loaded and checked.
+
+        Raises:
+            InputError: It cannot be built from this config, or the tokenizer cannot be had.
+            CheckpointError: The weights do not fit.
+        """
+        # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
+        with DefaultScope.overwrite_default_scope(MODELS.scope):
+            try:
+                with self.budget:
+                    model = MODELS.build(
+                        deepcopy(self.config.model)
+                    )  # mmdet's detectors write into what they are built of
+            # A text encoder that cannot be had, a class that does not take what the config says
+            except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
+                kind = CheckpointError if isinstance(error, CheckpointError) else InputError
+                raise kind(
+                    f'The model of {self.config_name} cannot be built: {unregistered(error) or error}'
+                ) from error
+        if self.checkpoint is None:
+            MMLogger.get_current_instance().warning('No weights given: the model is random and so are its masks.')
+        else:
+            load_strictly(model, self.checkpoint, self.weights_name, self.config_name)
+        load_tokenizers(model)
+        return model.to(device).eval()
+
+
+def open_model(
+    named: NamedModel, cfg_options: Mapping[str, Any] | None = None, text_encoder: str | os.PathLike | None = None
+) -> OpenedModel:
+    """Read config and weights.
+
+    Args:
+        named: What :func:`resolve_model` gave.
+        cfg_options: Changes of the config by dotted key.
+        text_encoder: Folder (or hub name) that the tokenizer comes from, in place of the config's own.
+
+    Raises:
+        InputError, FileNotFoundError, CheckpointError: They cannot be read, or do not belong together.
+    """
+    checkpoint = None if named.weights is None else load_checkpoint(named.weights)
+    budget, folder = nullcontext(), None if text_encoder is None else str(text_encoder)
+    if isinstance(named.config, str):
+        config, name = load_config(named.config, cfg_options), named.config
+    elif named.config is not None:
+        config, name = Config(named.config._cfg_dict.to_dict()), 'the given config'
+        config.merge_from_dict(dict(cfg_options or {}))
+    elif text := config_text(checkpoint):
+        config, name = model_config(text, folder), f'{named.weights} (its own config)'
+        budget = limit_of(checkpoint)
+        config.merge_from_dict(dict(cfg_options or {}))
+    elif 'origin' in checkpoint:
+        name = str(official_config(checkpoint['origin'], named.weights))
+        config = load_config(name, cfg_options)
+    else:
+        raise CheckpointError(f'{named.weights} does not hold its config; name the config file too (--config, model=).')
+    encoder = config.get('model', {}).get('text_encoder')
+    if encoder is not None and checkpoint is not None:
+        config.model.text_encoder = without_weights(encoder, folder)
+        config.model.backbone.init_cfg = None  # the checkpoint brings those too
+    elif encoder is not None and folder is not None:
+        encoder.name = folder
+    return OpenedModel(config, checkpoint, budget, name, named.weights)
+
+
+def unregistered(error: BaseException) -> str | None:
+    """Return one line for a class that no registry knows, and None for any other error."""
+    text = str(error)
+    if not isinstance(error, KeyError) or 'is not in the' not in text:
+        return None
+    name = text.strip('\'"').split(' ', 1)[0]
+    return (
+        f'no class {name!r} is registered. If it is your own, let the config import its module: '
+        'custom_imports = dict(imports=["your_package"]), and name that config (--config).'
+    )
 
 
 def checked_device(name: str | None) -> str | None:
+    """Return the device's name.
+
+    Raises:
+        InputError: There is no such device.
+    """
     if name is None:
         return None
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 INDEX = 'model-index.yml'
+SHIPPED_MODEL = 'r18_synth'
 # Configs, index and weights lie in the package's .mim, where mim and mmengine look for them. In a checkout it links to
 # those at the top.
 ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
@@ -38,26 +39,40 @@ def list_models() -> dict[str, dict]:
     return models
 
 
-def find_model(name: str) -> tuple[Path, Path | None]:
-    """Config and weights of a model.
+def find_entry(name: str) -> dict:
+    """Return a model's entry.
 
     Args:
         name: As in the index, or one of its aliases; upper and lower case are the same.
 
-    Returns:
-        the config's file, and that of the weights or None where there are none.
-
     Raises:
         KeyError: no such model; lists those there are.
-        FileNotFoundError: the index, or what it names, is not there.
+        FileNotFoundError: the index is not there.
     """
     models = list_models()
     for model in models.values():
         names = [model['Name'], *_as_list(model.get('Alias'))]
         if name.lower() in (known.lower() for known in names):
-            weights = _as_list(model.get('Weights'))
-            return shipped(model['Config']), shipped(weights[0]) if weights else None
+            return model
     raise KeyError(f'no model {name!r}; there are {", ".join(models)}')
+
+
+def find_model(name: str) -> tuple[Path, Path | None]:
+    """Return config and weights of a model.
+
+    Args:
+        name: See :func:`find_entry`.
+
+    Returns:
+        the config's file, and that of the weights or None where none come with the repository.
+
+    Raises:
+        KeyError: no such model; lists those there are.
+        FileNotFoundError: the index, or what it names, is not there.
+    """
+    model = find_entry(name)
+    weights = [path for path in _as_list(model.get('Weights')) if '://' not in path]
+    return shipped(model['Config']), shipped(weights[0]) if weights else None
 
 
 def _as_list(value: str | list | None) -> list:

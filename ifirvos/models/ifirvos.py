@@ -377,6 +377,9 @@ class IFIRVOS(DeformableDETR):
             x.unflatten(1, (num_frames, *size)).permute(0, 1, 4, 2, 3).flatten(0, 1)
             for x, size in zip(enhanced, sizes, strict=True)
         ]
+        gate = getattr(getattr(self.vli, 'lewv', None), 'gate', None)
+        if gate is not None:
+            sentence = self._checked(text['sentence']) + gate * sentence
         words = texts[0][-1] if texts else text['words']
         return enhanced, self._checked(text['sentence'] if sentence is None else sentence), words
 

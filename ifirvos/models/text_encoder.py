@@ -1,16 +1,68 @@
 """The sentence encoder: RoBERTa and the projection of its features to the width of the visual ones."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ifirvos.checkpoint import no_weights
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 _ASSETS = Path(__file__).parents[1] / 'assets'
+# roberta-base's own config.json, so that a checkpoint that brings the weights needs no file of it but the tokenizer's.
+ROBERTA_BASE = dict(
+    vocab_size=50265,
+    hidden_size=768,
+    num_hidden_layers=12,
+    num_attention_heads=12,
+    intermediate_size=3072,
+    max_position_embeddings=514,
+    type_vocab_size=1,
+    layer_norm_eps=1e-5,
+)
+_HUB_NAMES = ('roberta-base', 'FacebookAI/roberta-base')
+TOKENIZER_FILES = 'tokenizer.json and tokenizer_config.json, or vocab.json and merges.txt'
+KNOWN_SENTENCE = 'a dog on the left'
+ROBERTAS_SENTENCE, ROBERTAS_IDS = 'Hello world!', [0, 31414, 232, 328, 2]  # of all models with its vocabulary
+
+
+def without_weights(cfg: Mapping[str, Any], folder: str | None = None) -> dict[str, Any]:
+    """Return the config of a text encoder whose weights come from elsewhere: no file of weights is asked for.
+
+    Args:
+        cfg: Config of :class:`RobertaTextEncoder`; of another class, it stays as it is.
+        folder: Folder or hub name that the tokenizer comes from, in place of the config's own.
+
+    Raises:
+        InputError: The encoder is neither ``roberta-base`` nor a folder with its ``config.json``, so its shape is not
+            known.
+    """
+    cfg = dict(cfg)
+    if cfg.get('type', 'RobertaTextEncoder') != 'RobertaTextEncoder':
+        return cfg
+    name = cfg.get('name', _HUB_NAMES[0])
+    if cfg.get('pretrained', True):
+        stored = Path(RobertaTextEncoder._resolve(name)) / 'config.json'
+        if name in _HUB_NAMES:
+            shape = ROBERTA_BASE
+        elif stored.is_file():
+            shape = json.loads(stored.read_text(encoding='utf-8'))
+            shape = {key: value for key, value in shape.items() if key not in ('architectures', 'model_type')}
+        else:
+            raise InputError(
+                f'The shape of the text encoder {name!r} is not known without its files. Give it as '
+                'model.text_encoder.config with model.text_encoder.pretrained=False (--cfg-options).'
+            )
+        cfg.update(pretrained=False, config={**shape, **(cfg.get('config') or {})})
+    if folder is not None:
+        cfg['name'] = str(folder)
+    return cfg
 
 
 @MODELS.register_module()
@@ -19,7 +71,8 @@ class RobertaTextEncoder(BaseModule):
 
     Args:
         name: A hub name, a local folder, or the name of a folder that ships with the package. The tokenizer
-            always comes from there, and is not loaded before a sentence has to be tokenised.
+            always comes from there; it is checked when it is loaded, at the first sentence or in advance
+            (:func:`load_tokenizers`).
         pretrained: Load the weights from ``name``; False builds ``RobertaConfig(**config)`` with random weights
             and reads no file.
         config: Fields of ``RobertaConfig``; with ``pretrained`` they override the stored ones.
@@ -59,13 +112,42 @@ class RobertaTextEncoder(BaseModule):
 
         if not pretrained:
             return RobertaModel(RobertaConfig(**config), add_pooling_layer=with_pooler)
+        self._check_folder()
         try:
-            return RobertaModel.from_pretrained(self.name, add_pooling_layer=with_pooler, **config)
-        except (OSError, ValueError) as error:
+            model, loaded = RobertaModel.from_pretrained(
+                self.name, add_pooling_layer=with_pooler, output_loading_info=True, **config
+            )
+        except (OSError, ValueError, RuntimeError) as error:
             raise RuntimeError(
                 f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
-                'holds it (config.json, weights, tokenizer files), or make the hub reachable.'
+                f'holds it (config.json, weights, tokenizer files), or make the hub reachable. {_first_line(error)}'
             ) from error
+        # transformers fills what the weights lack with random values and says so in passing.
+        missing = [key for key in loaded['missing_keys'] if not key.startswith('pooler.') and 'position_ids' not in key]
+        if missing:
+            raise RuntimeError(
+                f'The weights of {self.name!r} do not fill the RoBERTa that its config describes: {len(missing)} '
+                f'tensors are missing, such as {sorted(missing)[0]}. They are of fewer layers, or of another model.'
+            )
+        return model
+
+    def _check_folder(self) -> None:
+        """Refuse a folder of another kind of model, or with something else in place of its weights."""
+        folder = Path(self.name)
+        if (folder / 'config.json').is_file():
+            try:
+                stored = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
+                kind = stored.get('model_type', 'roberta')
+            except (ValueError, AttributeError) as error:
+                raise RuntimeError(f'{folder / "config.json"} is no JSON object ({error}).') from error
+            if kind != 'roberta':
+                raise RuntimeError(
+                    f'{folder} holds a model of type {kind!r}, not a RoBERTa: set model.text_encoder.name to '
+                    'roberta-base or a folder that holds it.'
+                )
+        for path in (*folder.glob('*.safetensors'), *folder.glob('pytorch_model*.bin')):
+            if instead := no_weights(path):
+                raise RuntimeError(f'{path} holds no weights: it is {instead}.')
 
     def init_weights(self) -> None:
         """Nothing: the weights come from ``from_pretrained`` or from transformers' own initialisation."""
@@ -79,16 +161,57 @@ class RobertaTextEncoder(BaseModule):
     def tokenizer(self):
         """Tokenizer of transformers, loaded when it is first asked for."""
         if self._tokenizer is None:
-            from transformers import AutoTokenizer
-
-            try:
-                self._tokenizer = AutoTokenizer.from_pretrained(self.name)
-            except (OSError, ValueError) as error:
-                raise RuntimeError(
-                    f'The tokenizer {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
-                    'holds its files, or give the samples `text_tokens` in place of `text`.'
-                ) from error
+            self._tokenizer = self._load_tokenizer()
         return self._tokenizer
+
+    def _load_tokenizer(self):
+        """Load the tokenizer and check it: a blank one would make the same tokens of every sentence.
+
+        Raises:
+            RuntimeError: It cannot be had, or does not fit the model's vocabulary.
+        """
+        from transformers import AutoTokenizer, RobertaTokenizerFast
+
+        folder = Path(self.name)
+        bare = (folder / 'vocab.json').is_file() and not (
+            (folder / 'tokenizer_config.json').is_file() or (folder / 'config.json').is_file()
+        )
+        try:
+            tokenizer = (RobertaTokenizerFast if bare else AutoTokenizer).from_pretrained(self.name)
+        except Exception as error:  # transformers and the hub's client raise what they like
+            raise RuntimeError(
+                f'The tokenizer {self.name!r} could not be loaded ({_first_line(error)}). {_tokenizer_advice()}'
+            ) from error
+        self._check_tokenizer(tokenizer)
+        return tokenizer
+
+    def _check_tokenizer(self, tokenizer) -> None:
+        """Refuse one that does not fit the model.
+
+        Raises:
+            RuntimeError: Its size or special tokens differ from the model's, or a known sentence does not come back.
+        """
+        config, size = self.model.config, len(tokenizer)
+        problem = None
+        if not 0.9 * config.vocab_size <= size <= config.vocab_size:
+            problem = f'it has {size} entries, and the model a vocabulary of {config.vocab_size}'
+        elif tokenizer.pad_token_id != config.pad_token_id:
+            problem = f'its padding is token {tokenizer.pad_token_id}, and the model takes {config.pad_token_id} for it'
+        else:
+            ids = tokenizer(KNOWN_SENTENCE)['input_ids']
+            back = tokenizer.decode(ids, skip_special_tokens=True).strip()
+            if back != KNOWN_SENTENCE or max(ids) >= config.vocab_size:
+                problem = f'{KNOWN_SENTENCE!r} comes back from it as {back!r}'
+        if problem:
+            raise RuntimeError(f'The tokenizer {self.name!r} does not fit the model: {problem}. {_tokenizer_advice()}')
+        is_robertas = config.vocab_size == ROBERTA_BASE['vocab_size']
+        if is_robertas and tokenizer(ROBERTAS_SENTENCE)['input_ids'] != ROBERTAS_IDS:
+            MMLogger.get_current_instance().warning(
+                'The tokenizer %r is not that of roberta-base: %r gives other ids, so published weights would not '
+                'understand its tokens.',
+                self.name,
+                ROBERTAS_SENTENCE,
+            )
 
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""
@@ -156,3 +279,29 @@ class TextProjection(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in_features) -> (..., out_features)."""
         return self.dropout(self.norm(self.fc(x)))
+
+
+def load_tokenizers(model: nn.Module) -> None:
+    """Load and check the tokenizers of a model now, not at the first sentence.
+
+    Raises:
+        InputError: One cannot be had, or does not fit.
+    """
+    for module in model.modules():
+        if isinstance(module, RobertaTextEncoder):
+            try:
+                module.tokenizer  # noqa: B018
+            except RuntimeError as error:
+                raise InputError(str(error)) from error
+
+
+def _tokenizer_advice() -> str:
+    return (
+        f'Put {TOKENIZER_FILES} of https://huggingface.co/FacebookAI/roberta-base (about 2 MB; no weights are needed) '
+        'into a folder and name it: --text-encoder FOLDER (text_encoder=, model.text_encoder.name in a config). '
+        'Samples may also bring `text_tokens` in place of `text`.'
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip('.:')[:200]

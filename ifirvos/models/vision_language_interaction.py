@@ -66,6 +66,9 @@ class LanguageEnhancementWithVision(BaseModule):
             features before the cross-attention" can be read either way.
         order: How it goes through the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
         pooling: What the sentence is made of: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
+        gate: The queries start at RoBERTa's pooled output, as ReferFormer's do, plus F_l^s times a weight for every
+            channel that starts at zero (:meth:`IFIRVOS.interact`). Not in the paper; the first forward of a model that
+            starts from ReferFormer's weights is then ReferFormer's.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class LanguageEnhancementWithVision(BaseModule):
         value_pos: bool = False,
         order: str = 'fine_to_coarse',
         pooling: str = 'first',
+        gate: bool = False,
     ) -> None:
         super().__init__()
         _check('order', order, ORDERS)
@@ -90,6 +94,7 @@ class LanguageEnhancementWithVision(BaseModule):
         self.norm = nn.LayerNorm(embed_dims) if post_norm else nn.Identity()
         self.pool = nn.Linear(embed_dims, embed_dims)
         self.text_gate = nn.Parameter(torch.zeros(embed_dims)) if text_gate else None
+        self.gate = nn.Parameter(torch.zeros(embed_dims)) if gate else None
 
     def _poolout(self, text: Tensor, word_mask: Tensor | None) -> Tensor:
         """(B,L,C) -> (B,C), RoBERTa's "poolout" of the first token, or of ``pooling``."""
@@ -207,8 +212,8 @@ class VisionLanguageInteraction(BaseModule):
 
     @property
     def gives_sentence(self) -> bool:
-        """Whether :meth:`forward` pools the words: LEwV does."""
-        return self.lewv is not None
+        """Whether what :meth:`forward` pools of the words is all the sentence: LEwV's is, without a gate."""
+        return self.lewv is not None and self.lewv.gate is None
 
     @property
     def reads_positions(self) -> bool:

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
+from ifirvos.checkpoint import NO_KNOWLEDGE, with_own_buffers
 from ifirvos.errors import CheckpointError
 from ifirvos.registry import HOOKS
 
@@ -49,6 +50,9 @@ class HandOverHook(Hook):
         """
         given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
         wanted = shapes_of(runner.model)
+        if not isinstance(runner.model, FullyShardedDataParallel):
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            checkpoint['state_dict'] = given = with_own_buffers(given, model.state_dict())
         differences = dict(missing=wanted.keys() - given.keys(), unexpected=given.keys() - wanted.keys())
         problems = [
             f'{key}: {tuple(given[key].shape)}, not {wanted[key]}'
@@ -56,6 +60,7 @@ class HandOverHook(Hook):
             if wanted[key] is not None and given[key].shape != wanted[key]
         ]
         for kind, keys in differences.items():
+            keys = {key for key in keys if not NO_KNOWLEDGE.fullmatch(key)}
             allowed = () if runner._resume else self.allowed[kind]
             on_list = sorted(key for key in keys if any(re.match(pattern, key) for pattern in allowed))
             if on_list:

@@ -429,10 +429,14 @@ def test_a_checkpoint_or_a_name_in_place_of_a_config(config_path, frames, tmp_pa
     assert inferencer(frames, 'red')[0].masks.any()
     with pytest.raises(InputError, match='weights are given too'):
         RVOSInferencer(tmp_path / 'w.pth', tmp_path / 'w.pth')
-    index = dict(named=(config_path, tmp_path / 'w.pth'), bare=(config_path, None))
-    monkeypatch.setattr('ifirvos.inference.loading.find_model', index.__getitem__)
+    index = {
+        name: dict(Name=name, Config=str(config_path), Weights=weights, Metadata={})
+        for name, weights in dict(named=str(tmp_path / 'w.pth'), bare=None).items()
+    }
+    for module in ('loading', 'domain'):
+        monkeypatch.setattr(f'ifirvos.inference.{module}.find_entry', index.__getitem__)
     assert RVOSInferencer('named', device='cpu').weights_name == str(tmp_path / 'w.pth')
-    with pytest.raises(InputError, match='No weights of bare come with'):
+    with pytest.raises(InputError, match='No weights of bare are published'):
         RVOSInferencer('bare')
     assert RVOSInferencer('bare', tmp_path / 'w.pth', 'cpu').config_name == str(config_path)
     with pytest.raises(InputError, match='neither a config file nor a model'):

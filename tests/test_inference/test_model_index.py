@@ -9,7 +9,8 @@ from ifirvos.inference.model_index import ROOT, find_model, list_models
 def test_every_model_has_a_config_and_its_weights_are_there():
     for name, model in list_models().items():
         assert Config.fromfile(ROOT / model['Config']).model.type == 'IFIRVOS', name
-        assert model['Weights'] is None or (ROOT / model['Weights']).is_file(), name
+        weights = model['Weights']
+        assert weights is None or weights.startswith('https://') or (ROOT / weights).is_file(), name
 
 
 def test_every_file_of_weights_has_a_name():

@@ -1,12 +1,26 @@
 """The sentence encoder: tokens, padding, where weights come from, and what it says when they cannot be had."""
 
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+
 import pytest
 import tiny
 import torch
 from mmengine.logging import MMLogger
-from transformers import RobertaConfig, RobertaModel
+from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
-from ifirvos.models.text_encoder import RobertaTextEncoder, TextProjection
+from ifirvos.errors import InputError
+from ifirvos.models.text_encoder import (
+    ROBERTA_BASE,
+    RobertaTextEncoder,
+    TextProjection,
+    load_tokenizers,
+    without_weights,
+)
 
 CONFIG = tiny.TINY['text_encoder']['config']
 SENTENCES = ['the red circle', 'the small blue star that moves to the left']
@@ -122,3 +136,120 @@ def test_projection_has_the_reference_epsilon():
         projection.fc.bias.zero_()
     out = projection(torch.tensor([1e-4, -1e-4, 1e-4, -1e-4]))
     torch.testing.assert_close(out, torch.tensor([1.0, -1, 1, -1]), rtol=0, atol=1e-3)
+
+
+class TestWeightsFromElsewhere:
+    """A checkpoint that brings the text encoder needs its shape and its tokenizer, and no file of weights."""
+
+    def test_roberta_base_needs_no_file_for_its_shape(self):
+        cfg = without_weights(dict(type='RobertaTextEncoder', name='roberta-base', pretrained=True), 'folder')
+        assert cfg == dict(type='RobertaTextEncoder', name='folder', pretrained=False, config=ROBERTA_BASE)
+
+    def test_known_fields_of_the_config_win(self):
+        cfg = without_weights(dict(name='roberta-base', config=dict(num_hidden_layers=2)))
+        assert cfg['config'] == {**ROBERTA_BASE, 'num_hidden_layers': 2}
+
+    def test_a_folder_tells_its_shape(self, saved):
+        folder, model = saved
+        text = RobertaTextEncoder(**without_weights(dict(name=str(folder))))
+        assert {k: v.shape for k, v in text.model.state_dict().items()} == {
+            k: v.shape for k, v in model.state_dict().items()
+        }
+
+    def test_others_stay_or_are_asked_for(self):
+        assert without_weights(dict(type='Mine', name='x'), 'folder') == dict(type='Mine', name='x')
+        assert without_weights(dict(pretrained=False, config=CONFIG)) == dict(pretrained=False, config=CONFIG)
+        with pytest.raises(
+            InputError, match=r"shape of the text encoder 'someone/roberta' is not known.*pretrained=False"
+        ):
+            without_weights(dict(name='someone/roberta'))
+
+    def test_the_hub_is_asked_for_no_weights(self, tmp_path):
+        asked = []
+
+        class Hub(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                self.send_error(404)
+
+            do_HEAD = do_GET
+
+            def log_message(self, *args):
+                pass
+
+        code = (
+            'import ifirvos\n'
+            'from ifirvos.models.text_encoder import *\n'
+            'from ifirvos.models.text_encoder import load_tokenizers, without_weights\n'
+            'small = dict(hidden_size=24, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)\n'
+            'text = RobertaTextEncoder(**without_weights(dict(name="roberta-base", config=small)))\n'
+            'load_tokenizers(text)\n'
+        )
+        with http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hub) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            environment = {
+                **{key: value for key, value in os.environ.items() if not key.lower().endswith('_proxy')},
+                'HF_ENDPOINT': f'http://127.0.0.1:{server.server_address[1]}',
+                'HF_HOME': str(tmp_path),
+                'HF_HUB_OFFLINE': '0',
+            }
+            done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, text=True)
+            server.shutdown()
+        assert 'vocab.json and merges.txt' in done.stderr
+        assert asked
+        assert not [path for path in asked if path.endswith(('.safetensors', '.bin', '.h5', '.msgpack', '.index.json'))]
+
+
+class TestTokenizerIsChecked:
+    """A blank tokenizer makes the same two tokens of every sentence."""
+
+    def test_a_folder_without_tokenizer_files_is_refused(self, saved):
+        folder, _ = saved  # config and weights, as a cache has them after the model was built online
+        with pytest.raises(InputError, match=r'--text-encoder FOLDER'):
+            load_tokenizers(encoder(name=str(folder)))
+
+    def test_one_of_another_size_is_refused(self):
+        with pytest.raises(InputError, match='has 537 entries, and the model a vocabulary of 700'):
+            load_tokenizers(encoder(config={**CONFIG, 'vocab_size': 700}))
+
+    def test_one_with_other_special_tokens_is_refused(self):
+        with pytest.raises(InputError, match='its padding is token 1, and the model takes 0'):
+            load_tokenizers(encoder(config={**CONFIG, 'pad_token_id': 0}))
+
+    def test_two_files_are_enough(self, tmp_path):
+        for name in ('vocab.json', 'merges.txt'):
+            (tmp_path / name).write_text((tiny_assets() / name).read_text())
+        text = encoder(name=str(tmp_path))
+        assert torch.equal(text.tokenize(SENTENCES)['input_ids'], encoder().tokenize(SENTENCES)['input_ids'])
+
+
+def tiny_assets():
+    from ifirvos.models import text_encoder
+
+    return text_encoder._ASSETS / 'synth_tokenizer'
+
+
+class TestOtherWeightsAreRefused:
+    """transformers would fill with random values what does not fit."""
+
+    def test_of_fewer_layers(self, saved):
+        folder, _ = saved
+        stored = json.loads((folder / 'config.json').read_text())
+        (folder / 'config.json').write_text(json.dumps({**stored, 'num_hidden_layers': 4}))
+        with pytest.raises(RuntimeError, match=r'do not fill the RoBERTa.*fewer layers'):
+            RobertaTextEncoder(name=str(folder))
+
+    def test_of_bert(self, tmp_path):
+        shape = {k: CONFIG[k] for k in ('vocab_size', 'hidden_size', 'num_hidden_layers', 'num_attention_heads')}
+        BertModel(BertConfig(**shape, intermediate_size=8)).save_pretrained(tmp_path)
+        with pytest.raises(RuntimeError, match="a model of type 'bert', not a RoBERTa"):
+            RobertaTextEncoder(name=str(tmp_path))
+
+    def test_a_pointer_or_a_page(self, saved):
+        folder, _ = saved
+        (folder / 'model.safetensors').write_text('version https://git-lfs.github.com/spec/v1\n')
+        with pytest.raises(RuntimeError, match=r"model\.safetensors holds no weights: it is Git LFS's pointer"):
+            RobertaTextEncoder(name=str(folder))
+        (folder / 'model.safetensors').write_text('<html>Not found</html>')
+        with pytest.raises(RuntimeError, match='a web page'):
+            RobertaTextEncoder(name=str(folder))

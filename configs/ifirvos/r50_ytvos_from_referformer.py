@@ -1,0 +1,10 @@
+# r50_ytvos.py without stage 1: from the weights of ReferFormer's pre-training on RefCOCO/+/g, which its authors
+# publish, then the paper's fine-tuning. What is new, LEwV and IFI, stands behind gates that start at zero (ours, off in
+# the paper's configs), so that the first forward is ReferFormer's to the last bit (docs/training.md).
+_base_ = './r50_ytvos.py'
+load_from = 'referformer-r50-refcoco'
+model = dict(
+    vli=dict(lewv=dict(gate=True)),
+    decoder=dict(layer_cfg=dict(ifi_cfg=dict(gate=True))),
+)
+default_hooks = dict(hand_over=dict(allow_missing=[r'vli[.]lewv[.]', r'decoder[.]layers[.]\d+[.]ifi[.]']))

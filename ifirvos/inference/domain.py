@@ -1,0 +1,76 @@
+"""Whether a video is like what the shipped small models were trained on; they cannot know anything else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+import cv2
+import numpy as np
+from mmengine.logging import MMLogger
+
+from .model_index import find_entry
+
+SIZE = (288, 192)  # (W, H) of SynthRVOS
+FEW_GREY_LEVELS = 2
+# Share of pixels that are like their neighbours at that size: 0.88 to 0.96 on rendered clips, 0.71 to 0.89 after strong
+# JPEG compression; 0.12 to 0.64 on photographs, 0.68 on a blurred one (30 clips; 6 pictures of scikit-image).
+LEAST_FLATNESS = 0.70
+LOOKED_AT = 8  # frames
+REAL_MODEL = 'referformer-r50-ytvos-joint'
+
+
+def flatness(frame: np.ndarray) -> float:
+    """Return the share of a frame's pixels (H, W, 3), uint8, that are like those right of and below them."""
+    picture = cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA).astype(np.int16)
+    right = np.abs(np.diff(picture, axis=1))[:-1].max(2)
+    below = np.abs(np.diff(picture, axis=0))[:, :-1].max(2)
+    return float(((right <= FEW_GREY_LEVELS) & (below <= FEW_GREY_LEVELS)).mean())
+
+
+@cache
+def known_words() -> frozenset[str]:
+    """Return the words of SynthRVOS' sentences: those that its tokenizer has whole."""
+    from ifirvos.models.text_encoder import RobertaTextEncoder
+
+    encoder = RobertaTextEncoder('synth_tokenizer', pretrained=False, config=dict(vocab_size=537, num_hidden_layers=0))
+    return frozenset(token.removeprefix('Ġ') for token in encoder.tokenizer.get_vocab() if len(token) > 1)
+
+
+def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:
+    """Return why frames and sentences are not like SynthRVOS, in words; None where they are.
+
+    Args:
+        frames: uint8 (H, W, 3).
+        texts: Sentences.
+    """
+    words = {word for text in texts for word in re.findall(r'\w+', text.lower())}
+    strange = sorted(words - known_words())
+    if strange:
+        return f'it has never read {", ".join(map(repr, strange[:5]))}'
+    step = max(1, len(frames) // LOOKED_AT)
+    if np.median([flatness(frame) for frame in frames[::step]]) < LEAST_FLATNESS:
+        return 'the frames are not drawn in plain colours, as those are that it was trained on'
+    return None
+
+
+def warn_of_another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> None:
+    """Warn where a model whose card says that it knows SynthRVOS alone gets something else.
+
+    Args:
+        model: Its name in the index; None, for a model of the user's own, warns of nothing.
+        frames: The first of the video, uint8 (H, W, 3).
+        texts: The sentences.
+    """
+    if model is None or (find_entry(model).get('Metadata') or {}).get('Domain') != 'SynthRVOS':
+        return
+    if reason := not_like_synth_rvos(frames, texts):
+        MMLogger.get_current_instance().warning(
+            'The model %s knows the coloured shapes of SynthRVOS alone, and this is something else: %s. Its masks mean '
+            'little here. For real video: --model %s (RVOSInferencer(%r)), see docs/real_video.md.',
+            model,
+            reason,
+            REAL_MODEL,
+            REAL_MODEL,
+        )
