@@ -66,7 +66,7 @@ def source_of(command: str) -> str | None:
         words = words[1:]
     if words[0] == '-m':
         return None
-    if words[0] == 'ifirvos' and words[1].startswith('-'):
+    if words[0] == 'ifirvos' and (words[1].startswith('-') or words[1].isupper()):
         return (ROOT / 'ifirvos_cli/__init__.py').read_text() + "'--help'"
     if words[0] == 'ifirvos':
         assert words[1] in ifirvos_cli.COMMANDS, command
@@ -76,7 +76,7 @@ def source_of(command: str) -> str | None:
     path = ROOT / words[0]
     assert path.is_file(), f'{command}: no {words[0]}'
     text = path.read_text()
-    thin = re.search(r'from ifirvos_cli\.(\w+) import main', text)
+    thin = re.search(r'from ifirvos_cli\.(\w+) import main\n', text)
     return (ROOT / 'ifirvos_cli' / f'{thin[1]}.py').read_text() if thin else text
 
 

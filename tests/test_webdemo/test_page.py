@@ -106,10 +106,13 @@ def segment(page, text):
     page.get_by_role('button', name='Segment').click()
 
 
+def frame_source(page) -> str:
+    return page.locator('#frame img[src*="/file="]').last.get_attribute('src')
+
+
 def shown_frame(page) -> np.ndarray:
     """The picture under "One frame"."""
-    source = page.locator('img[src*="/file="]').last.get_attribute('src')
-    with urllib.request.urlopen(source) as answer:
+    with urllib.request.urlopen(frame_source(page)) as answer:
         return np.asarray(Image.open(io.BytesIO(answer.read())).convert('RGB'))
 
 
@@ -131,11 +134,13 @@ def test_two_sentences_two_overlays_and_their_masks(page, clip, video, tmp_path)
     segment(page, '\n'.join(expression.text for expression in expressions))
     wait_for_frame(page, 0)
     first = shown_frame(page)
-    first_video = page.locator('video').last.get_attribute('src')
+    first_video, first_source = page.locator('video').last.get_attribute('src'), frame_source(page)
 
     page.get_by_label(f'2. {expressions[1].text}').check()
     page.wait_for_function('src => [...document.querySelectorAll("video")].at(-1).src != src', arg=first_video)
-    page.wait_for_timeout(1000)
+    page.wait_for_function(
+        'src => [...document.querySelectorAll("#frame img")].at(-1).src != src', arg=first_source, timeout=PATIENCE
+    )
     second = shown_frame(page)
     strip = 24  # the sentence's
     assert (np.abs(first[strip:].astype(int) - second[strip:]).max(2) > 30).sum() > 20, 'other pixels are painted'
@@ -170,7 +175,9 @@ def test_two_sentences_two_overlays_and_their_masks(page, clip, video, tmp_path)
 
 
 def test_an_example_is_ready(page, tmp_path):
-    page.get_by_role('row').nth(1).click()
+    example = page.locator('.gallery-item').first
+    assert ' · ' in example.inner_text(), 'its sentences are told apart'
+    example.click()
     sentences = page.get_by_label('One sentence a line')
     sync_api.expect(sentences).to_have_value(re.compile('.+'), timeout=PATIENCE)
     assert len(sentences.input_value().splitlines()) == 2
@@ -181,6 +188,25 @@ def test_an_example_is_ready(page, tmp_path):
     page.set_viewport_size(dict(width=1000, height=900))
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000, 'more than an empty page'
+
+
+@pytest.mark.parametrize('size', [(390, 844), (1280, 900)], ids=['phone', 'desk'])
+def test_results_are_seen_without_scrolling_and_old_errors_go(page, video, size):
+    """The clip is 288x192; a tall one is held by the same rules of CSS."""
+    page.set_viewport_size(dict(width=size[0], height=size[1]))
+    segment(page, '')
+    message(page, 'at least one sentence')
+    upload(page, video)
+    segment(page, 'the circle')
+    wait_for_frame(page, 0)
+    assert page.get_by_test_id('toast-body').count() == 0
+    page.wait_for_timeout(1500)  # it scrolls smoothly
+    for part in ('#overlay', '#frame'):
+        box = page.locator(part).bounding_box()
+        assert box['y'] >= 0, f'{part} begins on the screen'
+        assert box['y'] + box['height'] <= size[1], f'{part} ends on the screen'
+    for part in ('#segment', '#download', '#choice label'):
+        assert page.locator(part).first.bounding_box()['height'] >= 44, 'a finger wide'
 
 
 def test_examples_ask_what_the_shipped_model_can_know(tmp_path):
