@@ -12,6 +12,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', type=Path, help='official checkpoint (.pth)')
+    parser.add_argument('dst', type=Path, help='where to write ours')
+    parser.add_argument('--report', type=Path, help='also write the report there, as json')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args()  # so that --help and a wrong option answer before the slow imports
+
 import torch
 from torch import Tensor
 
@@ -138,11 +151,7 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', type=Path, help='official checkpoint (.pth)')
-    parser.add_argument('dst', type=Path, help='where to write ours')
-    parser.add_argument('--report', type=Path, help='also write the report there, as json')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     try:
         converted, report = convert(load_checkpoint(args.src))
     except ConversionError as error:
