@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 
+from ifirvos_cli.common import main_of, tool_arguments
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -23,14 +26,13 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from ifirvos.files import write_whole
 from ifirvos.synth.phrases import sentences
-from ifirvos_cli.common import main_of
 
 SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # their ids are their places, the first four RoBERTa's
 VOCABULARY = 800  # at most: the words run out before

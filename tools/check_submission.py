@@ -19,6 +19,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
+from ifirvos_cli.common import main_of, tool_arguments
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -30,13 +33,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 from PIL import Image
 
 import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
 from ifirvos.evaluation.submission.files import check_submission
-from ifirvos_cli.common import main_of
 
 _SHOWN = 20
 

@@ -31,7 +31,8 @@ from queue import Queue
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from ifirvos_cli.common import DictAction, main_of
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
 
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 
@@ -61,7 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 from mmengine.config import Config, ConfigDict
 from tqdm import tqdm

@@ -16,7 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import DictAction, main_of
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -42,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in for compiled operators)
 

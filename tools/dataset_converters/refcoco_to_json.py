@@ -18,6 +18,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
+from ifirvos_cli.common import main_of, tool_arguments
+
+
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
@@ -30,13 +33,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 from rich.console import Console
 from rich.progress import track
 
 from ifirvos.synth.writer import write_json
-from ifirvos_cli.common import main_of
 
 # A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
 SPLITS = {

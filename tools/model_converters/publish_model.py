@@ -13,6 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from ifirvos_cli.common import main_of, tool_arguments
+
 DTYPES = ('float16', 'bfloat16', 'float32')
 
 
@@ -36,7 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import torch
 from mmengine.config import Config
@@ -47,7 +49,6 @@ from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.errors import CheckpointError
 from ifirvos.files import write_whole
 from ifirvos.registry import MODELS
-from ifirvos_cli.common import main_of
 
 # A few kilobytes, and variances may lie outside the range of float16.
 KEPT_IN_FULL = ('running_mean', 'running_var')

@@ -12,6 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from ifirvos_cli.common import main_of, tool_arguments
+
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
@@ -23,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 if __name__ == '__main__':
-    parse_args()  # so that --help and a wrong option answer before the slow imports
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import torch
 from torch import Tensor
@@ -31,7 +35,6 @@ from torch import Tensor
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.errors import InputError, UserError, one_line
 from ifirvos.files import written_whole
-from ifirvos_cli.common import main_of
 
 # Official name -> ours. The first pattern that matches the whole name decides.
 RENAMES: list[tuple[str, str]] = [
