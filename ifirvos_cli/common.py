@@ -158,10 +158,14 @@ def main_of(main: Callable[[Sequence[str] | None], object]) -> int:
     Args:
         main: Takes the arguments; an integer that it returns is the exit code.
     """
-    arguments = sys.argv[1:]
 
     def run() -> int:
-        result = main([argument for argument in arguments if argument != '--debug'])
+        result = main(tool_arguments())
         return result if isinstance(result, int) else 0
 
-    return reported(run, '--debug' in arguments)
+    return reported(run, '--debug' in sys.argv)
+
+
+def tool_arguments() -> list[str]:
+    """Return the arguments of the running tool without ``--debug``, which :func:`main_of` reads."""
+    return [argument for argument in sys.argv[1:] if argument != '--debug']

@@ -14,12 +14,25 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+
+from ifirvos_cli.common import main_of, tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--out', type=Path, default=ROOT / 'ifirvos' / 'assets' / 'synth_tokenizer')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from ifirvos.files import write_whole
 from ifirvos.synth.phrases import sentences
-from ifirvos_cli.common import main_of
 
 SPECIAL_TOKENS = ('<s>', '<pad>', '</s>', '<unk>', '<mask>')  # their ids are their places, the first four RoBERTa's
 VOCABULARY = 800  # at most: the words run out before
@@ -76,9 +89,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, default=ROOT / 'ifirvos' / 'assets' / 'synth_tokenizer')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     tokenizer = train_tokenizer()
     save_tokenizer(tokenizer, args.out)
     print(f'{tokenizer.get_vocab_size()} tokens in {args.out}')

@@ -18,13 +18,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from PIL import Image
 
-import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
-from ifirvos.evaluation.submission.files import check_submission
-from ifirvos_cli.common import main_of
-
-_SHOWN = 20
+from ifirvos_cli.common import main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +30,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--without', type=Path, help='expression file whose videos are left out')
     parser.add_argument('--frames', type=Path, help='folder of the frames, VIDEO/FRAME.jpg')
     return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
+from PIL import Image
+
+import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
+from ifirvos.evaluation.submission.files import check_submission
+
+_SHOWN = 20
 
 
 def read_videos(path: Path) -> dict[str, dict]:

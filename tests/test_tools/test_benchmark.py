@@ -1,5 +1,6 @@
 """tools/analysis_tools/benchmark.py where it is more than a stopwatch."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def benchmark(monkeypatch):
         benchmark.main()
 
     yield run
-    for name in ('benchmark', 'benchmark_video'):
+    for name in ('benchmark', 'benchmark_video', 'benchmark_model'):
         sys.modules.pop(name, None)
 
 
@@ -45,3 +46,45 @@ def test_hours(benchmark, capsys, tmp_path):
     records, *_, hours = numbers
     per_epoch = -(-int(records) // 2)
     assert numbers[1:] == [per_epoch, 6 * per_epoch, round(6 * per_epoch / 100, 1)]
+
+
+TINY = ['--set', 'shrink=1', 'size=64x96', 'threads=1']
+
+
+def test_settings_are_measured_side_by_side(benchmark, capsys, tmp_path):
+    """In processes of their own, with ratios, stages and a plot."""
+    paths = ['--json', str(tmp_path / 'rows.json'), '--plot', str(tmp_path / 'rows.png')]
+    sides = ['--compare', 'mode=straightforward', 'mode=product']
+    benchmark('infer', *TINY, '--frames', '1', '2', '--rounds', '1', '--stages', *sides, *paths)
+    rows = json.loads((tmp_path / 'rows.json').read_text())
+    assert [(row['setting']['frames'], row['setting']['mode']) for row in rows] == [
+        (1, 'straightforward'),
+        (1, 'product'),
+        (2, 'straightforward'),
+        (2, 'product'),
+    ]
+    for row in rows:
+        assert min(row['wall'], row['cpu'], row['page_faults'], row['memory_mib']) > 0
+        stages = row['stages']
+        assert {'backbone', 'encoder, deformable attention', 'encoder, FFN', 'pixel decoder, FFN'} <= stages.keys()
+        assert 0 < stages['backbone']['wall'] < 10 * row['wall']
+    # One more frame, as many FLOPs more; every frame passes through the backbone once.
+    one, two = (rows[n]['stages']['backbone']['gflop'] for n in (1, 3))
+    assert two == pytest.approx(2 * one, rel=1e-3)
+    assert (tmp_path / 'rows.png').stat().st_size > 1000
+    assert capsys.readouterr().out.count('| ratio |') == 2
+
+
+def test_a_training_step_is_measured(benchmark, tmp_path):
+    path = tmp_path / 'rows.json'
+    sides = ['--compare', 'mode=straightforward', 'mode=product']
+    benchmark('train', *TINY, '--frames', '2', '--rounds', '1', *sides, '--json', str(path))
+    theirs, ours = json.loads(path.read_text())
+    assert ours['loss'] == pytest.approx(theirs['loss'], rel=1e-3)
+
+
+def test_unknown_settings_are_refused(benchmark):
+    with pytest.raises(SystemExit, match="no setting 'colour'"):
+        benchmark('infer', '--set', 'colour=red')
+    with pytest.raises(SystemExit, match='threads takes a number'):
+        benchmark('infer', '--set', 'threads=many')

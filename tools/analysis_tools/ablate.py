@@ -31,7 +31,40 @@ from queue import Queue
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from mmengine.config import Config, ConfigDict, DictAction
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
+
+STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', type=Path, nargs='+', help='the variants; the last stage itself is called "full"')
+    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--stages', type=Path, nargs='+', default=[ROOT / path for path in STAGES], help='in order')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[42])
+    parser.add_argument('--jobs', type=int, help='runs at once; default: one a GPU, or one without GPUs')
+    parser.add_argument('--gpus-per-job', type=int, default=1, help='more than one: through tools/dist_train.sh')
+    parser.add_argument('--per-kind', type=int, help='probe only the first so many sentences of every kind')
+    parser.add_argument('--data-root', help='of all data sets, in place of what the configs say')
+    parser.add_argument(
+        '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
+    )
+    parser.add_argument(
+        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; its schedule shrinks with them'
+    )
+    parser.add_argument('--table-only', action='store_true', help='train nothing; compare what is there')
+    args = parser.parse_args(argv)
+    if args.steps and len(args.steps) != len(args.stages):
+        parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
+from mmengine.config import Config, ConfigDict
 from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint
@@ -46,9 +79,7 @@ from ifirvos.evaluation.ablation import (
 from ifirvos.files import csv_text, write_whole
 from ifirvos.training.checkpointing import latest_checkpoint
 from ifirvos.training.curves import read_lines
-from ifirvos_cli.common import main_of
 
-STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 # Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS, with other data and another backbone.
 PAPER = dict(full=59.9, baseline=55.1, wo_ifi=57.1, wo_vli=58.8, attn_ffn=58.7, dynamic_text=58.0)
 
@@ -82,30 +113,6 @@ class Run:
     def config(self, stage: int) -> Path:
         """Return what a stage was trained with; there as soon as it has begun."""
         return self.folder / f'stage{stage + 1}.py'
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', type=Path, nargs='+', help='the variants; the last stage itself is called "full"')
-    parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--stages', type=Path, nargs='+', default=[ROOT / path for path in STAGES], help='in order')
-    parser.add_argument('--seeds', type=int, nargs='+', default=[42])
-    parser.add_argument('--jobs', type=int, help='runs at once; default: one a GPU, or one without GPUs')
-    parser.add_argument('--gpus-per-job', type=int, default=1, help='more than one: through tools/dist_train.sh')
-    parser.add_argument('--per-kind', type=int, help='probe only the first so many sentences of every kind')
-    parser.add_argument('--data-root', help='of all data sets, in place of what the configs say')
-    parser.add_argument(
-        '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
-    )
-    parser.add_argument(
-        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; its schedule shrinks with them'
-    )
-    parser.add_argument('--table-only', action='store_true', help='train nothing; compare what is there')
-    args = parser.parse_args(argv)
-    if args.steps and len(args.steps) != len(args.stages):
-        parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')
-    return args
 
 
 # ---------------------------------------------------------------- what to train

@@ -21,17 +21,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
+
+MEASURES = ('J&F', 'J', 'F')
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two')
+    parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
+    parser.add_argument('--top', type=int, default=5, help='length of a list')
+    parser.add_argument('--by', choices=MEASURES, default='J&F', help='the measure')
+    parser.add_argument('--group', help='expressions of this group (kind) only')
+    parser.add_argument('--config', type=Path, help='whose data set the pictures are of')
+    parser.add_argument('--models', nargs='+', metavar='MODEL', help='checkpoints or folders of masks, one a run')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
+    parser.add_argument('--frames', type=int, default=5, help='columns of a picture')
+    parser.add_argument('--width', type=int, default=200, help='of a frame in a picture, in pixels')
+    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    args = parser.parse_args(argv)
+    if len(args.runs) > 2:
+        parser.error('give one or two runs')
+    if (args.config is None) != (args.models is None):
+        parser.error('pictures need both --config and --models')
+    if args.models is not None and len(args.models) != len(args.runs):
+        parser.error(f'--models needs one model a run, {len(args.runs)} of them')
+    for name in ('top', 'frames', 'width'):
+        if getattr(args, name) < 1:
+            parser.error(f'--{name} must be at least 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import compare as figure
 import numpy as np
-from mmengine.config import DictAction
 from tqdm import tqdm
 
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.inference.writers import staged_folders, write_whole
 from ifirvos.visualization.frames import safe_part, spread
-from ifirvos_cli.common import main_of
 
-MEASURES = ('J&F', 'J', 'F')
 EXPRESSIONS, FRAMES = 'rvos_expressions.csv', 'rvos_frames.csv'
 USER_ERROR = 2
 Key = tuple[str, str]  # video, expression
@@ -220,34 +256,6 @@ def report_to(
         write_whole(folder / 'analysis.md', text.encode())
         write_whole(folder / 'expressions.csv', joined_csv(runs, keys, args.by).encode())
     return text
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
-    parser.add_argument('--top', type=int, default=5, help='length of a list')
-    parser.add_argument('--by', choices=MEASURES, default='J&F', help='the measure')
-    parser.add_argument('--group', help='expressions of this group (kind) only')
-    parser.add_argument('--config', type=Path, help='whose data set the pictures are of')
-    parser.add_argument('--models', nargs='+', metavar='MODEL', help='checkpoints or folders of masks, one a run')
-    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
-    parser.add_argument('--frames', type=int, default=5, help='columns of a picture')
-    parser.add_argument('--width', type=int, default=200, help='of a frame in a picture, in pixels')
-    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    args = parser.parse_args(argv)
-    if len(args.runs) > 2:
-        parser.error('give one or two runs')
-    if (args.config is None) != (args.models is None):
-        parser.error('pictures need both --config and --models')
-    if args.models is not None and len(args.models) != len(args.runs):
-        parser.error(f'--models needs one model a run, {len(args.runs)} of them')
-    for name in ('top', 'frames', 'width'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1')
-    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:

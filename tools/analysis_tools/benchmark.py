@@ -1,11 +1,16 @@
 """Times parts of ifirvos against the straightforward way of doing the same, in one run.
 
-    python tools/analysis_tools/benchmark.py jf
+    python tools/analysis_tools/benchmark.py targets     # what docs/performance.md promises
+    python tools/analysis_tools/benchmark.py infer --stages
+    python tools/analysis_tools/benchmark.py train --compare mode=straightforward mode=product
+    python tools/analysis_tools/benchmark.py metrics
     python tools/analysis_tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
     python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # what a whole training takes at that
 
 A subcommand is a function ``add_NAME(subcommands)`` that declares its arguments and sets ``run``, added to ``main``.
 """
+
+from __future__ import annotations
 
 import argparse
 import math
@@ -13,20 +18,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-import cv2
-import numpy as np
-import torch
+from typing import TYPE_CHECKING
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmark_model import add_infer, add_targets, add_train
 from benchmark_video import add_long_video, add_synth_video
-from mmengine.config import Config, DictAction
-from mmengine.logging import MMLogger
 
-from ifirvos.evaluation.functional import contour_accuracy, region_similarity
-from ifirvos_cli.common import main_of
+from ifirvos_cli.common import DictAction, main_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
 
 
 def add_jf(subcommands) -> None:
@@ -43,6 +47,11 @@ def add_jf(subcommands) -> None:
 
 
 def run_jf(args: argparse.Namespace) -> None:
+    import cv2
+    import numpy as np
+
+    from ifirvos.evaluation.functional import contour_accuracy, region_similarity
+
     cv2.setNumThreads(1)
     height, width = args.size
     print(
@@ -66,6 +75,9 @@ def run_jf(args: argparse.Namespace) -> None:
 
 def mask_clip(num_frames: int, height: int, width: int, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Make a moving object with a wavy outline that covers ``share`` of the frame, and a slightly wrong prediction."""
+    import cv2
+    import numpy as np
+
     rng = np.random.default_rng(0)
     rows, columns = np.mgrid[:height, :width]
     distance = np.hypot(rows - height / 2, columns - width / 2) - np.sqrt(share * height * width / np.pi)
@@ -77,6 +89,9 @@ def mask_clip(num_frames: int, height: int, width: int, share: float) -> tuple[n
 
 def dilation_jf(gt: np.ndarray, pred: np.ndarray) -> tuple[float, float]:
     """J and F of two masks, bool (H, W), as their definition reads; neither is empty."""
+    import cv2
+    import numpy as np
+
     radius = int(np.ceil(0.008 * np.hypot(*gt.shape)))
     steps = np.arange(-radius, radius + 1)
     disk = (steps[:, None] ** 2 + steps**2 <= radius**2).astype(np.uint8)
@@ -100,14 +115,16 @@ def add_step(subcommands) -> None:
     parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--clips', type=int, default=1, help='of a GPU')
     parser.add_argument('--iterations', type=int, default=10, help='the median of so many, after 3 for nothing')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
+    parser.add_argument('--device', help='default: cuda where there is a GPU')
     parser.add_argument('--with-cp', action='store_true', help='gradient checkpointing of backbone and encoder')
     parser.add_argument('--shrink', action='store_true', help='a tiny model, to try the command itself')
     parser.set_defaults(run=run_step)
 
 
 def run_step(args: argparse.Namespace) -> None:
-    device = torch.device(args.device)
+    import torch
+
+    device = torch.device(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     # compat switches mmcv's flag off where there is no kernel.
     from mmcv.ops import multi_scale_deform_attn as msda
 
@@ -118,7 +135,9 @@ def run_step(args: argparse.Namespace) -> None:
         f'{args.config.name}, {args.clips} clips of {args.frames} frames {size}, on {name}, torch {torch.__version__}'
     )
     print(f'{"attention":>10}{"dtype":>7}{"s/step":>9}{"peak GiB":>10}{"loss":>10}')
-    model, data = _step_model(args, device)
+    model, data = step_model(
+        args.config, args.frames, tuple(args.size), args.shrink, device, clips=args.clips, with_cp=args.with_cp
+    )
     available, outputs = msda.IS_CUDA_AVAILABLE, {}
     try:
         for path in paths:
@@ -145,20 +164,31 @@ def run_step(args: argparse.Namespace) -> None:
             raise SystemExit(1)
 
 
-def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.nn.Module, dict]:
+def step_model(
+    config: Path,
+    frames: int,
+    size: tuple[int, int],
+    shrunk: bool,
+    device: torch.device,
+    clips: int = 1,
+    with_cp: bool = False,
+) -> tuple[torch.nn.Module, dict]:
     """Return the model in training mode with weights from no file, without dropout; a batch of noise."""
+    import torch
+    from mmengine.config import Config
+    from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
     from ifirvos.registry import MODELS
     from ifirvos.testing import demo_rvos_inputs, shrink
 
-    cfg = shrink(args.config) if args.shrink else Config.fromfile(args.config)
+    cfg = shrink(config) if shrunk else Config.fromfile(config)
     init_default_scope('mmdet')
     cfg.model.backbone.init_cfg = None
-    if not args.shrink:  # roberta-base's size, without its files
+    if not shrunk:  # roberta-base's size, without its files
         text = dict(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1)
         cfg.model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=text)
-    if args.with_cp:
+    if with_cp:
         cfg.merge_from_dict(dict(model=dict(backbone=dict(with_cp=True), encoder=dict(with_cp=True))))
     torch.manual_seed(0)
     model = MODELS.build(cfg.model)
@@ -173,7 +203,7 @@ def _step_model(args: argparse.Namespace, device: torch.device) -> tuple[torch.n
             module.p = 0.0
         elif isinstance(module, torch.nn.MultiheadAttention):
             module.dropout = 0.0
-    raw = demo_rvos_inputs(num_clips=args.clips, num_frames=args.frames, sizes=tuple(args.size))
+    raw = demo_rvos_inputs(num_clips=clips, num_frames=frames, sizes=size)
     return model, model.data_preprocessor(raw, True)
 
 
@@ -181,6 +211,9 @@ def _time_step(
     model, data: dict, device: torch.device, dtype: torch.dtype, iterations: int
 ) -> tuple[float, float, float]:
     """Median seconds of forward, backward and AdamW; peak memory in GiB, None without a GPU; the last loss."""
+    import numpy as np
+    import torch
+
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0)  # the same loss in every row
     seconds = []
@@ -203,6 +236,8 @@ def _time_step(
 
 def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
     """In fp32: all outputs, and the gradient of the loss by every parameter."""
+    import torch
+
     model.zero_grad()
     with torch.no_grad():
         outputs = model(**data, mode='tensor')
@@ -221,6 +256,7 @@ def add_hours(subcommands) -> None:
 
 
 def run_hours(args: argparse.Namespace) -> None:
+    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     from ifirvos.registry import DATASETS
@@ -249,15 +285,18 @@ def best_ms(*functions: Callable[[], object], rounds: int) -> list[float]:
     return [1000 * min(seconds) for seconds in times]
 
 
-def main() -> None:
+def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     subcommands = parser.add_subparsers(required=True, metavar='WHAT')
+    add_targets(subcommands)
+    add_infer(subcommands)
+    add_train(subcommands)
     add_jf(subcommands)
     add_long_video(subcommands)
     add_synth_video(subcommands)
     add_step(subcommands)
     add_hours(subcommands)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     args.run(args)
 
 

@@ -9,15 +9,12 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
-from ifirvos.evaluation.functional import contour_accuracy, region_similarity
-from ifirvos.inference.writers import unique_slugs
-from ifirvos.label_maps import read_palette_png
-from ifirvos.synth.clip import Clip, make_clip
-from ifirvos.synth.render import draw_frames
-from ifirvos.video.writer import VideoWriter, video_suffix
+    from ifirvos.synth.clip import Clip
 
 TOOLS = Path(__file__).resolve().parents[1]
 # Runs tools/infer.py in a process of its own and says how much memory that had at most (Linux).
@@ -69,6 +66,11 @@ def add_synth_video(subcommands) -> None:
 
 
 def run_synth_video(args: argparse.Namespace) -> None:
+    import numpy as np
+
+    from ifirvos.inference.writers import unique_slugs
+    from ifirvos.synth.render import draw_frames
+
     clip = clip_with_all_kinds(args.seed)
     expressions = {}
     for expression in clip.expressions:
@@ -94,6 +96,8 @@ def run_synth_video(args: argparse.Namespace) -> None:
 
 def clip_with_all_kinds(seed: int) -> Clip:
     """Return the first held-out clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
+    from ifirvos.synth.clip import make_clip
+
     index = FIRST_INDEX
     while True:
         clip = make_clip(seed, 'valid', index)
@@ -104,12 +108,16 @@ def clip_with_all_kinds(seed: int) -> Clip:
 
 def back_and_forth(clip_frames: int, num_frames: int) -> np.ndarray:
     """Return the frame of a clip that each frame shows when it is played back and forth, again and again."""
+    import numpy as np
+
     cycle = np.concatenate([np.arange(clip_frames), np.arange(clip_frames - 2, 0, -1)])
     return np.resize(cycle, num_frames)
 
 
 def moving_square(num_frames: int, height: int, width: int) -> Iterator[np.ndarray]:
     """Yield a red square that goes back and forth on grey."""
+    import numpy as np
+
     side = height // 4
     for column in back_and_forth(width - side, num_frames):
         frame = np.full((height, width, 3), 120, np.uint8)
@@ -119,6 +127,8 @@ def moving_square(num_frames: int, height: int, width: int) -> Iterator[np.ndarr
 
 def write_video(stem: Path, frames: Iterable[np.ndarray]) -> Path:
     """Write RGB frames to a video file."""
+    from ifirvos.video.writer import VideoWriter, video_suffix
+
     path = stem.with_suffix(video_suffix())
     with VideoWriter(path, FPS) as writer:
         for frame in frames:
@@ -150,6 +160,11 @@ def j_and_f(truth: np.ndarray, order: np.ndarray, masks: Sequence[Path]) -> tupl
         order: Which of its frames each mask belongs to.
         masks: Palette PNGs.
     """
+    import numpy as np
+
+    from ifirvos.evaluation.functional import contour_accuracy, region_similarity
+    from ifirvos.label_maps import read_palette_png
+
     scores = []
     for t, path in zip(order, masks, strict=True):
         pair = truth[t][None], (read_palette_png(path) > 0)[None]

@@ -16,25 +16,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in for compiled operators)
 
-import cv2
-import numpy as np
-from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.config import DictAction
-from mmengine.dataset import BaseDataset, worker_init_fn
-from mmengine.visualization import Visualizer
-from PIL import Image
-from tqdm import tqdm
-
-from ifirvos.config import load_config
-from ifirvos.datasets.transforms.clip_sampling import uniform_indices
-from ifirvos.files import written_whole
-from ifirvos.registry import DATASETS
-from ifirvos.visualization import contact_sheet, draw_mask, object_color
-from ifirvos_cli.common import main_of
-
-MASK, BOX, KEY_FRAME = (object_color(index) for index in (0, 1, 4))
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -57,6 +40,28 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     if min(args.show_number, args.max_frames) < 1:
         parser.error('--show-number and --max-frames must be at least 1')
     return args
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
+import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in for compiled operators)
+
+import cv2
+import numpy as np
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.dataset import BaseDataset, worker_init_fn
+from mmengine.visualization import Visualizer
+from PIL import Image
+from tqdm import tqdm
+
+from ifirvos.config import load_config
+from ifirvos.datasets.transforms.clip_sampling import uniform_indices
+from ifirvos.files import written_whole
+from ifirvos.registry import DATASETS
+from ifirvos.visualization import contact_sheet, draw_mask, object_color
+
+MASK, BOX, KEY_FRAME = (object_color(index) for index in (0, 1, 4))
 
 
 def build_dataset(args: argparse.Namespace) -> BaseDataset:

@@ -16,11 +16,39 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
+
+
+def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('runs', nargs='+', metavar='NAME=RUN')
+    parser.add_argument('--video', required=True, help='id of the video')
+    parser.add_argument('--expression', required=True, help='id of the expression')
+    parser.add_argument('--out', type=Path, required=True, help='folder for picture and video')
+    parser.add_argument('--frames', type=int, default=5, help='columns, evenly spread over the video')
+    parser.add_argument('--width', type=int, default=240, help='of a picture of the figure, in pixels')
+    parser.add_argument('--fps', type=float, default=10, help='of the video')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
+    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier run has drawn')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    args = parser.parse_args(argv)
+    for name in ('frames', 'width', 'fps'):
+        if getattr(args, name) <= 0:
+            parser.error(f'--{name} must be above 0')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in for compiled operators)
 
 import cv2
 import numpy as np
-from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset, ConcatDataset
 
 from ifirvos.config import load_config
@@ -36,7 +64,6 @@ from ifirvos.structures import frame_name
 from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.visualization.comparison import TRUTH, Row, comparison_frame, comparison_sheet
 from ifirvos.visualization.frames import safe_part, spread
-from ifirvos_cli.common import main_of
 
 USER_ERROR = 2
 
@@ -168,28 +195,6 @@ def write_video(path: Path, clip: ExpressionClip, rows: Sequence[Row], fps: floa
     with VideoWriter(path, fps) as writer:
         for t, frame in enumerate(clip.frames):
             writer.write(comparison_frame(frame, rows, t))
-
-
-def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path)
-    parser.add_argument('runs', nargs='+', metavar='NAME=RUN')
-    parser.add_argument('--video', required=True, help='id of the video')
-    parser.add_argument('--expression', required=True, help='id of the expression')
-    parser.add_argument('--out', type=Path, required=True, help='folder for picture and video')
-    parser.add_argument('--frames', type=int, default=5, help='columns, evenly spread over the video')
-    parser.add_argument('--width', type=int, default=240, help='of a picture of the figure, in pixels')
-    parser.add_argument('--fps', type=float, default=10, help='of the video')
-    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
-    parser.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
-    parser.add_argument('--overwrite', action='store_true', help='replace what an earlier run has drawn')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    args = parser.parse_args(argv)
-    for name in ('frames', 'width', 'fps'):
-        if getattr(args, name) <= 0:
-            parser.error(f'--{name} must be above 0')
-    return args
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -21,6 +21,26 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('masks', type=Path)
+    parser.add_argument('--out', help='folder for json and csv files; default: none are written')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import ifirvos  # noqa: F401  isort: skip  (before mmcv: it may have to stand in for compiled operators)
 
 import cv2
@@ -28,7 +48,6 @@ import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
 from mmdet.structures import TrackDataSample
-from mmengine.config import DictAction
 from mmengine.dataset import BaseDataset
 from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
@@ -45,7 +64,6 @@ from ifirvos.label_maps import read_labels
 from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
 from ifirvos.structures import frame_name
-from ifirvos_cli.common import main_of
 
 
 @TRANSFORMS.register_module(force=True)
@@ -160,19 +178,6 @@ def score_all(scorer: ExpressionScorer | LabelMapScorer, workers: int) -> Iterat
     """Yield the records of every video, in order; videos are shared out among processes."""
     parts = scorer.parts()
     yield from tqdm(map_forked(scorer, parts, workers), total=len(parts), unit='video')
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path)
-    parser.add_argument('masks', type=Path)
-    parser.add_argument('--out', help='folder for json and csv files; default: none are written')
-    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
-    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> dict[str, float]:

@@ -14,6 +14,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+
+from ifirvos_cli.common import tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--config', help='a config file or a name of model-index.yml')
+    parser.add_argument('--weights', help='a checkpoint')
+    parser.add_argument('--clips', type=int, default=40, help='how many clips')
+    parser.add_argument('--frames', type=int, default=12, help='frames a clip')
+    parser.add_argument('--out', type=Path, help='a csv file to write the table to')
+    parser.add_argument('--device', help="'cpu', 'cuda:1' and so on")
+    args = parser.parse_args(argv)
+    if args.clips < 1:
+        parser.error('--clips must be at least 1')
+    return args
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import numpy as np
 from tqdm import tqdm
 
@@ -55,21 +77,6 @@ WAYS: dict[str, Callable[[str, str], str]] = {
     'emoji and signs': lambda c, s: f'>>> {c} {s} \N{LARGE RED CIRCLE} !!',
     'something else': lambda c, s: 'a dog on a skateboard',
 }
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--config', help='a config file or a name of model-index.yml')
-    parser.add_argument('--weights', help='a checkpoint')
-    parser.add_argument('--clips', type=int, default=40, help='how many clips')
-    parser.add_argument('--frames', type=int, default=12, help='frames a clip')
-    parser.add_argument('--out', type=Path, help='a csv file to write the table to')
-    parser.add_argument('--device', help="'cpu', 'cuda:1' and so on")
-    args = parser.parse_args(argv)
-    if args.clips < 1:
-        parser.error('--clips must be at least 1')
-    return args
 
 
 def targets(number: int, num_frames: int) -> list[tuple[Clip, Noun, int]]:

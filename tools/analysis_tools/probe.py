@@ -18,10 +18,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+
+from ifirvos_cli.common import DictAction, main_of, tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('config', type=Path)
+    parser.add_argument('checkpoint', type=Path)
+    parser.add_argument('--out', type=Path, required=True, help='the csv file to write')
+    parser.add_argument('--per-kind', type=int, help='only the first so many expressions of every kind')
+    parser.add_argument('--seed', type=int, default=0, help='of the random order')
+    parser.add_argument('--device', help='default: cuda where there is a GPU')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import numpy as np
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.config import DictAction
 from mmengine.dataset import pseudo_collate
 from tqdm import tqdm
 
@@ -34,21 +54,6 @@ from ifirvos.files import csv_text, write_whole
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS, MODELS
 from ifirvos.training.run_info import git_commit
-from ifirvos_cli.common import main_of
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('config', type=Path)
-    parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('--out', type=Path, required=True, help='the csv file to write')
-    parser.add_argument('--per-kind', type=int, help='only the first so many expressions of every kind')
-    parser.add_argument('--seed', type=int, default=0, help='of the random order')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    return parser.parse_args(argv)
 
 
 def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
@@ -133,7 +138,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
     except (FileNotFoundError, CheckpointError) as error:
         raise SystemExit(str(error)) from error
-    model.to(args.device)
+    model.to(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     videos = expressions_by_video(dataset, args.per_kind)

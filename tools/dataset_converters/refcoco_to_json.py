@@ -17,11 +17,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+
+from ifirvos_cli.common import main_of, tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    parser.add_argument('root', type=Path, help='folder that holds the folder of the data set')
+    parser.add_argument('--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='which')
+    parser.add_argument('--split-by', choices=('unc', 'umd', 'google'), default='unc', help='which refs(*).p')
+    parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 from rich.console import Console
 from rich.progress import track
 
 from ifirvos.synth.writer import write_json
-from ifirvos_cli.common import main_of
 
 # A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
 SPLITS = {
@@ -137,17 +154,6 @@ def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict
         annotations=annotations,
         categories=instances['categories'],
     )
-
-
-def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
-    parser.add_argument('root', type=Path, help='folder that holds the folder of the data set')
-    parser.add_argument('--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='which')
-    parser.add_argument('--split-by', choices=('unc', 'umd', 'google'), default='unc', help='which refs(*).p')
-    parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
-    return parser.parse_args(argv)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -13,6 +13,33 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from ifirvos_cli.common import main_of, tool_arguments
+
+DTYPES = ('float16', 'bfloat16', 'float32')
+
+
+def card_entry(text: str) -> tuple[str, str]:
+    """``KEY=VALUE`` -> (key, value)."""
+    key, equals, value = text.partition('=')
+    if not key or not equals:
+        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
+    return key, value
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('source', type=Path, metavar='IN', help='a checkpoint of tools/train.py')
+    parser.add_argument('config', type=Path, metavar='CONFIG', help='the config it was trained with')
+    parser.add_argument('target', type=Path, metavar='OUT', help='the file to write')
+    parser.add_argument('--dtype', choices=DTYPES, default='float16')
+    parser.add_argument('--card', nargs='+', type=card_entry, default=[], metavar='KEY=VALUE', help='entries of meta')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -22,9 +49,7 @@ from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.errors import CheckpointError
 from ifirvos.files import write_whole
 from ifirvos.registry import MODELS
-from ifirvos_cli.common import main_of
 
-DTYPES = ('float16', 'bfloat16', 'float32')
 # A few kilobytes, and variances may lie outside the range of float16.
 KEPT_IN_FULL = ('running_mean', 'running_var')
 KEPT_META = ('epoch', 'iter', 'seed', 'run_info')
@@ -81,23 +106,9 @@ def publish(
     write_whole(target, content.getvalue())
 
 
-def card_entry(text: str) -> tuple[str, str]:
-    """``KEY=VALUE`` -> (key, value)."""
-    key, equals, value = text.partition('=')
-    if not key or not equals:
-        raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
-    return key, value
-
-
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('source', type=Path, metavar='IN', help='a checkpoint of tools/train.py')
-    parser.add_argument('config', type=Path, metavar='CONFIG', help='the config it was trained with')
-    parser.add_argument('target', type=Path, metavar='OUT', help='the file to write')
-    parser.add_argument('--dtype', choices=DTYPES, default='float16')
-    parser.add_argument('--card', nargs='+', type=card_entry, default=[], metavar='KEY=VALUE', help='entries of meta')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     try:
         publish(args.source, args.config, args.target, args.dtype, dict(args.card))
     except (FileNotFoundError, ValueError) as error:

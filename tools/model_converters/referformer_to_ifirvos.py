@@ -13,6 +13,22 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from ifirvos_cli.common import main_of, tool_arguments
+
+
+def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('src', type=Path, help='official checkpoint (.pth)')
+    parser.add_argument('dst', type=Path, help='where to write ours')
+    parser.add_argument('--config', type=Path, help='config to write into it; default: the one that fits')
+    parser.add_argument('--report', type=Path, help='also write the report there, as json')
+    return parser.parse_args(argv)
+
+
+if __name__ == '__main__':
+    parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
+
 import torch
 
 from ifirvos.checkpoint import read_checkpoint
@@ -22,7 +38,6 @@ from ifirvos.files import write_whole, written_whole
 from ifirvos.inference.loading import official_config
 from ifirvos.models.text_encoder import without_weights
 from ifirvos.referformer_weights import ConversionError, convert, convert_checkpoint
-from ifirvos_cli.common import main_of
 
 __all__ = ['ConversionError', 'convert', 'main']
 
@@ -37,12 +52,7 @@ def config_text_of(path: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('src', type=Path, help='official checkpoint (.pth)')
-    parser.add_argument('dst', type=Path, help='where to write ours')
-    parser.add_argument('--config', type=Path, help='config to write into it; default: the one that fits')
-    parser.add_argument('--report', type=Path, help='also write the report there, as json')
-    args = parser.parse_args(argv)
+    args = parse_args(argv)
     try:
         checkpoint = read_checkpoint(args.src)
         _, report = convert(checkpoint)
