@@ -32,7 +32,6 @@ MODEL_TYPES = frozenset(
 
 RESIZE_TYPES = frozenset(
     {
-        'Resize',
         'ResizeByArea',
     }
 )

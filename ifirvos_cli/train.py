@@ -154,13 +154,11 @@ def run(args: argparse.Namespace) -> None:
     from mmengine.runner import Runner
     from torch import nn
 
-    from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import make_runners_load_safely
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import load_tokenizers
     from ifirvos.training.launch import join_processes
 
-    keep_freed_memory()
     make_runners_load_safely()
     cfg = load_config(args)
     join_processes(cfg)
