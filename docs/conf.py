@@ -40,14 +40,52 @@ napoleon_use_ivar = True
 copybutton_prompt_text = '$ '
 
 
-def keep_pages_that_are_there(app, docname: str, source: list[str]) -> None:
-    """Leave out of the contents what has a star and is not there."""
+DOCS = Path(__file__).parent
+# Files outside docs/ that a page includes -> that page.
+PAGES = {
+    'weights/README.md': 'weights.md',
+    'CHANGELOG.md': 'changelog.md',
+    'CONTRIBUTING.md': 'contributing.md',
+    'configs/ifirvos/README.md': 'zoo.md',
+    'configs/referformer/README.md': 'zoo.md',
+}
+INCLUDE = re.compile(r'^```\{include\} (\S+)\n(.*?)^```$', re.M | re.S)
+LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)')
+
+
+def with_links_inside(text: str, folder: Path) -> str:
+    """Let the links of a page point into the site; of a file that is not in it, only the text stays."""
+
+    def replace(link: re.Match) -> str:
+        image, label, target, anchor = link.groups(default='')
+        path = (folder / target).resolve()
+        inside = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ''
+        if inside in PAGES:
+            return f'[{label}]({PAGES[inside]})'
+        if path.is_relative_to(DOCS) and path.exists():
+            return f'{image}[{label}]({path.relative_to(DOCS).as_posix()}{anchor})'
+        return label if path.exists() else link.group()  # Sphinx warns of what is not there
+
+    return LINK.sub(replace, text)
+
+
+def prepare(app, docname: str, source: list[str]) -> None:
+    """Take in the files outside docs/, and leave out of the contents what has a star and is not there."""
+
+    def include(block: re.Match) -> str:
+        path = (DOCS / block[1]).resolve()
+        text = with_links_inside(path.read_text(encoding='utf-8'), path.parent)
+        return re.sub(r'^#', '##', text, flags=re.M) if ':heading-offset: 1' in block[2] else text
+
+    if docname.startswith('api/'):
+        return
+    source[0] = INCLUDE.sub(include, with_links_inside(source[0], DOCS))
     if docname == 'index':
-        there = {path.stem for path in Path(app.srcdir).glob('*.md')}
+        there = {path.stem for path in DOCS.glob('*.md')}
         lines = [line for line in source[0].splitlines() if not line.endswith('*') or line[:-1] in there]
         source[0] = '\n'.join(line.removesuffix('*') for line in lines)
 
 
 def setup(app) -> None:
     """Connect what is above."""
-    app.connect('source-read', keep_pages_that_are_there)
+    app.connect('source-read', prepare)
