@@ -32,6 +32,7 @@ MODEL_TYPES = frozenset(
 
 RESIZE_TYPES = frozenset(
     {
+        'ReferenceResize',
         'ResizeByArea',
     }
 )

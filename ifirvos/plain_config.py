@@ -153,7 +153,7 @@ def _resizes(dataloader: Any) -> Iterator[dict]:
     waiting = list(dataset.get('pipeline', ()))
     while waiting:
         transform = waiting.pop(0)
-        if str(transform.get('type', '')).startswith('Resize'):
+        if 'Resize' in str(transform.get('type', '')):
             yield transform
         if isinstance(transform.get('transforms'), list):
             waiting[:0] = transform['transforms']

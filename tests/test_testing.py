@@ -28,6 +28,7 @@ def test_shrink_changes_sizes_and_nothing_else():
         temporal_pos='sine',
         box_pos=False,
         query_pos=False,
+        place='before',
     )
     assert (model.vli.fusion, model.vli.text, model.num_queries) == ('ffn', 'fixed', 5)
     assert model.vli.feedforward_channels == SIZES['feedforward_channels']

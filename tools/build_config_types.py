@@ -44,7 +44,7 @@ def collect(cfgs: Iterable[dict]) -> dict[str, tuple[str, ...]]:
         models |= {node['type'] for node in dicts(cfg['model']) if 'type' in node}
         encoders.add(cfg['model']['text_encoder']['name'])
         steps = {node.get('type') for node in dicts(cfg['test_dataloader'])}
-        resizes |= {name for name in steps if isinstance(name, str) and name.startswith('Resize')}
+        resizes |= {name for name in steps if isinstance(name, str) and 'Resize' in name}
     lists = dict(MODEL_TYPES=models, RESIZE_TYPES=resizes, TEXT_ENCODERS=encoders)
     return {name: tuple(sorted(found)) for name, found in lists.items()}
 

@@ -20,6 +20,7 @@ from ifirvos.files import write_whole
 from ifirvos.version import __version__
 
 from .model_index import list_models
+from .preparation import state_to_save
 
 if TYPE_CHECKING:
     from .inferencer import RVOSInferencer
@@ -151,7 +152,7 @@ def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: s
         raise CheckpointError('This model has random weights, which are not worth keeping: give weights=.')
     name = name or Path(inferencer.weights_name).stem
     folder.mkdir(parents=True, exist_ok=True)
-    state = {key: value.detach().cpu().contiguous() for key, value in inferencer.model.state_dict().items()}
+    state = {key: value.detach().cpu().contiguous() for key, value in state_to_save(inferencer.model).items()}
     seen: dict[int, str] = {}
     for key, value in state.items():  # safetensors keeps no two names for one tensor
         state[key] = value.clone() if value.data_ptr() in seen else value

@@ -3,13 +3,19 @@
 import torch
 from mmcv.cnn import fuse_conv_bn
 from mmdet.models.backbones import ResNet
-from torch import nn
+from torch import Tensor, nn
+
+
+def state_to_save(model: nn.Module) -> dict[str, Tensor]:
+    """Return the state dict of a model as it was before :func:`prepare_for_inference`."""
+    return getattr(model, 'unprepared_state', None) or model.state_dict()
 
 
 def prepare_for_inference(model: nn.Module) -> nn.Module:
     """Fold the batch norms of a ResNet into its convolutions and lay their weights out channels-last, in place.
 
-    What comes out is the same but for rounding. The model can neither be trained nor saved any more: its keys change.
+    What comes out is the same but for rounding. The model can no longer be trained, and its keys change: to save
+    it, see :func:`state_to_save`.
 
     Args:
         model: A detector in evaluation mode, with its weights.
@@ -23,6 +29,7 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
     if model.training:
         raise ValueError('Only a model in evaluation mode can be prepared for inference: call model.eval() first.')
     if isinstance(getattr(model, 'backbone', None), ResNet):
+        model.unprepared_state = dict(model.state_dict())  # a plain attribute: part of no state dict
         with torch.no_grad():
             fuse_conv_bn(model.backbone)
             model.backbone.to(memory_format=torch.channels_last)

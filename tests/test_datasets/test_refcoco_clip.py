@@ -17,6 +17,7 @@ from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks, PseudoVideo
 from ifirvos.datasets.transforms.loading import mask_to_box
 from ifirvos.datasets.transforms.pseudo_video import affine_matrix, blur_kernel, perspective_matrix
+from ifirvos.errors import InputError
 from ifirvos.registry import DATASETS, TRANSFORMS
 from ifirvos.synth.layouts.refcoco import polygons
 
@@ -110,8 +111,10 @@ def test_missing_or_wrong_files_are_named(tmp_path):
     with pytest.raises(ValueError, match=r'instances_refcoco_train\.json'):
         RefCOCOClipDataset(str(root))
     dataset = config_dataset(root, 'val_dataloader')
-    (root / 'train2014/b.jpg').unlink()
-    with pytest.raises(FileNotFoundError, match=r'b\.jpg'):
+    (root / 'train2014/COCO_train2014_000000000009.jpg').unlink()
+    with pytest.raises(FileNotFoundError, match=r'000000000009\.jpg'):
+        dataset[0]
+    with pytest.raises(InputError, match='x3 of video b is empty'):
         dataset[2]
 
 

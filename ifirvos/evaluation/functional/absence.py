@@ -6,7 +6,6 @@ The area under the ROC curve, and what is refused at the threshold that keeps a 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 
 def roc_auc(present: Sequence[float], absent: Sequence[float]) -> float:
@@ -18,6 +17,8 @@ def roc_auc(present: Sequence[float], absent: Sequence[float]) -> float:
         present: Scores of what is there.
         absent: Scores of what is not.
     """
+    from scipy.stats import rankdata  # slow to import
+
     if not len(present) or not len(absent):
         return float('nan')
     ranks = rankdata(np.concatenate([present, absent]))  # ties get their mean
