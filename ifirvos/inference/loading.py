@@ -160,9 +160,8 @@ class OpenedModel:
         with DefaultScope.overwrite_default_scope(MODELS.scope):
             try:
                 with self.budget:
-                    model = MODELS.build(
-                        deepcopy(self.config.model)
-                    )  # mmdet's detectors write into what they are built of
+                    # mmdet's detectors write into what they are built of.
+                    model = MODELS.build(deepcopy(self.config.model))
             # A text encoder that cannot be had, a class that does not take what the config says
             except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
                 kind = CheckpointError if isinstance(error, CheckpointError) else InputError
