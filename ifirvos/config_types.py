@@ -33,6 +33,7 @@ MODEL_TYPES = frozenset(
 RESIZE_TYPES = frozenset(
     {
         'ReferenceResize',
+        'Resize',
         'ResizeByArea',
     }
 )

@@ -150,7 +150,8 @@ def test_frames_see_one_another_where_a_module_lets_them(name):
         )
     assert not torch.equal(before[-1, 1], after[-1, 1])
     difference = (before[-1, 0] - after[-1, 0]).abs().max()
-    connected = ifi_of(model) or lewv_of(model) or takes_clips(model)
+    gated = 'from_referformer' in name or name.endswith('warm_start_synth/warm.py')  # by gates that start at zero
+    connected = takes_clips(model) or (not gated and (ifi_of(model) or lewv_of(model)))
     assert (difference > 1e-6) if connected else (difference == 0)
 
 
@@ -242,6 +243,7 @@ WITH_BACKBONE = [
     for family in ('ifirvos', 'referformer')
     for backbone in BACKBONES
     for path in sorted((CONFIGS / family).glob(f'{backbone}_*.py'))
+    if 'from_referformer' not in path.stem  # starts elsewhere and has gates: tests/test_models/test_from_referformer.py
 ]
 
 

@@ -39,7 +39,7 @@ def dicts(node: Any) -> Iterator[dict]:
 
 def collect(cfgs: Iterable[dict]) -> dict[str, tuple[str, ...]]:
     """Return the names of every list: types of models, types of resizes, text encoders."""
-    models, resizes, encoders = set(), set(), set()
+    models, resizes, encoders = set(), {'Resize'}, set()  # of configs of one's own, mmdet's resize
     for cfg in cfgs:
         models |= {node['type'] for node in dicts(cfg['model']) if 'type' in node}
         encoders.add(cfg['model']['text_encoder']['name'])

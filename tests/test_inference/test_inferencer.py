@@ -415,7 +415,7 @@ def test_sentences_go_through_in_batches_that_memory_allows(inferencer, frames, 
         (dict(link='hope'), 'link must be one of agreement, independent'),
         (dict(clip_len=0), 'clip_len must be at least 1'),
         (dict(clip_len=4, overlap=4), 'can share 0 to 3'),
-        (dict(memory=0), 'memory must be above 0'),
+        (dict(memory=0), 'memory must be a number of GiB above 0'),
     ],
 )
 def test_options_are_checked(config_path, option, says):

@@ -99,5 +99,5 @@ def test_a_module_that_is_not_there_is_one_line(tmp_path):
     from ifirvos.config import load_config
     from ifirvos.errors import InputError
 
-    with pytest.raises(InputError, match=r'mine\.py imports what is not there.*custom_imports'):
+    with pytest.raises(InputError, match=r'(?s)mine\.py imports what is not there.*custom_imports'):
         load_config(config)

@@ -177,7 +177,11 @@ class LoadRVOSMasks(BaseTransform):
         path = results['mask_path']
         if path is None and 'key_frame_flags' not in results:
             return results
-        mask = np.zeros(results['ori_shape'], dtype=np.uint8) if path is None else self._read(results)
+        mask = (
+            np.zeros(results['ori_shape'], dtype=np.uint8)
+            if path is None or results.get('obj_id') == 0
+            else self._read(results)
+        )
         if mask.shape != tuple(results['ori_shape']):
             raise MaskSizeError(
                 f'Mask {path} has size {mask.shape} but its frame {results["img_path"]} has {results["ori_shape"]}'
