@@ -38,10 +38,14 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
         'weights': named.weights,
         'cfg_options': {key: str(value) for key, value in (model.get('cfg_options') or {}).items()},
         'save': list(check_saves(args.save)),
-        **{name: model[name] for name in ('dtype', 'clip_len', 'overlap', 'link')},
+        **{name: model[name] for name in ('text_encoder', 'dtype', 'clip_len', 'overlap', 'link')},
         'default_score_threshold': args.score_threshold,
+        'style': args.style,
+        'deinterlace': args.deinterlace,
     }
-    build = ModelWorker(model, args.save, max(1, (os.cpu_count() or 1) // workers), args.score_threshold)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    reading = {name: getattr(args, name) for name in ('timeout', 'deinterlace', 'max_pixels', 'allow_special')}
+    build = ModelWorker(model, args.save, threads, args.score_threshold, args.style, reading)
     console = Console(stderr=True)
     share = f', share {index} of {count}: {len(mine)}' if count > 1 else ''
     console.print(f'{len(jobs)} videos{share}, {workers} process(es)')

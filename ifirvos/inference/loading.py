@@ -198,7 +198,8 @@ def open_model(
         config.merge_from_dict(dict(cfg_options or {}))
     elif text := config_text(checkpoint):
         config, name = model_config(text, folder), f'{named.weights} (its own config)'
-        if folder is not None:  # it has the tokenizer alone; the shape is the config's own, else roberta-base's
+        if folder is not None and not (Path(folder) / 'config.json').is_file():
+            # It has the tokenizer alone: the shape is the config's own, else roberta-base's.
             config.model.text_encoder.name = 'roberta-base'
         budget = limit_of(checkpoint)
         config.merge_from_dict(dict(cfg_options or {}))

@@ -234,12 +234,21 @@ class ModelWorker:
         save: What to write, see ``ifirvos.inference.writers.SAVES``.
         threads: CPU threads of each worker.
         score_threshold: For videos that have none of their own.
+        style: How the overlays are drawn, one of :data:`ifirvos.visualization.STYLES`; None: the first.
+        reading: Further arguments of ``VideoReader``, for all videos.
     """
 
     def __init__(
-        self, model: dict, save: Sequence[str], threads: int | None = None, score_threshold: float | None = None
+        self,
+        model: dict,
+        save: Sequence[str],
+        threads: int | None = None,
+        score_threshold: float | None = None,
+        style: str | None = None,
+        reading: dict | None = None,
     ) -> None:
-        self.model, self.save, self.threads, self.score_threshold = model, tuple(save), threads, score_threshold
+        self.model, self.save, self.threads = model, tuple(save), threads
+        self.score_threshold, self.style, self.reading = score_threshold, style, dict(reading or {})
 
     def __call__(self, number: int) -> Segment:
         """Load the model of the worker ``number``."""
@@ -263,12 +272,13 @@ class ModelWorker:
         from .writers import ResultWriter
 
         inferencer, texts = self.inferencer, list(job.sentences)
-        reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames)
+        reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames, **self.reading)
         info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
         folders = [folder / name for name in unique_slugs(texts)]
         threshold = self.score_threshold if job.score_threshold is None else job.score_threshold
         scores = []
-        with ResultWriter(folders, texts, reader, save=self.save, info=info, overwrite=overwrite) as writer:
+        style = {} if self.style is None else dict(style=self.style)
+        with ResultWriter(folders, texts, reader, save=self.save, info=info, overwrite=overwrite, **style) as writer:
             for window in inferencer.stream(reader, texts, score_threshold=threshold):
                 writer.write(window)
                 scores += [float(score) for result in window.results for score in result.scores]

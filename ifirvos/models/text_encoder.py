@@ -189,7 +189,8 @@ class RobertaTextEncoder(BaseModule):
         """Refuse one that does not fit the model.
 
         Raises:
-            RuntimeError: Its size or special tokens differ from the model's, or a known sentence does not come back.
+            RuntimeError: Its size or special tokens differ from the model's, a known sentence does not come back, or
+                the model has RoBERTa's vocabulary and a known sentence gives other tokens than RoBERTa's.
         """
         config, size = self.model.config, len(tokenizer)
         problem = None
@@ -202,16 +203,12 @@ class RobertaTextEncoder(BaseModule):
             back = tokenizer.decode(ids, skip_special_tokens=True).strip()
             if back != KNOWN_SENTENCE or max(ids) >= config.vocab_size:
                 problem = f'{KNOWN_SENTENCE!r} comes back from it as {back!r}'
+            elif config.vocab_size == ROBERTA_BASE['vocab_size']:
+                ids = tokenizer(ROBERTAS_SENTENCE)['input_ids']
+                if ids != ROBERTAS_IDS:
+                    problem = f'{ROBERTAS_SENTENCE!r} gives the tokens {ids}, and RoBERTa knows it as {ROBERTAS_IDS}'
         if problem:
             raise RuntimeError(f'The tokenizer {self.name!r} does not fit the model: {problem}. {_tokenizer_advice()}')
-        is_robertas = config.vocab_size == ROBERTA_BASE['vocab_size']
-        if is_robertas and tokenizer(ROBERTAS_SENTENCE)['input_ids'] != ROBERTAS_IDS:
-            MMLogger.get_current_instance().warning(
-                'The tokenizer %r is not that of roberta-base: %r gives other ids, so published weights would not '
-                'understand its tokens.',
-                self.name,
-                ROBERTAS_SENTENCE,
-            )
 
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""

@@ -27,6 +27,11 @@ ARGS = dict(
 SYNTH_TOKENIZER = official.ROOT / 'ifirvos/assets/synth_tokenizer'
 
 
+# Of RoBERTa's vocabulary, and how a BPE comes to these two words.
+ROBERTAS = {'Hello': 31414, 'Ġworld': 232, '!': 328}
+HELLO_WORLD = ['H e', 'He l', 'Hel l', 'Hell o', 'Ġ w', 'Ġw o', 'Ġwo r', 'Ġwor l', 'Ġworl d']
+
+
 def checkpoint(state: dict[str, torch.Tensor], ddp: bool = False, **args) -> dict:
     """What the official ``main.py`` gives to ``torch.save``."""
     prefix = 'module.' if ddp else ''
@@ -40,14 +45,36 @@ def checkpoint(state: dict[str, torch.Tensor], ddp: bool = False, **args) -> dic
     )
 
 
-def write_tokenizer(folder: Path, size: int = 50265) -> Path:
-    """A byte-level BPE with as many entries as RoBERTa's; all but those of SynthRVOS' are fillers."""
+def write_tokenizer(folder: Path, size: int = 50265, robertas: bool = True) -> Path:
+    """A byte-level BPE with as many entries as RoBERTa's: those of SynthRVOS, fillers, and RoBERTa's ``Hello world!``.
+
+    Args:
+        folder: Where its files go.
+        size: Number of entries.
+        robertas: Give that sentence the ids that it has in RoBERTa.
+    """
     folder.mkdir(parents=True)
     content = json.loads((SYNTH_TOKENIZER / 'tokenizer.json').read_text())
     vocabulary = content['model']['vocab']
     for number in range(max(vocabulary.values()) + 1, size):
         vocabulary[f'<filler {number}>'] = number
+    if robertas:
+        content['model']['merges'] = [pair.split(' ') for pair in HELLO_WORLD] + content['model']['merges']
+        for pair in HELLO_WORLD:  # the parts of a merge need entries too
+            _give(vocabulary, pair.replace(' ', ''), next(n for n in range(600, size) if f'<filler {n}>' in vocabulary))
+        for token, number in ROBERTAS.items():
+            _give(vocabulary, token, number)
     (folder / 'tokenizer.json').write_text(json.dumps(content))
     config = json.loads((SYNTH_TOKENIZER / 'tokenizer_config.json').read_text())
     (folder / 'tokenizer_config.json').write_text(json.dumps(config))
     return folder
+
+
+def _give(vocabulary: dict[str, int], token: str, number: int) -> None:
+    """Give a token a number; the token that had it gets the other's, or goes."""
+    (owner,) = (other for other, own in vocabulary.items() if own == number)
+    before = vocabulary.pop(token, None)
+    del vocabulary[owner]
+    vocabulary[token] = number
+    if before is not None:
+        vocabulary[owner] = before

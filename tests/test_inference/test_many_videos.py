@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -80,6 +81,36 @@ def test_a_video_that_another_process_has_is_left_to_it(tmp_path):
     with _claimed(tmp_path / 'one'):
         assert do_job(fake.segment, job('one'), tmp_path, MADE_WITH, False) is None
     assert not fake.log.exists()
+
+
+def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypatch):
+    """``--style``, and how videos are read; they are part of what a finished video was made with."""
+    from ifirvos.inference import many_videos
+    from ifirvos_cli.infer import inferencer_options, parse_args
+    from ifirvos_cli.many_videos import run_manifest
+
+    (tmp_path / 'videos.csv').write_text('video,sentences\na.mp4,a cat\n')
+    line = ['--manifest', str(tmp_path / 'videos.csv'), '--out', str(tmp_path / 'out'), '--style', 'paint']
+    args = parse_args([*line, '--deinterlace', '--timeout', '7', '--save', 'csv'])
+    asked = {}
+    monkeypatch.setattr(many_videos, 'run_jobs', lambda *given, **options: asked.update(given=given))
+    run_manifest(args, inferencer_options(args))
+    (one,), worker, _, made_with = asked['given']
+    assert (made_with['style'], made_with['deinterlace']) == ('paint', True)
+
+    class Stop(Exception):
+        pass
+
+    def stop_at_writer(*_, **options):
+        asked.update(style=options['style'])
+        raise Stop
+
+    monkeypatch.setattr('ifirvos.video.reader.VideoReader', lambda video, **options: asked.update(options))
+    monkeypatch.setattr('ifirvos.inference.writers.ResultWriter', stop_at_writer)
+    worker.inferencer = SimpleNamespace(config_name='c', weights_name='w')
+    with pytest.raises(Stop):
+        worker.segment(one, tmp_path / 'one', False)
+    assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)
 
 
 @pytest.mark.slow

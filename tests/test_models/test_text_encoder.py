@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 import tiny
 import torch
 from mmengine.logging import MMLogger
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'parity'))
+import official_files
 
 from ifirvos.errors import InputError
 from ifirvos.models.text_encoder import (
@@ -215,6 +219,16 @@ class TestTokenizerIsChecked:
     def test_one_with_other_special_tokens_is_refused(self):
         with pytest.raises(InputError, match='its padding is token 1, and the model takes 0'):
             load_tokenizers(encoder(config={**CONFIG, 'pad_token_id': 0}))
+
+    @pytest.mark.parametrize('robertas', [True, False])
+    def test_one_of_robertas_size_has_its_ids_or_is_refused(self, robertas, tmp_path):
+        official_files.write_tokenizer(tmp_path / 'tokenizer', robertas=robertas)
+        text = encoder(name=str(tmp_path / 'tokenizer'), config={**CONFIG, 'vocab_size': 50265})
+        if robertas:
+            load_tokenizers(text)
+            return
+        with pytest.raises(InputError, match=r"'Hello world!' gives the tokens .*\[0, 31414, 232, 328, 2\]"):
+            load_tokenizers(text)
 
     def test_two_files_are_enough(self, tmp_path):
         for name in ('vocab.json', 'merges.txt'):

@@ -9,7 +9,7 @@ with_backbone = dict(
         num_heads=(3, 6, 12, 24),
         window_size=7,
         drop_path_rate=0.2,
-        # Of github.com/microsoft/Swin-Transformer: put it there.
+        # Of github.com/SwinTransformer/storage, release v1.0.0: put it there. ReferFormer names this file.
         init_cfg=dict(type='Pretrained', checkpoint='data/pretrained/swin_tiny_patch4_window7_224.pth'),
     ),
     neck=dict(in_channels=[192, 384, 768]),

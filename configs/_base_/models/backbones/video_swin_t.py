@@ -8,7 +8,7 @@ with_backbone = dict(
         depths=(2, 2, 6, 2),
         num_heads=(3, 6, 12, 24),
         drop_path_rate=0.2,
-        # Of github.com/SwinTransformer/Video-Swin-Transformer: put it there.
+        # Of github.com/SwinTransformer/storage, release v1.0.4: put it there. ReferFormer names this file.
         init_cfg=dict(type='Pretrained', checkpoint='data/pretrained/swin_tiny_patch244_window877_kinetics400_1k.pth'),
     ),
     neck=dict(in_channels=[192, 384, 768]),

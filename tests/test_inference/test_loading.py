@@ -1,0 +1,49 @@
+"""From what the user named to a model: what decides the shape of the text encoder."""
+
+import pytest
+import torch
+
+from ifirvos.inference.loading import NamedModel, open_model
+from ifirvos.models.text_encoder import ROBERTA_BASE
+from ifirvos.testing import write_tiny_roberta
+
+# As a checkpoint of a run with `model.text_encoder.name=FOLDER` holds its config.
+CONFIG = """
+model = dict(
+    type='IFIRVOS',
+    backbone=dict(type='ResNet', depth=18),
+    text_encoder=dict(type='RobertaTextEncoder', name='/gone/roberta', {}),
+)
+"""
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """-> a function: a checkpoint whose config has that of a text encoder."""
+
+    def write(encoder: str = '') -> str:
+        path = tmp_path / 'w.pth'
+        torch.save(dict(meta=dict(config_text=CONFIG.format(encoder)), state_dict=dict(a=torch.ones(1))), path)
+        return str(path)
+
+    return write
+
+
+def test_a_folder_with_a_tokenizer_alone_has_the_shape_of_roberta_base(weights, tmp_path):
+    encoder = open_model(NamedModel(None, weights()), text_encoder=tmp_path).config.model.text_encoder
+    assert encoder == dict(type='RobertaTextEncoder', name=str(tmp_path), pretrained=False, config=ROBERTA_BASE)
+
+
+def test_a_folder_that_tells_its_shape_is_believed(weights, tmp_path):
+    write_tiny_roberta(tmp_path / 'roberta')
+    encoder = open_model(NamedModel(None, weights()), text_encoder=tmp_path / 'roberta').config.model.text_encoder
+    assert encoder.name == str(tmp_path / 'roberta')
+    assert encoder.pretrained is False
+    assert encoder.config.hidden_size < ROBERTA_BASE['hidden_size']
+
+
+def test_a_shape_in_the_config_comes_first(weights, tmp_path):
+    write_tiny_roberta(tmp_path / 'roberta')
+    own = 'pretrained=False, config=dict(hidden_size=48)'
+    encoder = open_model(NamedModel(None, weights(own)), text_encoder=tmp_path / 'roberta').config.model.text_encoder
+    assert encoder.config == dict(hidden_size=48)
