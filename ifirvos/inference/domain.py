@@ -55,22 +55,30 @@ def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> s
     return None
 
 
-def warn_of_another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> None:
-    """Warn where a model whose card says that it knows SynthRVOS alone gets something else.
+def knows_synth_rvos_alone(model: str | None) -> bool:
+    """Whether a model's card says so; of a model of the user's own (None) nothing is known."""
+    return model is not None and (find_entry(model).get('Metadata') or {}).get('Domain') == 'SynthRVOS'
+
+
+def another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:
+    """Return what to tell the user where a model that knows SynthRVOS alone gets something else, else None.
 
     Args:
-        model: Its name in the index; None, for a model of the user's own, warns of nothing.
+        model: Its name in the index; None: a model of the user's own.
         frames: The first of the video, uint8 (H, W, 3).
         texts: The sentences.
     """
-    if model is None or (find_entry(model).get('Metadata') or {}).get('Domain') != 'SynthRVOS':
-        return
-    if reason := not_like_synth_rvos(frames, texts):
-        MMLogger.get_current_instance().warning(
-            'The model %s knows the coloured shapes of SynthRVOS alone, and this is something else: %s. Its masks mean '
-            'little here. For real video: --model %s (RVOSInferencer(%r)), see docs/real_video.md.',
-            model,
-            reason,
-            REAL_MODEL,
-            REAL_MODEL,
-        )
+    reason = not_like_synth_rvos(frames, texts) if knows_synth_rvos_alone(model) else None
+    if reason is None:
+        return None
+    return (
+        f'The model {model} knows the coloured shapes of SynthRVOS alone, and this is something else: {reason}. Its '
+        f'masks mean little here. For real video: --model {REAL_MODEL} (RVOSInferencer({REAL_MODEL!r})), see '
+        'docs/real_video.md.'
+    )
+
+
+def warn_of_another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> None:
+    """Log what :func:`another_domain` says."""
+    if said := another_domain(model, frames, texts):
+        MMLogger.get_current_instance().warning(said)

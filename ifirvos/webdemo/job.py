@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from ifirvos.errors import InputError, VideoError
+from ifirvos.inference.domain import another_domain
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.writers import ResultWriter, unique_slugs
 from ifirvos.video.reader import VideoReader
@@ -43,7 +44,7 @@ class Job:
         archive: A zip of the masks: a folder a sentence with PNGs and frames.csv.
         times: Times of the T frames in seconds.
         scores: Scores of every sentence (T,).
-        note: What could not be read of the video, or ''.
+        note: That the model cannot know such a video, or what could not be read of it; else ''.
     """
 
     folder: Path
@@ -138,10 +139,13 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
     folders = [folder / name for name in unique_slugs(texts)]
     times: list[float] = []
     scores: list[list[float]] = [[] for _ in texts]
+    strange = None
     total = reader.num_frames if reader.num_frames and reader.num_frames <= limits.frames else None
     progress(0, total)
     with ResultWriter(folders, texts, reader, save=('overlay', 'masks', 'csv')) as writer:
         for window in inferencer.stream(reader, texts):
+            if not times:
+                strange = another_domain(inferencer.model_name, window.frames, texts)
             times += map(float, window.times)
             if len(times) > limits.frames or times[-1] > limits.seconds:
                 raise InputError(
@@ -160,7 +164,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
         archive,
         np.array(times),
         tuple(map(np.array, scores)),
-        _without_path(reader.problem or '', path),
+        ' '.join(filter(None, [strange, _without_path(reader.problem or '', path)])),
     )
 
 

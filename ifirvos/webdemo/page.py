@@ -14,6 +14,7 @@ import gradio as gr
 import numpy as np
 
 from ifirvos.errors import InputError
+from ifirvos.inference.domain import REAL_MODEL, knows_synth_rvos_alone
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.synth import draw_frames, make_clip
 from ifirvos.video.writer import VideoWriter, video_suffix
@@ -22,8 +23,9 @@ from .job import Job, Limits, frame_at, read_sentences, run_job
 
 TITLE = 'Referring video object segmentation'
 ABOUT = """# Say what to segment in a video
-Upload or record a video, write one sentence a line, and see where each of them is. The shipped model knows the coloured
-shapes of the examples below; photographs need weights of your own (`--weights`)."""
+Upload or record a video, write one sentence a line, and see where each of them is."""
+SHAPES_ALONE = f""" This model knows the coloured shapes of the examples below and nothing else; for real video the page
+is started with `--model {REAL_MODEL}` or with weights of your own."""
 # Clips of SynthRVOS's split 'valid' that no data set holds; chosen as ones that the shipped model gets right.
 EXAMPLES = (100_000, 100_002, 100_014)
 NEEDS_ORDER = ('direction', 'order')  # kinds of sentence that the shipped model cannot tell
@@ -37,6 +39,14 @@ button[aria-label="Trim video to selection"] { display: none }
 #video video { max-height: 34vh; object-fit: contain }
 #overlay, #frame { max-height: 36vh }
 #overlay video, #frame img { max-height: 34vh; object-fit: contain }
+@media (max-width: 640px) {
+  #overlay, #frame { max-height: 30vh }
+  #overlay video, #frame img { max-height: 28vh }
+}
+/* they would lie on the score that is written into the picture */
+#overlay .icon-button-wrapper, #frame .icon-button-wrapper { opacity: 0 }
+#overlay:hover .icon-button-wrapper, #overlay:focus-within .icon-button-wrapper,
+#frame:hover .icon-button-wrapper, #frame:focus-within .icon-button-wrapper { opacity: 1 }
 #segment, #download, #choice label, .gallery-item { min-height: 44px }
 """
 # Before the request is sent: errors of the one before go away, and the place where progress and result appear is seen.
@@ -118,7 +128,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
     private = dict(api_visibility='private')
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
         job = gr.State(time_to_live=3600, delete_callback=lambda job: job and job.remove())
-        gr.Markdown(ABOUT)
+        gr.Markdown(ABOUT + SHAPES_ALONE * knows_synth_rvos_alone(inferencer.model_name))
         with gr.Row():
             with gr.Column():
                 video = gr.Video(
@@ -153,7 +163,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
                     format='png',
                     buttons=['download', 'fullscreen'],
                 )
-                about = gr.Textbox(label='About this frame', interactive=False, max_lines=3)
+                about = gr.Textbox(label='About this frame', interactive=False, max_lines=6)
                 download = gr.DownloadButton('Download the masks (zip)', interactive=False, elem_id='download')
         run.click(None, js=SHOW_RESULTS, **private)
         run.click(

@@ -67,6 +67,14 @@ def test_results_of_two_sentences(inferencer, video, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_visitor_is_told_what_the_shipped_model_cannot_know(inferencer, video, tmp_path, monkeypatch):
+    monkeypatch.setattr(inferencer, 'model_name', 'r18_synth')
+    for text, says in {'the dog': "it has never read 'dog'", 'the red star': ''}.items():
+        note = run_job(inferencer, video, [text], tmp_path / text, LIMITS, lambda *_: None).note
+        assert says in note
+        assert bool(note) == bool(says)
+
+
 def test_any_frame_of_an_overlay(tmp_path):
     """Also one behind the first key frame, and the last."""
     path, fps = tmp_path / f'v{video_suffix()}', 25

@@ -73,6 +73,16 @@ def video(clip, tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
+def tall_video(clip, tmp_path_factory):
+    """The same clip in the middle of a picture as tall as a phone's, 288x624."""
+    path = tmp_path_factory.mktemp('video') / f'tall{video_suffix()}'
+    with VideoWriter(path, 8) as writer:
+        for frame in list(draw_frames(clip[0].facts.scene))[:4]:
+            writer.write(np.pad(frame[..., ::-1], ((216, 216), (0, 0), (0, 0)), mode='reflect'))
+    return path
+
+
+@pytest.fixture(scope='module')
 def browser():
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=['--no-sandbox'])
@@ -83,7 +93,7 @@ def browser():
 @pytest.fixture
 def page(browser, address):
     """A fresh visit; nothing may be loaded from elsewhere, and no script may fail."""
-    context = browser.new_context(viewport=dict(width=1280, height=1100), accept_downloads=True)
+    context = browser.new_context(viewport=dict(width=1280, height=900), accept_downloads=True)
     page = context.new_page()
     elsewhere, errors = [], []
     page.on('request', lambda r: r.url.startswith((address, 'data:', 'blob:')) or elsewhere.append(r.url))
@@ -175,6 +185,7 @@ def test_two_sentences_two_overlays_and_their_masks(page, clip, video, tmp_path)
 
 
 def test_an_example_is_ready(page, tmp_path):
+    assert page.get_by_text('referformer-r50-ytvos-joint').count() == 1, 'what to start it with for real video'
     example = page.locator('.gallery-item').first
     assert ' · ' in example.inner_text(), 'its sentences are told apart'
     example.click()
@@ -185,14 +196,15 @@ def test_an_example_is_ready(page, tmp_path):
     wait_for_frame(page, 0)
     page.wait_for_timeout(1000)
     picture = Path(os.environ.get('SCREENSHOT', tmp_path / 'page.png'))
-    page.set_viewport_size(dict(width=1000, height=900))
+    page.mouse.move(0, 0)
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000, 'more than an empty page'
 
 
+@pytest.mark.parametrize('shape', ['video', 'tall_video'])
 @pytest.mark.parametrize('size', [(390, 844), (1280, 900)], ids=['phone', 'desk'])
-def test_results_are_seen_without_scrolling_and_old_errors_go(page, video, size):
-    """The clip is 288x192; a tall one is held by the same rules of CSS."""
+def test_results_are_seen_without_scrolling_and_old_errors_go(page, request, shape, size):
+    video = request.getfixturevalue(shape)
     page.set_viewport_size(dict(width=size[0], height=size[1]))
     segment(page, '')
     message(page, 'at least one sentence')
@@ -205,6 +217,10 @@ def test_results_are_seen_without_scrolling_and_old_errors_go(page, video, size)
         box = page.locator(part).bounding_box()
         assert box['y'] >= 0, f'{part} begins on the screen'
         assert box['y'] + box['height'] <= size[1], f'{part} ends on the screen'
+    for part in ('#video video', '#overlay video', '#frame img'):
+        picture = page.locator(part).last.bounding_box()
+        assert 100 < picture['height'] <= 0.35 * size[1], f'{part} is limited in height, and seen'
+        assert picture['x'] + picture['width'] <= size[0], f'{part} is not cut at the side'
     for part in ('#segment', '#download', '#choice label'):
         assert page.locator(part).first.bounding_box()['height'] >= 44, 'a finger wide'
 
