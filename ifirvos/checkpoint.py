@@ -18,11 +18,7 @@ from mmengine.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from .errors import CheckpointError, MissingFileError
-from .referformer_weights import convert_checkpoint, is_official
-
-# Buffers that hold no knowledge: counters, and indices that follow from the model's shape. They may be absent or extra
-# on either side; the model keeps its own.
-NO_KNOWLEDGE = re.compile(r'(.+[.])?(num_batches_tracked|position_ids|token_type_ids|relative_position_index)')
+from .referformer_weights import NO_KNOWLEDGE, config_of, convert_checkpoint, is_official
 
 
 def load_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') -> dict:
@@ -190,8 +186,7 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
     ]
     if any(problems):
         raise CheckpointError(
-            f'{weights} does not fit {config}: {"; ".join(filter(None, problems))}. '
-            'Name the config that the weights were trained with (--config, model=).'
+            f'{weights} does not fit {config}: {"; ".join(filter(None, problems))}. {_fitting(checkpoint, weights)}'
         )
     broken = [key for key, value in given.items() if value.is_floating_point() and not value.isfinite().all()]
     if broken:
@@ -201,6 +196,14 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
             _few('tensors', broken),
         )
     model.load_state_dict(given, strict=True)
+
+
+def _fitting(checkpoint: Mapping, weights: str) -> str:
+    """Return what to do about weights that do not fit: of an official file it is known which config does."""
+    try:
+        return f'By its tensors and arguments, its config is {config_of(checkpoint["origin"], weights)}.'
+    except (KeyError, CheckpointError):
+        return 'Name the config that the weights were trained with (--config, model=).'
 
 
 def with_own_buffers(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -63,9 +63,11 @@ RENAMES: list[tuple[str, str]] = [
     (r'pixel_decoder\.cross_attn_(\d)\.norm3\.(.+)', r'pixel_decoder.blocks.{\1}.norms.2.\2'),
     (r'pixel_decoder\.mask_features\.(.+)', r'pixel_decoder.mask_features.\1'),
 ]
-# The same tensors under a second name (box refinement), and buffers: of older transformers, of a Swin.
+# Buffers that hold no knowledge, of any model: counters, and indices that follow from the model's shape. They may be
+# absent or extra wherever weights are loaded; the model keeps its own.
+NO_KNOWLEDGE = re.compile(r'(.+[.])?(num_batches_tracked|position_ids|token_type_ids|relative_position_index)')
+# The same tensors under a second name (box refinement).
 ALIAS = re.compile(r'transformer\.decoder\.(bbox_embed\..+)')
-DROPPED = re.compile(r'text_encoder\.embeddings\.position_ids|backbone\.0\.body\..+\.relative_position_index')
 BODY = 'backbone.0.body.'
 # Names that a ReferFormer's state dict has, and ours has not.
 SIGNATURE = ('transformer.level_embed', 'resizer.fc.weight', 'query_embed.weight', 'pixel_decoder.mask_features.weight')
@@ -163,7 +165,7 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
     image_swin = patches is not None and patches.ndim == 4
     for name, tensor in source.items():
         alias = ALIAS.fullmatch(name)
-        if DROPPED.fullmatch(name):
+        if NO_KNOWLEDGE.fullmatch(name):
             report[name] = 'dropped (a constant)'
         elif alias:
             if alias[1] not in source or not torch.equal(source[alias[1]], tensor):

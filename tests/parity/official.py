@@ -71,7 +71,12 @@ def digests() -> dict[str, int]:
 
 def build(text_layers: int, backbone: str = 'r50') -> nn.Module:
     """The model of ``configs/referformer/*_ytvos.py`` without weights; only files and text depth are overridden."""
-    config = Config.fromfile(ROOT / f'configs/referformer/{backbone}_ytvos.py').model
+    return build_config(f'referformer/{backbone}_ytvos.py', text_layers)
+
+
+def build_config(name: str, text_layers: int) -> nn.Module:
+    """:func:`build` of any config, by its path below ``configs/``."""
+    config = Config.fromfile(ROOT / 'configs' / name).model
     config.backbone.init_cfg = None
     config.text_encoder = dict(
         type='RobertaTextEncoder',
