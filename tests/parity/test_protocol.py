@@ -86,7 +86,7 @@ def test_encodings_at_padded_places():
 
 @pytest.mark.slow
 def test_noise_on_padding_reaches_the_masks_but_not_the_scores():
-    """By as much as in the official code: zero in its place moved the masks of case c by up to 2.5, scores not at all."""
+    """By as much as in the official code: zero in its place moved masks of case c by up to 2.5, and no score."""
     import official
 
     referformer = official.load(12)
