@@ -25,7 +25,6 @@ html_static_path = []
 
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4
-# Pages that this version does not have yet are left out of the contents (their names stand in index.md with a star).
 highlight_language = 'none'
 suppress_warnings = ['autoapi.python_import_resolution']
 
@@ -69,6 +68,18 @@ def with_links_inside(text: str, folder: Path) -> str:
     return LINK.sub(replace, text)
 
 
+MARKED = re.compile(r'^<!-- (needs|run by) (.+) -->\n```(\w*)\n', re.M)
+
+
+def with_captions(text: str) -> str:
+    """Show the marks of the blocks of commands: what a block needs, or which test runs it."""
+
+    def caption(mark: re.Match) -> str:
+        return f'```{{code-block}} {mark[3] or "text"}\n:caption: {mark[1].capitalize()} {mark[2]}.\n'
+
+    return MARKED.sub(caption, text)
+
+
 def prepare(app, docname: str, source: list[str]) -> None:
     """Take in the files outside docs/, and leave out of the contents what has a star and is not there."""
 
@@ -79,7 +90,7 @@ def prepare(app, docname: str, source: list[str]) -> None:
 
     if docname.startswith('api/'):
         return
-    source[0] = INCLUDE.sub(include, with_links_inside(source[0], DOCS))
+    source[0] = with_captions(INCLUDE.sub(include, with_links_inside(source[0], DOCS)))
     if docname == 'index':
         there = {path.stem for path in DOCS.glob('*.md')}
         lines = [line for line in source[0].splitlines() if not line.endswith('*') or line[:-1] in there]

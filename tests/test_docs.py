@@ -1,4 +1,4 @@
-"""The docs: commands exist with their options, are run by a test or say what they need; every message is found."""
+"""The docs: commands exist, with their options, and are marked; every page and every message is found."""
 
 import importlib.util
 import re
@@ -12,32 +12,25 @@ import ifirvos_cli
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / 'README.md',
+    ROOT / 'CONTRIBUTING.md',
     ROOT / 'weights/README.md',
     *sorted((ROOT / 'docs').glob('*.md')),
     *sorted((ROOT / 'configs').glob('*/README.md')),
 ]
-# What a mark before a block of commands may say: `<!-- run by tests/… -->` or `<!-- needs … -->`.
-MARK = re.compile(r'<!-- (run by (?P<test>tests/\S+)|needs (?P<needs>[^>]+?)) -->\s*\Z')
-# Commands whose words tell what they need: data sets that nobody may hand out, weights, several GPUs, a network.
+# The mark before every block of commands; docs/conf.py makes it the caption of the block.
+MARK = re.compile(r'<!-- (?:run by (?P<test>tests/\S+)|needs (?P<needs>[^>]+?)) -->\n\Z')
+# What these words of a command take, its mark has to say.
 NEEDS = {
-    'a data set': r'data/|\bDATASET\b|\bROOT\b|/r50_|/r101_|/swin_|video_swin|ablations/|CONFIG|submission|r18_synth',
-    'a GPU': r'dist_train|dist_test|slurm_train|install_mmcv_ops|benchmark\.py (step|hours)|--gpus-per-job',
-    'weights or runs of your own': r'work_dirs/|CHECKPOINT|\.pth|MODEL|NAME|SRC DST|analyze\.py|\bOUT\b|rerun',
-    'a video of yours': r'\.mp4|VIDEO|videos\.csv',
-    'a network': r'pip install|apt install|git clone|hf auth|make env|make test-openmmlab|ifirvos download|docker',
-    'minutes': r'make (test|demo|docs|lint|check-env)|pytest|benchmark|make_synth_rvos|ifirvos synth',
-}
-# Commands that tests run wherever they stand.
-RUN = {
-    r'ifirvos env|ifirvos\.env': 'tests/test_env.py',
-    r'ifirvos web|ifirvos\.webdemo': 'tests/test_webdemo/test_page.py',
-    r'my_project/': 'tests/test_models/test_extending.py',
+    r'dist_train|dist_test|slurm_train|install_mmcv_ops|--gpus-per-job': r'GPU',
+    r'\.mp4|\bVIDEO\b|videos\.csv': r'a video of yours|cluster',
+    r'pip install(?! --no-deps)|make (test|demo|env)$|--model referformer|from_referformer': r'network',
+    r'configs/(ifirvos|referformer)/(r50|r101|swin|video)': r'data set',
 }
 FENCE = re.compile(r'^```(?P<language>[\w{}-]*)[^\n]*\n(?P<body>.*?)^```', re.M | re.S)
 INLINE = re.compile(r'`((?:python tools/|tools/|ifirvos |make )[^`\n]+)`')
 COMMAND = re.compile(
     r'^(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(?:python (?:tools/\S+|-m \S+)|tools/\S+\.(?:sh|py)'
-    r'|ifirvos \w|make \w|pytest\b|sbatch)'
+    r'|\$? ?ifirvos \w|make \w|pytest\b|sbatch|pip install)'
 )
 
 
@@ -104,19 +97,30 @@ def test_commands_exist_with_their_options(page):
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_every_command_is_run_by_a_test_or_says_what_it_needs(page):
+def test_every_block_of_commands_says_what_runs_it_or_what_it_needs(page):
     for commands, before in blocks(page):
-        mark = MARK.search(before[-300:])
-        if mark and mark['test']:
-            assert (ROOT / mark['test']).is_file(), mark['test']
-            assert page.name in (ROOT / mark['test']).read_text(), f'{mark["test"]} does not read {page.name}'
-            continue
-        if mark:
+        mark = MARK.search(before)
+        assert mark, f'{page.name}: put <!-- needs … --> or <!-- run by tests/… --> before {commands[0]!r}'
+        if mark['test']:
+            test = (ROOT / mark['test']).read_text()
+            names = [Path(word).stem for command in commands for word in command.split() if word.startswith('tools/')]
+            assert page.name in test or (names and all(name in test for name in names)), mark['test']
             continue
         for command in commands:
-            needs = [name for name, pattern in NEEDS.items() if re.search(pattern, command)]
-            needs += [test for pattern, test in RUN.items() if re.search(pattern, command) and (ROOT / test).is_file()]
-            assert needs, f'{page.name}: no test runs {command!r}, and nothing says what it needs'
+            for words, need in NEEDS.items():
+                if re.search(words, command):
+                    assert re.search(need, mark['needs']), f'{page.name}: {command!r} needs {need!r}'
+
+
+def test_the_site_shows_the_marks():
+    spec = importlib.util.spec_from_file_location('docs_conf', ROOT / 'docs/conf.py')
+    conf = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conf)
+    page = 'Text.\n<!-- needs 8 GPUs -->\n```bash\nmake test\n```\n<!-- run by tests/test_x.py -->\n```\nls\n```\n'
+    assert conf.with_captions(page) == (
+        'Text.\n```{code-block} bash\n:caption: Needs 8 GPUs.\nmake test\n```\n'
+        '```{code-block} text\n:caption: Run by tests/test_x.py.\nls\n```\n'
+    )
 
 
 def test_lines_that_are_no_shell_are_not_taken_for_commands():

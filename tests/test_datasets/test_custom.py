@@ -4,6 +4,7 @@ import csv
 import json
 from fractions import Fraction
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -15,7 +16,7 @@ from ifirvos.datasets.custom import convert, find_format, read_annotations, read
 from ifirvos.datasets.custom.label_studio import decode_brush
 from ifirvos.datasets.custom.video import to_rle
 from ifirvos.errors import InputError, OutputExistsError
-from ifirvos.inference.exporters.cvat import cvat
+from ifirvos.inference.exporters.cvat import cvat, mask_element
 from ifirvos.inference.exporters.label_studio import brush_rle
 from ifirvos.inference.exporters.together import Together
 from ifirvos.inference.results import FrameResult
@@ -138,6 +139,27 @@ def as_cvat_video(tmp_path) -> Path:
     return tmp_path / 'annotations.xml'
 
 
+def as_cvat_shapes(tmp_path) -> Path:
+    """Masks drawn in a video, as CVAT exports them: a track of one frame for every mask; the bar is a group."""
+    path = as_cvat_video(tmp_path)
+    root = ElementTree.parse(path).getroot()
+    for track in root.findall('track'):
+        root.remove(track)
+    for t in range(LENGTH):
+        for number in (1, 2) if t >= 2 else (1,):
+            track = ElementTree.SubElement(root, 'track', id=str(len(root)), label='thing', source='manual')
+            if number == 2:
+                track.set('group_id', '5')
+            for frame, outside in ((t, '0'), (t + 1, '1')):
+                mask = ElementTree.fromstring(mask_element(mask_of(number, t), 'thing'))
+                mask.attrib.update(frame=str(frame), outside=outside)
+                said = ElementTree.SubElement(mask, 'attribute', name='sentence')
+                said.text = TEXTS[number] if t < 3 or number == 1 else ''  # a group needs it once
+                track.append(mask)
+    ElementTree.ElementTree(root).write(path)
+    return path
+
+
 def as_cvat_images(tmp_path) -> Path:
     """What our own export writes."""
     folder = tmp_path / 'clip'
@@ -189,7 +211,7 @@ def as_masks(tmp_path) -> Path:
     return tmp_path / 'masks'
 
 
-WAYS = [as_youtube_vis, as_coco_vid, as_cvat_video, as_cvat_images, as_label_studio, as_masks]
+WAYS = [as_youtube_vis, as_coco_vid, as_cvat_video, as_cvat_shapes, as_cvat_images, as_label_studio, as_masks]
 
 
 @pytest.mark.parametrize('way', WAYS, ids=lambda way: way.__name__)
@@ -213,7 +235,12 @@ def test_every_format_gives_the_same_data_set(way, tmp_path, frames):
 @pytest.mark.parametrize('way', WAYS, ids=lambda way: way.__name__)
 def test_the_format_is_found(way, tmp_path):
     expected = dict(
-        as_youtube_vis='coco', as_coco_vid='coco', as_cvat_video='cvat', as_cvat_images='cvat', as_masks='masks'
+        as_youtube_vis='coco',
+        as_coco_vid='coco',
+        as_cvat_video='cvat',
+        as_cvat_shapes='cvat',
+        as_cvat_images='cvat',
+        as_masks='masks',
     )
     assert find_format(way(tmp_path)) == expected.get(way.__name__, 'label-studio')
 

@@ -1,8 +1,9 @@
 """CVAT's own format, "CVAT for video 1.1" and "CVAT for images 1.1": https://docs.cvat.ai/docs/other/xml_format
 
-A video's tracks are its objects; in the format for images, where objects have no numbers, the shapes of one label are
-one object. An attribute ``sentence`` or ``expression`` holds what is said of an object; several are separated by line
-breaks or semicolons.
+A track is an object. CVAT tracks no masks: the format for images holds them as they are, the format for video as tracks
+of one frame each. Such shapes of one group are one object, else those with the same label and the same sentences. An
+attribute ``sentence`` or ``expression`` holds the sentence of an object; several are separated by line breaks or
+semicolons.
 """
 
 from __future__ import annotations
@@ -43,36 +44,46 @@ def read_cvat(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
 
 def _tracks(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[CustomVideo]:
     size = _size(root.find('meta'), path)
-    objects = []
-    for track in root.findall('track'):
-        label = track.get('label', 'object')
-        one = CustomObject(f'{track.get("id", len(objects))}', label)
-        for shape in track:
-            if shape.tag == 'attribute' or shape.get('outside') == '1':
-                continue
+    objects: dict[tuple, CustomObject] = {}
+    for number, track in enumerate(root.findall('track')):
+        shapes = [shape for shape in track if shape.tag != 'attribute' and shape.get('outside') != '1']
+        name = track.get('id', f'{number}')
+        sentences = _sentences(track)
+        if len(shapes) == 1:
+            one = _object_of_shape(objects, track, sentences)
+        else:
+            one = objects[name,] = CustomObject(name, track.get('label', 'object'), sentences)
+        for shape in shapes:
             frame = int(shape.get('frame', -1))
-            one.add(frame, _rle(shape, size, f'{path}, track {one.name}, frame {frame}', fill_boxes))
-        for attribute in track.iter('attribute'):
-            one.sentences += [text for text in _said(attribute) if text not in one.sentences]
-        objects.append(one)
-    return [CustomVideo(_name(root, path), objects, None, _frames(root))]
+            one.add(frame, _rle(shape, size, f'{path}, track {name}, frame {frame}', fill_boxes))
+    return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root))]
 
 
 def _images(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[CustomVideo]:
-    objects: dict[str, CustomObject] = {}
-    numbers = []
+    objects: dict[tuple, CustomObject] = {}
     for image in root.findall('image'):
         number, size = int(image.get('id')), (int(image.get('height')), int(image.get('width')))
-        numbers.append(number)
         for shape in image:
-            if shape.tag == 'tag':
-                continue
-            label = shape.get('label', 'object')
-            one = objects.setdefault(label, CustomObject(label, label))
-            one.add(number, _rle(shape, size, f'{path}, image {number}', fill_boxes))
-            for attribute in shape.iter('attribute'):
-                one.sentences += [text for text in _said(attribute) if text not in one.sentences]
+            if shape.tag != 'tag':
+                one = _object_of_shape(objects, shape, _sentences(shape))
+                one.add(number, _rle(shape, size, f'{path}, image {number}', fill_boxes))
     return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root))]
+
+
+def _object_of_shape(
+    objects: dict[tuple, CustomObject], element: ElementTree.Element, sentences: list[str]
+) -> CustomObject:
+    """Return the object that an untracked shape belongs to: that of its group, else of its label and sentences."""
+    group, label = element.get('group_id', '0'), element.get('label', 'object')
+    key = ('group', group) if group != '0' else ('label', label, *sentences)
+    one = objects.setdefault(key, CustomObject(f'group {group}' if group != '0' else label, label))
+    one.sentences += [text for text in sentences if text not in one.sentences]
+    return one
+
+
+def _sentences(element: ElementTree.Element) -> list[str]:
+    """Return the different sentences of the attributes below an element."""
+    return list(dict.fromkeys(text for attribute in element.iter('attribute') for text in _said(attribute)))
 
 
 def _rle(shape: ElementTree.Element, size: tuple[int, int], where: str, fill_boxes: bool) -> dict:
