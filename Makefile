@@ -53,7 +53,7 @@ docs:  ## build the documentation site, docs/_build/html; any warning is an erro
 	    $(or $(PYTHON),python3) -m venv --clear $(DOCS) && \
 	    $(DOCS)/bin/python -m pip install -q --no-deps --disable-pip-version-check -r requirements/docs.txt && \
 	    cp requirements/docs.txt $(DOCS)/.stamp; }
-	@$(DOCS)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@$(DOCS)/bin/sphinx-build -q -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
 check-env: env  ## say what is installed and what is amiss
