@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[1]
 
 project = 'ifirvos'
 author = 'the ifirvos authors'
+html_show_copyright = False
 release = re.search(r"__version__ = '(.*)'", (ROOT / 'ifirvos/version.py').read_text()).group(1)
 
 extensions = [
@@ -40,7 +41,7 @@ copybutton_prompt_text = '$ '
 
 
 DOCS = Path(__file__).parent
-# Files outside docs/ that a page includes -> that page.
+# Files outside docs/ -> the page that includes them.
 PAGES = {
     'weights/README.md': 'weights.md',
     'CHANGELOG.md': 'changelog.md',
@@ -53,17 +54,21 @@ LINK = re.compile(r'(!?)\[([^\]]*)\]\(([^)\s#:]+)(#[^)\s]*)?\)')
 
 
 def with_links_inside(text: str, folder: Path) -> str:
-    """Let the links of a page point into the site; of a file that is not in it, only the text stays."""
+    """Let the links of a page point into the site; of a file outside it, keep the text alone.
+
+    A link that is labelled with a file's name gets the title of that page as its label.
+    """
 
     def replace(link: re.Match) -> str:
         image, label, target, anchor = link.groups(default='')
         path = (folder / target).resolve()
         inside = path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else ''
+        label = '' if label.endswith('.md') else label
         if inside in PAGES:
             return f'[{label}]({PAGES[inside]})'
         if path.is_relative_to(DOCS) and path.exists():
             return f'{image}[{label}]({path.relative_to(DOCS).as_posix()}{anchor})'
-        return label if path.exists() else link.group()  # Sphinx warns of what is not there
+        return link[2] if path.exists() else link.group()  # Sphinx warns of missing files
 
     return LINK.sub(replace, text)
 
@@ -81,7 +86,7 @@ def with_captions(text: str) -> str:
 
 
 def prepare(app, docname: str, source: list[str]) -> None:
-    """Take in the files outside docs/, and leave out of the contents what has a star and is not there."""
+    """Include the files outside docs/; drop entries of the contents that have a star and no page."""
 
     def include(block: re.Match) -> str:
         path = (DOCS / block[1]).resolve()
@@ -98,5 +103,5 @@ def prepare(app, docname: str, source: list[str]) -> None:
 
 
 def setup(app) -> None:
-    """Connect what is above."""
+    """Register :func:`prepare`."""
     app.connect('source-read', prepare)

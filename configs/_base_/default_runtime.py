@@ -3,16 +3,16 @@ custom_imports = dict(imports=['ifirvos'], allow_failed_imports=False)
 
 default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
-    # Regular expressions for keys in which the weights of load_from may differ from the model; any other is an error.
+    # Regular expressions for keys in which load_from may differ from the model; any other difference is an error.
     hand_over=dict(type='HandOverHook', allow_missing=[], allow_unexpected=[], drop=[]),
     non_finite=dict(type='NonFiniteLossHook'),
     preemption=dict(type='PreemptionHook'),
     curves=dict(type='CurvesHook'),
-    visualization=dict(type='RVOSVisualizationHook', draw=False),  # draw=True: pictures in validation and testing
+    visualization=dict(type='RVOSVisualizationHook', draw=False),  # draw=True: in validation and testing
 )
-# A list is replaced whole: a config that adds a hook repeats these.
+# Lists are replaced as a whole: a config that adds a hook repeats these.
 custom_hooks = [dict(type='RunInfoHook'), dict(type='LEwVStatsHook')]
 vis_backends = [dict(type='LocalVisBackend'), dict(type='OptionalTensorboardVisBackend')]
-# Without mmdet's name=: mmengine names it after the run, and a second run in one process gets one of its own.
+# No name=: mmengine then creates one per run, so two runs in one process do not share it.
 visualizer = dict(_delete_=True, type='RVOSVisualizer', vis_backends=vis_backends)
 randomness = dict(seed=42)  # ReferFormer's

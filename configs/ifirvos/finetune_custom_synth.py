@@ -1,4 +1,4 @@
-# finetune_custom.py with the small model and its input size: what docs/own_data.md runs on generated clips.
+# finetune_custom.py with the small model and its input size, for the generated clips of docs/own_data.md.
 _base_ = [
     '../_base_/models/ifirvos_r18_small.py',
     '../_base_/datasets/custom.py',
@@ -22,7 +22,7 @@ train_dataloader = dict(num_workers=1, dataset=dict(records='expression', pipeli
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-optim_wrapper = dict(optimizer=dict(lr=1e-4))  # it was trained at 8e-4
+optim_wrapper = dict(optimizer=dict(lr=1e-4))  # the model was trained at 8e-4
 default_hooks = dict(checkpoint=dict(save_best='rvos/J&F', rule='greater'))
 custom_hooks = [
     *_base_.custom_hooks,

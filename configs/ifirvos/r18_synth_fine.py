@@ -7,17 +7,17 @@ _base_ = [
     '../_base_/iter_runtime.py',
 ]
 load_from = 'work_dirs/r18_synth_temporal/iter_8000.pth'
-default_hooks = dict(hand_over=dict(allow_missing=[r'pixel_decoder[.]finer[.]']))  # starts at zero
+default_hooks = dict(hand_over=dict(allow_missing=[r'pixel_decoder[.]finer[.]']))  # initialised to zero
 
 model = dict(
-    # Few scenes a step, whose frames look alike: the BatchNorms keep the statistics of stage 1.
+    # A step has few scenes, with similar frames, so BatchNorm keeps the statistics of stage 1.
     backbone=dict(norm_eval=True),
     decoder=dict(layer_cfg=dict(ifi_cfg=dict(temporal_pos='learned'))),
     pixel_decoder=dict(mask_stride=2),
     bbox_head=dict(
         mask_head=dict(stride=2),
         loss_cls=dict(loss_weight=10.0),
-        # What is not there teaches its score, and neither a box nor a mask.
+        # Absent objects train the score only, not the box or the mask.
         box_loss_on_absent=False,
         mask_loss_on_absent=False,
     ),

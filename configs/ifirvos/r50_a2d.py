@@ -1,5 +1,5 @@
-# The paper's model on A2D-Sentences (Table 3), "with the same setting as Ref-Youtube-VOS" (paper 4.2): from the same
-# pre-trained weights, T=6, 1 clip a GPU, 6 epochs (ReferFormer: T=5, 2 clips a GPU).
+# The paper's model on A2D-Sentences (Table 3), "with the same setting as Ref-Youtube-VOS" (paper 4.2): the same
+# pre-trained weights, T=6, 1 clip per GPU, 6 epochs (ReferFormer: T=5, 2 clips per GPU).
 _base_ = [
     '../_base_/models/ifirvos_r50.py',
     '../_base_/datasets/a2d_sentences.py',
@@ -9,8 +9,8 @@ _base_ = [
 load_from = 'work_dirs/r50_refcoco_pretrain/epoch_10.pth'
 
 model = dict(
-    data_preprocessor=dict(test_pad_size_divisor=32),  # the paper is silent: as ReferFormer's
-    test_cfg=dict(candidates=True),  # all N queries are scored for mAP, as the published rows are
+    data_preprocessor=dict(test_pad_size_divisor=32),  # as in ReferFormer; not in the paper
+    test_cfg=dict(candidates=True),  # score all N queries for mAP, as in published results
 )
 num_frames = 6  # T
 train_pipeline = [

@@ -8,8 +8,8 @@ _base_ = [
 
 model = dict(
     test_cfg=dict(
-        mask_probs=True,  # the objects of a video are merged by their probabilities
-        window=36,  # frames, as ReferFormer (inference_davis.py)
+        mask_probs=True,  # objects of a video are merged by probability
+        window=36,  # frames, as in ReferFormer (inference_davis.py)
     )
 )
 test_cfg = dict(type='TestLoop')

@@ -1,4 +1,4 @@
-# JHMDB-Sentences with the weights of r50_a2d.py, as they are (ReferFormer's protocol; the paper has no such row):
+# JHMDB-Sentences with the weights of r50_a2d.py, not trained further (as in ReferFormer; the paper has no such row):
 # python tools/test.py configs/ifirvos/r50_jhmdb.py CHECKPOINT
 _base_ = [
     '../_base_/models/ifirvos_r50.py',
@@ -7,7 +7,7 @@ _base_ = [
 ]
 
 model = dict(data_preprocessor=dict(test_pad_size_divisor=32), test_cfg=dict(candidates=True))
-num_frames = 6  # T, as r50_a2d.py was trained
+num_frames = 6  # T, as in r50_a2d.py
 test_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='window'), *_base_.test_pipeline[1:]]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_evaluator = dict(type='A2DMetric', prefix='jhmdb')

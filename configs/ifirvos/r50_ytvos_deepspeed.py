@@ -1,6 +1,5 @@
-# r50_ytvos.py with gradients and optimiser state spread over the GPUs by DeepSpeed's ZeRO, stage 2 (pip install
-# deepspeed). In fp32: DeepSpeed's bf16 would turn every weight into bf16, those of LEwV and of deformable attention
-# too.
+# r50_ytvos.py with gradients and optimiser state sharded over the GPUs by DeepSpeed's ZeRO, stage 2 (pip install
+# deepspeed). In fp32: DeepSpeed's bf16 converts all weights to bf16, also those of LEwV and deformable attention.
 _base_ = './r50_ytvos.py'
 
 runner_type = 'FlexibleRunner'

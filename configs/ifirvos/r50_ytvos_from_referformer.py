@@ -1,6 +1,6 @@
-# r50_ytvos.py without stage 1: from the weights of ReferFormer's pre-training on RefCOCO/+/g, which its authors
-# publish, then the paper's fine-tuning. What is new, LEwV and IFI, stands behind gates that start at zero (ours, off in
-# the paper's configs), so that the first forward is ReferFormer's to the last bit (docs/training.md).
+# r50_ytvos.py without stage 1: the paper's fine-tuning from the published weights of ReferFormer's pre-training on
+# RefCOCO/+/g. LEwV and IFI are scaled by gates that start at zero (ours, off in the paper's configs), so that the first
+# forward is bit-identical to ReferFormer's (docs/training.md).
 _base_ = './r50_ytvos.py'
 load_from = 'referformer-r50-refcoco'
 model = dict(

@@ -1,5 +1,5 @@
-# r50_ytvos.py with parameters, gradients and optimiser state spread over the GPUs (PyTorch's FSDP), for models that are
-# too large for one. Checkpoints are whole: they go into any other config of the same model.
+# r50_ytvos.py with parameters, gradients and optimiser state sharded over the GPUs (PyTorch's FSDP), for models too
+# large for one GPU. Checkpoints are complete and load into any other config of the same model.
 _base_ = './r50_ytvos.py'
 
 runner_type = 'FlexibleRunner'
@@ -8,7 +8,7 @@ strategy = dict(
     state_dict_cfg='full',
     model_wrapper=dict(
         use_orig_params=True,  # frozen and trained parameters, and several rates, in one model
-        # What is gathered and dropped as one. Heads stay with the root: the decoder calls their branches.
+        # The sharding units. Heads stay in the root unit, because the decoder calls their branches.
         auto_wrap_policy=dict(
             type='wrap_by_class_name',
             names=[

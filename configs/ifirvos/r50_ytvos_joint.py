@@ -1,5 +1,5 @@
-# Joint training on Ref-YouTube-VOS and pseudo-videos of RefCOCO/+/g, from ImageNet weights, T=6, 1 clip a GPU. Not in
-# the paper: the schedule is ReferFormer's (R50: 58.7 J&F), model, rates and losses are the paper's.
+# Joint training on Ref-YouTube-VOS and pseudo-videos of RefCOCO/+/g, from ImageNet weights, T=6, 1 clip per GPU. Not in
+# the paper: the schedule is ReferFormer's (R50: 58.7 J&F); model, learning rates and losses are the paper's.
 _base_ = [
     '../_base_/models/ifirvos_r50.py',
     '../_base_/datasets/ref_youtube_vos_joint.py',

@@ -1,5 +1,6 @@
-# ReferFormer on A2D-Sentences (its scripts/dist_train_a2d.sh): 2 clips a GPU, 6 epochs. Its code samples T=5 frames
-# and cuts to the annotated one behind the backbone; with a ResNet, which sees frames one by one, that is T=1.
+# ReferFormer on A2D-Sentences (scripts/dist_train_a2d.sh): 2 clips per GPU, 6 epochs. The official code samples T=5
+# frames and keeps only the annotated one after the backbone; with a ResNet, which processes frames one by one, this
+# equals T=1.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/referformer_a2d.py',
@@ -7,12 +8,12 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/referformer/r50_refcoco_pretrain/epoch_12.pth'
-# As tools/load_pretrained_weights.py there: the class head starts anew.
+# The class head is trained anew, as in ReferFormer's tools/load_pretrained_weights.py.
 default_hooks = dict(hand_over=dict(drop=[r'bbox_head[.]cls_branches[.]']))
 
 model = dict(
-    data_preprocessor=dict(test_pad_size_divisor=32),  # as its batches are, in testing too
-    test_cfg=dict(candidates=True),  # all N queries are scored for mAP, as the published rows are
+    data_preprocessor=dict(test_pad_size_divisor=32),  # as in the official code
+    test_cfg=dict(candidates=True),  # score all N queries for mAP, as in published results
 )
 num_frames = 1  # T
 train_pipeline = [
@@ -26,4 +27,4 @@ test_dataloader = val_dataloader
 val_evaluator = dict(iou='reference')
 test_evaluator = val_evaluator
 train_cfg = dict(val_interval=1)
-auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs with 2 each
+auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs, 2 clips each

@@ -9,8 +9,8 @@ _base_ = [
 
 model = dict(
     test_cfg=dict(
-        mask_probs=True,  # the objects of a video are merged by their probabilities
-        window=36,  # frames, as inference_davis.py there
+        mask_probs=True,  # objects of a video are merged by probability
+        window=36,  # frames, as in ReferFormer's inference_davis.py
     )
 )
 test_pipeline = [_base_.test_pipeline[0], _base_.load_video_frames, _base_.test_pipeline[-1]]

@@ -1,4 +1,4 @@
-# JHMDB-Sentences with the weights of r50_a2d.py, as they are (ReferFormer's protocol), T=1 as in its code:
+# JHMDB-Sentences with the weights of r50_a2d.py, not trained further, T=1 as in the official code:
 # python tools/test.py configs/referformer/r50_jhmdb.py CHECKPOINT
 _base_ = [
     '../_base_/models/referformer_r50.py',

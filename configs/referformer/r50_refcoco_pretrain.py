@@ -1,4 +1,4 @@
-# Stage 1 of ReferFormer (its scripts/dist_pretrain.sh): T=1, 2 pictures a GPU, 12 epochs, text encoder trained.
+# Stage 1 of ReferFormer (scripts/dist_pretrain.sh): T=1, 2 images per GPU, 12 epochs, text encoder trained.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/refcoco.py',
@@ -8,7 +8,7 @@ _base_ = [
 ]
 
 model = dict(
-    data_preprocessor=dict(test_pad_size_divisor=32),  # as its batches are, in testing too
+    data_preprocessor=dict(test_pad_size_divisor=32),  # as in the official code
     text_encoder=dict(frozen=False),
 )
 train_pipeline = [
@@ -22,4 +22,4 @@ train_dataloader = dict(
     dataset=dict(datasets=[dict(part, pipeline=train_pipeline) for part in _base_.train_dataloader.dataset.datasets])
 )
 train_cfg = dict(val_interval=1)
-auto_scale_lr = dict(base_batch_size=64)  # its published run: 32 GPUs with 2 each (the author, issues 9, 11, 19, 25)
+auto_scale_lr = dict(base_batch_size=64)  # published: 32 GPUs, 2 images each (issues 9, 11, 19, 25)

@@ -1,5 +1,5 @@
-# ReferFormer on Ref-YouTube-VOS (scripts/dist_train_test_ytvos.sh there, 55.6 J&F): from its own pre-trained weights,
-# T=5, 1 clip a GPU, 6 epochs, text encoder frozen.
+# ReferFormer on Ref-YouTube-VOS (scripts/dist_train_test_ytvos.sh, published: 55.6 J&F): from its own pre-trained
+# weights, T=5, 1 clip per GPU, 6 epochs, text encoder frozen.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/ref_youtube_vos.py',
@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/referformer/r50_refcoco_pretrain/epoch_12.pth'
-# As tools/load_pretrained_weights.py there: the class head starts anew.
+# The class head is trained anew, as in ReferFormer's tools/load_pretrained_weights.py.
 default_hooks = dict(hand_over=dict(drop=[r'bbox_head[.]cls_branches[.]']))
 
 num_frames = 5  # T

@@ -1,5 +1,5 @@
-# ReferFormer trained jointly on Ref-YouTube-VOS and pseudo-videos of RefCOCO/+/g (scripts/dist_joint_train_ytvos.sh
-# there, 58.7 J&F): from ImageNet weights, T=5, 1 clip a GPU, 12 epochs, text encoder frozen.
+# ReferFormer trained jointly on Ref-YouTube-VOS and pseudo-videos of RefCOCO/+/g (scripts/dist_joint_train_ytvos.sh,
+# published: 58.7 J&F): from ImageNet weights, T=5, 1 clip per GPU, 12 epochs, text encoder frozen.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/datasets/ref_youtube_vos_joint.py',
@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 
-auto_scale_lr = dict(base_batch_size=32)  # its published run: 32 GPUs with 1 each (the author, issues 9, 11, 19, 25)
+auto_scale_lr = dict(base_batch_size=32)  # published: 32 GPUs, 1 clip each (issues 9, 11, 19, 25)
 
 num_frames = 5  # T
 train_pipeline = [

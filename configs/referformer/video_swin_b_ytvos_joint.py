@@ -1,3 +1,3 @@
-# r50_ytvos_joint.py with Video-Swin-B, 64.9 J&F there.
+# r50_ytvos_joint.py with Video-Swin-B (published: 64.9 J&F).
 _base_ = ['./r50_ytvos_joint.py', '../_base_/models/backbones/video_swin_b.py']
 model = _base_.with_backbone

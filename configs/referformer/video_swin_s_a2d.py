@@ -1,5 +1,5 @@
-# r50_a2d.py with Video-Swin-S, 53.9 mAP there: its frames see one another, so all T=5 go through the backbone,
-# and the annotated one alone goes on.
+# r50_a2d.py with Video-Swin-S (published: 53.9 mAP). The backbone attends across frames, so all T=5 frames pass through
+# it; only the annotated one goes further.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/models/backbones/video_swin_s.py',
@@ -8,7 +8,7 @@ _base_ = [
     '../_base_/default_runtime.py',
 ]
 load_from = 'work_dirs/referformer/video_swin_s_refcoco_pretrain/epoch_12.pth'
-# As tools/load_pretrained_weights.py there: the class head starts anew.
+# The class head is trained anew, as in ReferFormer's tools/load_pretrained_weights.py.
 default_hooks = dict(hand_over=dict(drop=[r'bbox_head[.]cls_branches[.]']))
 
 model = dict(
@@ -20,4 +20,4 @@ model = dict(
 val_evaluator = dict(iou='reference')
 test_evaluator = val_evaluator
 train_cfg = dict(val_interval=1)
-auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs with 2 each
+auto_scale_lr = dict(base_batch_size=16)  # 8 GPUs, 2 clips each

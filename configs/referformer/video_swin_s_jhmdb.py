@@ -1,4 +1,4 @@
-# JHMDB-Sentences with the weights of video_swin_s_a2d.py, as they are, 42.4 mAP there; T=5, as there.
+# JHMDB-Sentences with the weights of video_swin_s_a2d.py, not trained further (published: 42.4 mAP); T=5.
 _base_ = [
     '../_base_/models/referformer_r50.py',
     '../_base_/models/backbones/video_swin_s.py',

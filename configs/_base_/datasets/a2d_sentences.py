@@ -1,5 +1,5 @@
-# A2D-Sentences as ReferFormer trains and tests on it (its datasets/a2d.py): one annotated frame a sample, the key
-# frame; the augmentation of Ref-YouTube-VOS, frames from .mp4 files, masks from .h5 files.
+# A2D-Sentences as in ReferFormer (datasets/a2d.py): one annotated frame per sample, which is the key frame; frames from
+# .mp4 files, masks from .h5 files, augmentation as for Ref-YouTube-VOS.
 _base_ = './ref_youtube_vos.py'
 
 dataset_type = 'A2DSentencesDataset'

@@ -1,8 +1,8 @@
-# One's own videos, as tools/dataset_converters/custom_to_rvos.py writes them (docs/own_data.md): Ref-YouTube-VOS's
-# layout, pipelines and metric.
+# Your own videos, as written by tools/dataset_converters/custom_to_rvos.py (docs/own_data.md): layout, pipelines and
+# metric of Ref-YouTube-VOS.
 _base_ = './ref_youtube_vos.py'
 data_root = 'data/custom/'
-num_frames = 5  # T in training, as ReferFormer's weights had it
+num_frames = 5  # T in training, as for ReferFormer's weights
 
 train_pipeline = [
     dict(type='RVOSClipSample', num_frames=num_frames, mode='reference'),

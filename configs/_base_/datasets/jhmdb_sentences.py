@@ -1,4 +1,4 @@
-# JHMDB-Sentences, for evaluation only: the weights trained on A2D-Sentences are tested on it as they are.
+# JHMDB-Sentences, for evaluation only, with weights trained on A2D-Sentences.
 _base_ = './a2d_sentences.py'
 
 dataset_type = 'JHMDBSentencesDataset'

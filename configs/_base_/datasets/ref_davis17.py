@@ -1,10 +1,10 @@
-# Ref-DAVIS17, to test on: as in the literature with weights trained on Ref-YouTube-VOS, nothing is trained here.
-# data_root is the folder of the downloads, DAVIS/ and davis_text_annotations/, or the copy in Ref-YouTube-VOS's layout.
+# Ref-DAVIS17, for evaluation only, with weights trained on Ref-YouTube-VOS as in the literature.
+# data_root holds the downloads, DAVIS/ and davis_text_annotations/, or the copy in Ref-YouTube-VOS's layout.
 dataset_type = 'RefDAVIS17Dataset'
 data_root = 'data/ref_davis17/'
 clip_keys = ('video_id', 'video_length', 'text', 'exp_id', 'kind', 'obj_id', 'annotator')
 
-# The masks are loaded after the resize: they stay at the original size.
+# Masks are loaded after the resize, so they keep their original size.
 test_pipeline = [
     dict(type='RVOSClipSample', mode='all', collect_video_keys=clip_keys),
     dict(
@@ -15,7 +15,7 @@ test_pipeline = [
             dict(type='LoadRVOSMasks'),
         ],
     ),
-    # mask_path leads the metric to the label map with all objects and void.
+    # mask_path: the metric needs the label map with all objects and void.
     dict(type='PackRVOSInputs', clip_keys=(*clip_keys, 'ori_video_length'), meta_keys=('mask_path',)),
 ]
 
@@ -30,7 +30,7 @@ test_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         split='valid',
-        verbatim=True,  # the reference reads sentences as they are when it tests on whole videos
+        verbatim=True,  # as in the reference code when testing on whole videos
         pipeline=test_pipeline,
     ),
 )

@@ -1,19 +1,19 @@
-# Ref-YouTube-VOS as ReferFormer trains and tests on it (its datasets/ytvos.py, datasets/transforms_video.py): several
-# sizes in training, and T frames around a key frame. The paper's 4.2 says less: "6 randomly sampled frames", short side
-# 360 and long side at most 640, as at test. pillow as in the reference code: its bilinear resize is antialiased.
-# A config that inherits this file and changes one of the names below must also redo what is built from it: mmengine
-# evaluates a file before the files that inherit it.
+# Ref-YouTube-VOS as in ReferFormer (datasets/ytvos.py, datasets/transforms_video.py): several sizes in training, T
+# frames around a key frame. The paper (4.2) only says "6 randomly sampled frames", short side 360, long side at most
+# 640. Resized with PIL as in the reference code, whose bilinear resize is antialiased. mmengine evaluates a file before
+# the files that inherit it: changing a variable below in another config does not change what is built from it here.
 dataset_type = 'RefYouTubeVOSDataset'
 data_root = 'data/ref_youtube_vos/'
 num_frames = 6  # T in training, paper 4.2 (ReferFormer: 5)
 
 short_sides = [288, 320, 352, 392, 416, 448, 480, 512]
-# (long, short): the short side, but the long one at most 640. None stands for no limit.
+# (long, short): the short side is resized to `short`, but the long side is at most `long`; None: no limit.
 scales = [(640, side) for side in short_sides]
 resize = dict(type='RandomChoiceResize', scales=scales, resize_type='ReferenceResize')
 resize_crop_resize = [
     dict(type='RandomChoiceResize', scales=[(None, 400), (None, 500), (None, 600)], resize_type='ReferenceResize'),
-    # A crop may miss the object in some frames: they become frames without it. RequireVisibleObject sees to the rest.
+    # A crop may miss the object in some frames, which then count as absent. RequireVisibleObject drops clips without
+    # it.
     dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
     resize,
 ]
@@ -30,9 +30,9 @@ train_pipeline = [
         ],
     ),
     dict(type='FlipExpression'),
-    # Every frame draws its own colours, channel swap included, as in the reference.
+    # Colour distortion is drawn per frame, including the channel swap, as in the reference code.
     dict(type='TransformBroadcaster', transforms=[dict(type='PhotoMetricDistortionUint8')]),
-    # RandomChoice stands outside the broadcasters: inside one with shared draws mmcv raises.
+    # RandomChoice must be outside the broadcasters: mmcv raises inside one that shares its random parameters.
     dict(
         type='RandomChoice',
         transforms=[
@@ -43,7 +43,7 @@ train_pipeline = [
     dict(type='RequireVisibleObject'),
     dict(type='PackRVOSInputs'),
 ]
-# The masks, where there are any, are loaded after the resize: they stay at the original size.
+# Masks, if any, are loaded after the resize, so they keep their original size.
 test_pipeline = [
     dict(type='RVOSClipSample', mode='all'),
     dict(
@@ -68,7 +68,7 @@ train_dataloader = dict(
         data_root=data_root,
         split='train',
         records='key_frame',
-        key_frame_interval=num_frames,  # as the reference: every T-th frame is a key frame
+        key_frame_interval=num_frames,  # every T-th frame is a key frame, as in the reference code
         pipeline=train_pipeline,
     ),
 )
@@ -83,7 +83,7 @@ val_dataloader = dict(
         type=dataset_type,
         data_root=data_root,
         split='valid',
-        verbatim=True,  # the reference reads sentences as they are when it tests on whole videos
+        verbatim=True,  # as in the reference code when testing on whole videos
         pipeline=test_pipeline,
     ),
 )

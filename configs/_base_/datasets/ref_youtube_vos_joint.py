@@ -1,5 +1,5 @@
-# Ref-YouTube-VOS and RefCOCO/+/g together, as in ReferFormer's datasets/concat_dataset.py: a picture becomes a clip
-# of T frames by random affine motion, then goes the way of a video, at the same sizes.
+# Ref-YouTube-VOS and RefCOCO/+/g together, as in ReferFormer's datasets/concat_dataset.py: random affine motion turns
+# an image into a clip of T frames, which is then processed like a video.
 _base_ = './ref_youtube_vos.py'
 
 refcoco_root = 'data/coco/'

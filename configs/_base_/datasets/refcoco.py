@@ -1,9 +1,9 @@
-# RefCOCO, RefCOCO+ and RefCOCOg together, as ReferFormer pre-trains on them (its datasets/refexp.py): T=1.
+# RefCOCO, RefCOCO+ and RefCOCOg together, as in ReferFormer's pre-training (datasets/refexp.py): T=1.
 dataset_type = 'RefCOCOClipDataset'
 data_root = 'data/coco/'
 
 load_frame = [dict(type='LoadImageFromFile'), dict(type='LoadRVOSMasks', reader='coco')]
-# (long, short): None stands for no limit.
+# (long, short); None: no limit.
 resize = dict(
     type='RandomChoiceResize', scales=[(800, side) for side in range(480, 769, 32)], resize_type='ReferenceResize'
 )
@@ -20,7 +20,7 @@ flip = [
     dict(type='TransformBroadcaster', share_random_params=True, transforms=[dict(type='RandomFlip', prob=0.5)]),
     dict(type='FlipExpression'),
 ]
-# RandomChoice stands outside the broadcasters: inside one with shared draws mmcv raises.
+# RandomChoice must be outside the broadcasters: mmcv raises inside one that shares its random parameters.
 resize_or_crop = [
     dict(
         type='RandomChoice',

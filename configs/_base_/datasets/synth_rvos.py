@@ -1,18 +1,18 @@
-# SynthRVOS, all kinds of expressions: clips of T frames to train, whole videos to evaluate.
-# A config that inherits this file and changes one of the names below must also redo what is built from it: mmengine
-# evaluates a file before the files that inherit it.
+# SynthRVOS, all kinds of expressions: training on clips of T frames, evaluation on whole videos. mmengine evaluates a
+# file before the files that inherit it: changing a variable below in another config does not change what is built from
+# it here.
 dataset_type = 'SynthRVOSDataset'
 data_root = 'data/synth_rvos/'
-img_scale = (96, 64)  # network input (W,H); the pictures are 288x192
+img_scale = (96, 64)  # network input (W,H); the frames are 288x192
 num_frames = 5  # T in training
 
-# All frames of a clip share their random draws (flip, colours): a broadcaster with share_random_params.
+# share_random_params: all frames of a clip get the same flip and colours.
 train_frame_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadRVOSMasks'),
     dict(type='ResizeByArea', scale=img_scale),
     dict(type='RandomFlip', prob=0.5),
-    # Mild, because sentences name colours and sizes: no channel swap, hue within 6 of 360 degrees.
+    # Mild, because sentences mention colours and sizes: no channel swap, hue within 6 of 360 degrees.
     dict(
         type='PhotoMetricDistortionUint8',
         brightness_delta=16,
@@ -29,7 +29,7 @@ train_clip_pipeline = [
     dict(type='PackRVOSInputs'),
 ]
 train_pipeline = [dict(type='RVOSClipSample', num_frames=num_frames, mode='stratified'), *train_clip_pipeline]
-# The masks are loaded after the resize: they stay at the original size, where J and F are measured.
+# Masks are loaded after the resize, so they keep their original size, at which J and F are measured.
 test_pipeline = [
     dict(type='RVOSClipSample', mode='all'),
     dict(
@@ -47,16 +47,16 @@ train_dataset = dict(
     type=dataset_type,
     data_root=data_root,
     split='train',
-    records='expression',  # one record an expression, its key frame drawn at random
+    records='expression',  # one record per expression, with a random key frame
     pipeline=train_pipeline,
 )
-# How often the expressions of a kind come. What takes several frames has fewer of them, and is learnt late: `motion`
-# makes almost two fifths of the clips, `coherence` one. `direction` and `order` are out of reach without temporal
-# positions, see r18_synth_temporal.py.
+# How often each kind is repeated. Kinds that need several frames have fewer expressions and are learnt late: `motion`
+# makes up almost two fifths of the clips, `coherence` one fifth. `direction` and `order` cannot be learnt without
+# temporal positions, see r18_synth_temporal.py.
 repeats = dict(motion=6, coherence=3, direction=1, order=1)
 single_frame_kinds = ['attr', 'spatial', 'relation']
 train_dataloader = dict(
-    batch_size=6,  # pairs: two expressions about a clip, see PairedExpressions
+    batch_size=6,  # pairs: two expressions of a clip, see PairedExpressions
     num_workers=1,
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
@@ -77,7 +77,7 @@ train_dataloader = dict(
     ),
 )
 val_dataset = dict(type=dataset_type, data_root=data_root, split='valid', test_mode=True, pipeline=test_pipeline)
-# Appearances (colour, shape, size) never seen in training; its kinds are reported apart, as 'attr_comp'.
+# Combinations of colour, shape and size never seen in training; reported as kinds of their own, such as 'attr_comp'.
 comp_dataset = dict(
     type=dataset_type, data_root=data_root, split='comp', kind_suffix='_comp', test_mode=True, pipeline=test_pipeline
 )
@@ -99,7 +99,7 @@ test_dataloader = dict(
     collate_fn=dict(type='pseudo_collate'),
     dataset=dict(type='ConcatDataset', datasets=[val_dataset, comp_dataset]),
 )
-# Sentences of kind `absent` fit nothing: no mask of theirs can be right, but their score should be low.
+# `absent` sentences fit no object: J and F are not defined for them, but their score should be low.
 val_evaluator = [
     dict(type='RVOSMetric', group_by='kind', leave_out=['absent']),
     dict(type='AbsenceMetric', group_by='kind'),

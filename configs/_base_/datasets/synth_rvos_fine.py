@@ -1,4 +1,4 @@
-# SynthRVOS in frames of 144x96, with sentences that fit nothing, and augmented beyond what the generator draws.
+# SynthRVOS at 144x96, with sentences that fit no object and stronger augmentation.
 _base_ = './synth_rvos.py'
 
 img_scale = (144, 96)  # network input (W,H)
@@ -33,8 +33,8 @@ test_pipeline = [
     dict(type='PackRVOSInputs'),
 ]
 train_dataset = dict(_base_.train_dataset, pipeline=train_pipeline)
-# How often the expressions of a kind come in an epoch. `absent` comes with `attr`, so that its partner in a pair is a
-# sentence that fits something in the same frames.
+# How often each kind is repeated per epoch. `absent` is paired with `attr`: one sentence of each pair fits an object of
+# the same frames.
 repeats = dict(absent=1, spatial=1, relation=3, motion=4, coherence=2, direction=3, order=3)
 train_dataloader = dict(
     batch_size=4,  # pairs

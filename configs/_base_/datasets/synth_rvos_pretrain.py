@@ -1,5 +1,5 @@
-# SynthRVOS as the paper pre-trains on single pictures: T=1, and the kinds that one frame can tell; and `coherence`,
-# whose objects are grey in most frames: the second stage no longer changes the features, so grey has to be seen here.
+# SynthRVOS as in the paper's pre-training on images: T=1, and the kinds that one frame can answer. Also `coherence`,
+# whose objects are grey in most frames: the second stage freezes the features, so grey must be seen here.
 _base_ = './synth_rvos.py'
 
 num_frames = 1

@@ -1,6 +1,6 @@
 # The same classes as ifirvos_r50.py, small enough to train from scratch on a CPU: a narrow ResNet-18, C=64, two encoder
-# and three decoder layers, a two-layer RoBERTa with a tokenizer of its own. All modules of the paper are on. The
-# numbers are ours, and so are post_norm, value_pos, box_pos, query_pos: what so small a model needed to learn from
+# and three decoder layers, a two-layer RoBERTa with its own tokenizer. All modules of the paper are on. The
+# numbers are ours, and so are post_norm, value_pos, box_pos and query_pos, which this small model needed to learn from
 # scratch.
 _base_ = './ifirvos_r50.py'
 
@@ -23,7 +23,7 @@ model = dict(
     ),
     neck=dict(in_channels=[32, 64, 128], out_channels=channels, norm_cfg=dict(type='GN', num_groups=8)),
     text_encoder=dict(
-        name='synth_tokenizer',  # ships with the package
+        name='synth_tokenizer',  # included in the package
         pretrained=False,
         frozen=False,
         config=dict(
@@ -42,8 +42,8 @@ model = dict(
         ),
     ),
     text_dropout=0.0,
-    # From scratch the literal product of LEwV grew to rms 30 within 3,500 steps and the tanh behind it saturated: every
-    # sentence gave the same query. A LayerNorm before the pooling keeps it alive.
+    # Trained from scratch, LEwV's product grew to an rms of 30 within 3,500 steps and the tanh after it saturated:
+    # every sentence gave the same query. A LayerNorm before the pooling prevents this.
     vli=dict(embed_dims=channels, num_heads=heads, lewv=dict(post_norm=True)),
     value_pos=True,
     positional_encoding=dict(num_feats=channels // 2),
@@ -74,10 +74,10 @@ model = dict(
     bbox_head=dict(
         embed_dims=channels,
         mask_head=dict(in_channels=channels),
-        mask_target='area',  # 64x96 frames: point sampling caps J at about 0.77 there
-        # The masks are learnt first, for every sentence; the class score says which is meant, and is learnt late.
+        mask_target='area',  # at 64x96, point sampling limits J to about 0.77
+        # Masks are learnt first; the class score, which chooses the query, is learnt late.
         loss_cls=dict(loss_weight=10.0),
-        # ReferFormer's mask weights: the paper's 1 and 1 are for pretrained weights.
+        # ReferFormer's mask weights; the paper's 1 and 1 are for pretrained models.
         loss_mask=dict(loss_weight=2.0),
         loss_dice=dict(loss_weight=5.0),
     ),

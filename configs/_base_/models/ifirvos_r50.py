@@ -1,14 +1,14 @@
-# The full method, every knob at the paper's value (sections 3 and 4.2); where the paper is silent, the number is
-# ReferFormer's (its official code), whose transformer, pixel decoder and mask head the paper takes over. Of the two new
-# modules the paper gives no widths: theirs are those of the decoder around them.
+# The full method with the paper's values (sections 3 and 4.2). Where the paper is silent, the value is that of
+# ReferFormer's official code, whose transformer, pixel decoder and mask head the paper reuses. The paper gives no
+# widths for the two new modules: they are those of the decoder.
 model = dict(
     type='IFIRVOS',
     num_queries=5,  # N, paper 4.2
     num_feature_levels=4,  # N_l, paper 4.2
-    cut_to_key_frames=False,  # True: ReferFormer's on A2D-Sentences, behind the backbone annotated frames alone
-    value_pos=False,  # True: our extension for small models, the decoder reads memory + position
-    fpn_text='raw',  # or 'lewv': the cross-modal FPN reads the words as LEwV leaves them
-    frozen_trunk=False,  # True: our extension for small models, only what the queries do is trained
+    cut_to_key_frames=False,  # True (ReferFormer, A2D-Sentences): keep only the annotated frames after the backbone
+    value_pos=False,  # True (ours, for small models): add positions to the values of the decoder's cross-attention
+    fpn_text='raw',  # or 'lewv': the cross-modal FPN uses LEwV's output words
+    frozen_trunk=False,  # True (ours, for small models): freeze backbone, neck, VEwL, encoder and pixel decoder
     data_preprocessor=dict(
         type='RVOSDataPreprocessor',
         mean=[123.675, 116.28, 103.53],
@@ -16,8 +16,8 @@ model = dict(
         bgr_to_rgb=True,
         pad_mask=True,
         pad_size_divisor=32,
-        # Whole videos are tested one by one, unpadded, as in the reference; single frames (A2D-, JHMDB-Sentences,
-        # RefCOCO) in batches, padded to multiples of 32, in their configs.
+        # Whole videos are tested unpadded, as in the reference code; configs for single frames (A2D-, JHMDB-Sentences,
+        # RefCOCO) set 32.
         test_pad_size_divisor=1,
     ),
     backbone=dict(
@@ -45,23 +45,23 @@ model = dict(
         type='RobertaTextEncoder',
         name='roberta-base',  # or a local folder
         pretrained=True,
-        frozen=True,  # paper 4.2: trained in pre-training (r50_refcoco_pretrain.py), frozen after
+        frozen=True,  # paper 4.2: trained in pre-training (r50_refcoco_pretrain.py), then frozen
     ),
     vli=dict(
         type='VisionLanguageInteraction',
-        # None: off. value_pos: positions on the values of the attention too, not on its keys alone (eq. 1 to 4 are
-        # silent). out_proj_init: 'xavier', as the Transformer behind it, or 'torch', PyTorch's own, as ReferFormer.
+        # None: off. value_pos: add positions to the values too, not only to the keys (eq. 1 to 4 do not say).
+        # out_proj_init: 'xavier', as in the transformer, or 'torch', PyTorch's default, as in ReferFormer.
         vewl=dict(value_pos=False, out_proj_init='xavier'),
         # None: off. residual, post_norm: our extensions. order: 'fine_to_coarse' (Figure 3) or 'coarse_to_fine'.
-        # pooling: 'first' token, as RoBERTa's "poolout", or the 'mean' of all.
+        # pooling: the 'first' token, as RoBERTa's "poolout", or the 'mean' of all.
         lewv=dict(residual=False, post_norm=False, value_pos=False, order='fine_to_coarse', pooling='first'),
         embed_dims=256,
         num_heads=8,  # ours: not in the paper
         fusion='multiply',  # or 'ffn' (Table 5)
         text='fixed',  # or 'dynamic' (Table 5)
     ),
-    # 'reference': what ReferFormer's sine makes of columns and rows that are padding throughout, noise that reaches the
-    # masks of padded frames.
+    # 'reference': as in ReferFormer, whose sine encoding of fully padded rows and columns is noise that reaches the
+    # masks.
     positional_encoding=dict(num_feats=128, normalize=True, offset=-0.5, padding_encoding='zero'),
     encoder=dict(
         num_layers=4,  # paper 4.2
@@ -78,14 +78,14 @@ model = dict(
             self_attn_cfg=dict(embed_dims=256, num_heads=8, dropout=0.1, batch_first=True),
             cross_attn_cfg=dict(embed_dims=256, num_heads=8, num_levels=4, num_points=4, dropout=0.1, batch_first=True),
             ffn_cfg=dict(embed_dims=256, feedforward_channels=2048, num_fcs=2, ffn_drop=0.1),
-            ifi_cfg=dict(  # None: frame-independent; "standard" attention and FFN (paper 3.4), the numbers are ours
+            ifi_cfg=dict(  # None: no IFI. "Standard" attention and FFN (paper 3.4); the numbers are ours
                 embed_dims=256,
                 num_heads=8,
                 feedforward_channels=2048,
                 dropout=0.1,
-                temporal_pos=None,  # or 'sine', 'learned': our extension, not the paper's
-                box_pos=False,  # True: our extension, queries tell the others where their boxes are
-                query_pos=False,  # True: ours too, and which of the N they are
+                temporal_pos=None,  # or 'sine', 'learned': encode the time of the frames (ours)
+                box_pos=False,  # True: encode the box centres of the queries (ours)
+                query_pos=False,  # True: add the query positions to queries and keys (ours)
                 place='before',  # the box refinement of its layer (Figure 4), or 'after' it
             ),
         ),
@@ -107,7 +107,7 @@ model = dict(
         num_reg_fcs=2,
         mask_head=dict(in_channels=256, channels=8, stride=4),
         mask_target='point',  # or 'area', for small frames
-        box_loss_on_absent=True,  # the reference's; False skips frames without the object
+        box_loss_on_absent=True,  # as in the reference code; False skips frames without the object
         # loss weights: paper 4.2
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
@@ -128,10 +128,10 @@ model = dict(
         )
     ),
     test_cfg=dict(
-        frame_chunk=16,  # ours, with sentence_chunk: they bound the memory of long videos and change no mask
+        frame_chunk=16,  # ours, like sentence_chunk: bounds memory, does not change results
         sentence_chunk=1,
-        window=None,  # 36: Ref-DAVIS17, videos are cut into clips of so many frames
-        mask_probs=False,  # True: Ref-DAVIS17 merges objects by them
-        candidates=False,  # True: all N queries, for A2D-Sentences' mAP; 'smooth': drawn like the chosen one
+        window=None,  # 36 for Ref-DAVIS17: split videos into clips of 36 frames
+        mask_probs=False,  # True for Ref-DAVIS17: objects are merged by probability
+        candidates=False,  # True: also predict all N queries, for A2D-Sentences' mAP; 'smooth': like the chosen one
     ),
 )

@@ -1,6 +1,6 @@
-# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: text fusion is VEwL alone, the
-# queries start at RoBERTa's pooled output, and there is no inter-frame interaction. Loss weights are its code's
-# (its opts.py), in the losses and in the matching cost.
+# ReferFormer (arXiv 2201.00487), numerically equal to its official implementation: VEwL only, queries start from
+# RoBERTa's pooled output, no inter-frame interaction. Loss weights, also in the matching cost, are those of its
+# opts.py.
 _base_ = './ifirvos_r50.py'
 model = dict(
     vli=dict(vewl=dict(out_proj_init='torch'), lewv=None),

@@ -1,5 +1,5 @@
-# For a few of one's own videos, on one GPU: a tenth of ReferFormer's rates (its opts.py: 1e-4, backbone 5e-5), constant
-# behind a short warm-up, until the validation set says stop (EarlyStoppingHook of the config). All numbers are ours.
+# Fine-tuning on a few videos with one GPU: a tenth of ReferFormer's learning rates (opts.py: 1e-4, backbone 5e-5),
+# constant after a short warm-up, with early stopping (see the config). All numbers are ours.
 _base_ = './referformer_6e.py'
 train_cfg = dict(max_epochs=20, val_interval=1)
 optim_wrapper = dict(optimizer=dict(lr=1e-5))

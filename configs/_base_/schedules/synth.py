@@ -1,5 +1,5 @@
-# For the small model of SynthRVOS: iterations, not epochs; a constant rate, then cosine. All numbers are ours, chosen
-# on its validation set.
+# For the small SynthRVOS model: counts iterations; a constant learning rate, then cosine. All numbers are ours, chosen
+# on the validation set.
 max_iters = 5000
 train_cfg = dict(type='ResumableIterLoop', max_iters=max_iters, val_interval=max_iters)
 val_cfg = dict(type='ValLoop')
@@ -9,10 +9,10 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=8e-4, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=1.0, norm_type=2),
     paramwise_cfg=dict(
-        # mmengine lets custom keys overrule these: what a key names decays whole, norms and biases too.
+        # In mmengine custom keys take precedence over these: their norms and biases decay too.
         norm_decay_mult=0.0,
         bias_decay_mult=0.0,
-        # LEwV multiplies the words four times over: at the full rate its words grow to rms 30 within 1,000 steps, its
+        # LEwV multiplies the words four times: at the full learning rate their rms grows to 30 within 1,000 steps, the
         # softmax saturates, and every sentence gives the same query (see LEwVStatsHook).
         custom_keys={'vli.lewv.interaction': dict(lr_mult=0.1)},
     ),

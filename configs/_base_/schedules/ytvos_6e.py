@@ -10,5 +10,5 @@ optim_wrapper = dict(
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.2), 'text_encoder': dict(lr_mult=0.2)}),
 )
 param_scheduler = [dict(type='MultiStepLR', by_epoch=True, milestones=[3, 5], gamma=0.1)]
-# For --auto-scale-lr: 1 clip a GPU is the paper's, 8 GPUs are ours. It states no number; ReferFormer fine-tunes on 8.
+# For --auto-scale-lr: 1 clip per GPU (paper) on 8 GPUs, as ReferFormer fine-tunes; the paper does not say how many.
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -1,4 +1,4 @@
-# The small model on SynthRVOS written as A2D-Sentences, at SynthRVOS's input size (docs/data.md).
+# The small model on SynthRVOS in the layout of A2D-Sentences (docs/data.md).
 _base_ = [
     '../../_base_/models/ifirvos_r18_small.py',
     '../../_base_/datasets/a2d_sentences.py',

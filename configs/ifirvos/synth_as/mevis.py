@@ -1,4 +1,4 @@
-# The small model on SynthRVOS written as MeViS, at SynthRVOS's input size (docs/data.md).
+# The small model on SynthRVOS in the layout of MeViS (docs/data.md).
 _base_ = [
     '../../_base_/models/ifirvos_r18_small.py',
     '../../_base_/datasets/mevis.py',

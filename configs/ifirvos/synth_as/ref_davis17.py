@@ -1,4 +1,4 @@
-# The small model on SynthRVOS written as Ref-DAVIS17, at SynthRVOS's input size (docs/data.md).
+# The small model on SynthRVOS in the layout of Ref-DAVIS17 (docs/data.md).
 _base_ = [
     '../../_base_/models/ifirvos_r18_small.py',
     '../../_base_/datasets/ref_davis17.py',

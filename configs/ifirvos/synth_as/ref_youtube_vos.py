@@ -1,4 +1,4 @@
-# The small model on SynthRVOS written as Ref-YouTube-VOS, at SynthRVOS's input size (docs/data.md).
+# The small model on SynthRVOS in the layout of Ref-YouTube-VOS (docs/data.md).
 _base_ = [
     '../../_base_/models/ifirvos_r18_small.py',
     '../../_base_/datasets/ref_youtube_vos.py',

@@ -1,4 +1,4 @@
-# The small model on SynthRVOS written as RefCOCO, at SynthRVOS's input size (docs/data.md).
+# The small model on SynthRVOS in the layout of RefCOCO (docs/data.md).
 _base_ = [
     '../../_base_/models/ifirvos_r18_small.py',
     '../../_base_/datasets/refcoco.py',

@@ -1,4 +1,5 @@
-# Stage 1 of the trial of docs/training.md ("Without the expensive first stage"): a small ReferFormer on single frames.
+# Stage 1 of the experiment in docs/training.md ("Without the expensive first stage"): a small ReferFormer, single
+# frames.
 _base_ = '../r18_synth_pretrain.py'
 model = dict(vli=dict(lewv=None), decoder=dict(layer_cfg=dict(ifi_cfg=None)))
 

@@ -1,4 +1,4 @@
-# Stage 2 of the trial, IFIRVOS from random weights: what warm.py is compared with.
+# Stage 2 of the experiment: IFIRVOS from random weights, to compare with warm.py.
 _base_ = '../r18_synth.py'
 load_from = None
 model = dict(frozen_trunk=False)

@@ -1,4 +1,4 @@
-# Stage 2 of the trial, IFIRVOS from the small ReferFormer: what is new stands behind gates that start at zero.
+# Stage 2 of the experiment: IFIRVOS from the small ReferFormer, with gates that start at zero.
 _base_ = './scratch.py'
 load_from = 'work_dirs/warm_start_synth/referformer/iter_400.pth'
 model = dict(

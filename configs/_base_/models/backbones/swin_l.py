@@ -5,7 +5,7 @@ with_backbone = dict(
         depths=(2, 2, 18, 2),
         num_heads=(6, 12, 24, 48),
         drop_path_rate=0.3,
-        # The file that ReferFormer names in the first version of its README; of the same release as Swin-T's.
+        # Named in the first version of ReferFormer's README; from the same release as Swin-T.
         init_cfg=dict(checkpoint='data/pretrained/swin_large_patch4_window7_224_22k.pth'),
     ),
     neck=dict(in_channels=[384, 768, 1536]),

@@ -1,5 +1,5 @@
-# Swin-T (2-D, frame by frame): mmdet's, sizes and drop path as in ReferFormer's models/swin_transformer.py.
-# A leaf says `model = _base_.with_backbone`.
+# mmdet's Swin-T (2-D, frame by frame); sizes and drop path as in ReferFormer's models/swin_transformer.py.
+# A leaf uses it as `model = _base_.with_backbone`.
 with_backbone = dict(
     backbone=dict(
         _delete_=True,
@@ -9,7 +9,7 @@ with_backbone = dict(
         num_heads=(3, 6, 12, 24),
         window_size=7,
         drop_path_rate=0.2,
-        # Of github.com/SwinTransformer/storage, release v1.0.0: put it there. ReferFormer names this file.
+        # To be downloaded from github.com/SwinTransformer/storage, release v1.0.0; the file that ReferFormer uses.
         init_cfg=dict(type='Pretrained', checkpoint='data/pretrained/swin_tiny_patch4_window7_224.pth'),
     ),
     neck=dict(in_channels=[192, 384, 768]),
