@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands() -> str:
-    (block,) = re.findall(r'```bash\n(.*?)```', (ROOT / 'docs/training.md').read_text(), re.DOTALL)
+    mark = '<!-- run by tests/test_training/test_training_docs.py -->\n'
+    (block,) = re.findall(rf'{mark}```bash\n(.*?)```', (ROOT / 'docs/training.md').read_text(), re.DOTALL)
     return block
 
 

@@ -1,15 +1,16 @@
-"""Converts one's own annotations to the layout of Ref-YouTube-VOS, checks the result, and says what to do next.
+"""Converts your own annotations to the layout of Ref-YouTube-VOS, and checks the result.
 
     python tools/dataset_converters/custom_to_rvos.py annotations.xml --frames videos --out data/custom
     python tools/dataset_converters/custom_to_rvos.py masks --frames frames --sentences sentences.csv --out data/custom
 
-The annotations, several files if need be: json of COCO-VID or YouTube-VIS, CVAT's annotations.xml ("CVAT for video 1.1"
+Annotations, in one or several files: json of COCO-VID or YouTube-VIS, CVAT's annotations.xml ("CVAT for video 1.1"
 or "for images 1.1"), Label Studio's json, or a folder of masks VIDEO/FRAME.png whose pixel values number the objects.
-What is said of the objects stands in the annotations or in a csv with the columns video, object, sentence; an object
-of which nothing is said gets its label as its sentence. docs/own_data.md has an example of each.
+Sentences come from the annotations or from a csv with the columns video, object, sentence; an object without one gets its
+label as its sentence. Details and an example: docs/own_data.md.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,13 +68,12 @@ def run(args: argparse.Namespace) -> int:
     for note in report.notes:
         print(f'note: {note}')
     if report.from_labels:
-        print(f'note: nothing was said of {report.from_labels} objects: their label is their sentence')
+        print(f'note: {report.from_labels} objects have no sentence; their label is used')
     if report.shared_pixels:
-        print(f'note: {report.shared_pixels} pixels had several objects; the last of them has the pixel')
+        print(f'note: {report.shared_pixels} pixels belong to several objects; the last one gets them')
     code = doctor.main(['ref-youtube-vos', str(args.out), '--out', str(args.out / 'doctor.json')])
     if code == 0:
-        places = [f'{split}_dataloader.dataset.data_root={args.out}' for split in ('train', 'val', 'test')]
-        options = '' if args.out == DEFAULT_ROOT else f' --cfg-options {" ".join(places)}'
+        options = '' if args.out == DEFAULT_ROOT else f' --data-root {shlex.quote(str(args.out))}'
         print(f'next: python tools/train.py configs/ifirvos/finetune_custom.py{options}')
     return code
 
