@@ -14,7 +14,7 @@ from pathlib import Path
 SETUP = Path(__file__).resolve().parents[1] / 'setup.cfg'
 # Said beside the licence of the package: what its wheel brings along.
 NOTES = {
-    'av': 'the wheel bundles FFmpeg built with GPL codecs (x264, x265): who ships it ships GPL code',
+    'av': 'the wheel bundles FFmpeg with GPL codecs (x264, x265)',
     'opencv-python-headless': 'the wheel bundles FFmpeg under LGPL',
     'torch': 'CUDA builds bring NVIDIA libraries under their own terms',
 }
