@@ -103,7 +103,8 @@ def test_every_block_of_commands_says_what_runs_it_or_what_it_needs(page):
         assert mark, f'{page.name}: put <!-- needs … --> or <!-- run by tests/… --> before {commands[0]!r}'
         if mark['test']:
             test = (ROOT / mark['test']).read_text()
-            names = [Path(word).stem for command in commands for word in command.split() if word.startswith('tools/')]
+            words = [word for command in commands for word in command.removeprefix('ifirvos ').split()]
+            names = [Path(word).stem for word in words if word.startswith(('tools/', 'mmdet', 'misc/'))]
             assert page.name in test or (names and all(name in test for name in names)), mark['test']
             continue
         for command in commands:

@@ -5,8 +5,8 @@
 
 Annotations, in one or several files: json of COCO-VID or YouTube-VIS, CVAT's annotations.xml ("CVAT for video 1.1"
 or "for images 1.1"), Label Studio's json, or a folder of masks VIDEO/FRAME.png whose pixel values number the objects.
-Sentences come from the annotations or from a csv with the columns video, object, sentence; an object without one gets its
-label as its sentence. Details and an example: docs/own_data.md.
+Sentences come from the annotations or from a csv with the columns video, object, sentence; an object without one gets
+its label as its sentence. Details and an example: docs/own_data.md.
 """
 
 import argparse
