@@ -1,4 +1,4 @@
-"""Building a model from a file's own config without handing it all of the memory."""
+"""Limits the memory that building a model from a file's own config may take."""
 
 from __future__ import annotations
 

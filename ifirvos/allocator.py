@@ -1,4 +1,4 @@
-"""Freed memory that stays with the process: most of a forward on a CPU is large tensors that live for a moment."""
+"""Keeps freed memory in the process: most memory of a forward on a CPU is in large, short-lived tensors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # malloc.h
 
 
 def keep_freed_memory() -> bool:
-    """Tell glibc's allocator not to give large blocks back, so that they need not be mapped and zeroed anew.
+    """Make glibc's allocator keep large freed blocks, so that they need not be mapped and zeroed again.
 
     For command lines, where the process is ours; the same as ``MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=-1``. Who has
     set one of these variables is left alone.

@@ -1,4 +1,4 @@
-"""Reading checkpoints without running code from them, and loading them without a key left over."""
+"""Safe reading and strict loading of checkpoints."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _check_archive(path: Path) -> None:
 
 
 def _check_contents(path: Path, checkpoint: Mapping) -> None:
-    """Refuse what is no state dict, and tensors that claim more values than they hold."""
+    """Raise for anything but a state dict, and for tensors that claim more values than they hold."""
     state, meta = checkpoint['state_dict'], checkpoint.get('meta')
     if not isinstance(state, Mapping):
         raise CheckpointError(f'{path}: its state_dict is a {type(state).__name__}, not a dict of tensors.')
@@ -263,7 +263,7 @@ def runners_own_allowed() -> AbstractContextManager:
 
 
 def _log_buffer_method(owner: type, name: str):
-    """Stand in for ``getattr`` in a pickled log buffer: its own statistics methods and nothing else's."""
+    """Replace ``getattr`` in a pickled log buffer; only its own statistics methods are allowed."""
     if owner is HistoryBuffer and name in {'min', 'max', 'mean', 'current', '_min', '_max', '_mean', '_current'}:
         return getattr(HistoryBuffer, name)
     raise pickle.UnpicklingError(f'{owner}.{name} may not be loaded')

@@ -1,4 +1,4 @@
-"""Config files as every tool opens them."""
+"""Loading of config files, the same for all tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the shipped configs build a model from, written by tools/build_config_types.py: do not edit.
+"""The classes in the models of the shipped configs. Written by tools/build_config_types.py; do not edit.
 
-A checkpoint's own config may name nothing else (``plain_config.py``).
+The config in a checkpoint may name no others (``plain_config.py``).
 """
 
 MODEL_TYPES = frozenset(

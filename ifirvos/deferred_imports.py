@@ -1,4 +1,4 @@
-"""Packages that mmdet imports for what few use: they are imported when something of theirs is used, not before."""
+"""Defers rarely used imports of mmdet until they are needed."""
 
 from __future__ import annotations
 

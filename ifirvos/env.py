@@ -1,6 +1,6 @@
-"""``python -m ifirvos.env``: what is installed, and what to do where something is amiss.
+"""``python -m ifirvos.env``: checks the installation and says what to do.
 
-Exits with 1 if something is broken, with 0 if all works, be it slowly.
+Exits with 1 if something is broken, and with 0 if everything works, even if slowly.
 """
 
 import sys
@@ -41,7 +41,7 @@ class Environment:
 
 
 def collect() -> Environment:
-    """Look at the running interpreter's packages and runs the deformable attention once."""
+    """Check the installed packages, and run deformable attention once."""
     found = Environment(facts={'ifirvos': __version__})
     _collect_machine(found)
     _collect_openmmlab(found)
@@ -120,7 +120,7 @@ def _run_deformable_attention(device: str) -> None:
 
 
 def _collect_shipped_files(found: Environment) -> None:
-    """Look for the config and the weights of every model that ships, as ``RVOSInferencer()`` and ``ifirvos::`` do."""
+    """Look for config and weights of every included model, as ``RVOSInferencer()`` and ``ifirvos::`` do."""
     try:
         for model in list_models().values():
             shipped(model['Config'])

@@ -1,4 +1,4 @@
-"""What a user can mend: every message names the file or option, what is wrong with it, and what to do.
+"""Errors that a user can fix: each message names the file or option, what is wrong, and what to do.
 
 Command lines print such an error as one line, ``error: …``, and end with exit code 2.
 """
@@ -32,7 +32,7 @@ class UserError(Exception):
 
 
 class OutputExistsError(UserError, FileExistsError):
-    """A result is already there and must not be overwritten."""
+    """A result exists and must not be overwritten."""
 
 
 class OutputError(UserError, OSError):
@@ -44,7 +44,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 class InputError(UserError, ValueError):
-    """What the user gave cannot be used; the message says what to give instead."""
+    """An unusable input; the message says what to use instead."""
 
 
 class LimitError(InputError):

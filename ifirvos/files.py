@@ -1,4 +1,4 @@
-"""Files that appear under their name when they are complete: written beside, flushed to the disk, renamed."""
+"""Atomic writes: to a temporary file, flushed to disk, then renamed."""
 
 from __future__ import annotations
 

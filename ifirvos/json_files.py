@@ -1,4 +1,4 @@
-"""JSON as people hand it over: read with limits, and with an error that names file and place."""
+"""Reading of JSON files with limits, and errors that name file and position."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def read_regular(path: str | os.PathLike, max_bytes: int = MAX_BYTES, what: str 
 
 
 def check_regular(path: str | os.PathLike, what: str = 'file') -> None:
-    """Refuse what is missing, a folder, a pipe or a device, before anything opens it.
+    """Raise for a missing file, a folder, a pipe or a device, before it is opened.
 
     Raises:
         MissingFileError: no such file.
@@ -77,7 +77,7 @@ def read_json(path: str | os.PathLike, what: str = 'file', max_bytes: int = MAX_
 
 
 def parse_json(content: bytes, where: str) -> Any:
-    """Return what the bytes of a json file say; see :func:`read_json`.
+    """Parse the bytes of a json file; see :func:`read_json`.
 
     Args:
         content: The file.

@@ -1,4 +1,4 @@
-"""Label PNGs as DAVIS and PASCAL VOC have them: pixel values are object numbers, a palette gives them colours."""
+"""Label PNGs as in DAVIS and PASCAL VOC: pixel values are object numbers, coloured by a palette."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that every file system takes, made of anything."""
+"""Portable file names from any text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def slug(text: str, max_length: int = MAX_NAME) -> str:
 
 
 def unique_slugs(texts: Sequence[str], max_length: int = MAX_NAME) -> list[str]:
-    """One slug a sentence, all different: the second of equal ones ends in '-2', and so on."""
+    """Return one unique slug per sentence; duplicates end in '-2', '-3' …"""
     names: list[str] = []
     taken: set[str] = set()
     for text in texts:

@@ -1,4 +1,4 @@
-"""Work shared out among processes."""
+"""Parallel work in forked processes."""
 
 from __future__ import annotations
 

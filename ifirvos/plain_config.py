@@ -1,8 +1,7 @@
-"""The config inside a checkpoint: read as data, and only what our own configs are made of, so that any file is safe.
+"""Safe reading of the config in a checkpoint: as data, with only the classes of our own configs.
 
-A registry builds whatever class a config names, and some of mmdet's open other configs (Python), checkpoints or
-addresses. So the classes that may be named are listed (``config_types.py``), and the parts that inference does not need
-are dropped unread.
+A registry builds any class that a config names, and some of mmdet's open other configs (Python), checkpoints or URLs.
+So the allowed classes are listed (``config_types.py``), and the parts that inference does not need are dropped unread.
 """
 
 from __future__ import annotations
@@ -170,7 +169,7 @@ def _each_dict(node: Any, check: Callable[[dict], None]) -> None:
 
 # ---------------------------------------------------------------------- how it may be written
 def _check_tokens(text: str) -> None:
-    """Refuse what Python's parser would fall over (it can crash on deep nesting), before it sees it."""
+    """Raise for text that could crash Python's parser, such as deep nesting."""
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f'{len(text):,} characters are too many')
     depth, before = 0, ''

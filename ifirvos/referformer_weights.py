@@ -1,4 +1,4 @@
-"""The checkpoints of the official ReferFormer code: what they are, and as what they load into our models.
+"""Recognises and converts checkpoints of the official ReferFormer code.
 
 A training checkpoint of theirs is ``dict(model=…, optimizer=…, lr_scheduler=…, epoch=…, args=Namespace)``.
 """
@@ -106,12 +106,12 @@ FOLDER = 'configs/referformer'
 
 
 class ConversionError(CheckpointError):
-    """The source is not the checkpoint that the converter knows."""
+    """The source is not a checkpoint that the converter knows."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What an official checkpoint says of itself.
+    """Information in an official checkpoint.
 
     Attributes:
         args: Its arguments, empty where the file has none.

@@ -1,4 +1,4 @@
-"""Masks as COCO writes them, polygons and run-length codes, checked before pycocotools' C code sees them.
+"""Checks COCO polygons and run-length codes before they reach pycocotools' C code.
 
 That code trusts its input: coordinates of 1e300, a code that ends in the middle of a number or runs past the frame, and
 the process dies without a message.

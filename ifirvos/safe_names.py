@@ -1,4 +1,4 @@
-"""Names that come from files: what an annotation calls a video, a frame or an expression becomes part of a path."""
+"""Checks of names of videos, frames and expressions from annotation files, which become parts of paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Between mmdet's video samples and the model's clip tensors."""
+"""Conversion between mmdet's video samples and the model's clip tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""For tests and first trials: a tiny model out of any shipped config, clips of noise for it, a tiny data set."""
+"""Helpers for tests: tiny models from any shipped config, random clips, a tiny data set."""
 
 from collections.abc import Collection, Sequence
 from copy import deepcopy

@@ -1,3 +1,3 @@
-"""The version, alone, so that packaging can read it without importing anything else."""
+"""The version, in a file that packaging can read without other imports."""
 
 __version__ = '0.1.0'

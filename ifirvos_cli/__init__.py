@@ -1,8 +1,8 @@
-"""The command ``ifirvos``: one sub-command a module.
+"""The command ``ifirvos``, with one module per sub-command.
 
-A package of its own, because importing anything of ``ifirvos`` registers all its classes, which takes seconds, and
-``ifirvos --help`` or a mistyped option should answer at once. At module level the files here import nothing but the
-standard library; what a sub-command needs is imported when it runs.
+A package of its own, because importing ``ifirvos`` registers all classes, which takes seconds, and ``ifirvos --help``
+or a mistyped option should answer at once. At module level, only the standard library is imported here; sub-commands
+import what they need when they run.
 """
 
 import argparse

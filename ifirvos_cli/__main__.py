@@ -1,4 +1,4 @@
-"""``python -m ifirvos_cli``: the command ``ifirvos``, where scripts of packages are not on the path."""
+"""``python -m ifirvos_cli``: the command ``ifirvos``, for when it is not on the path."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""What the sub-commands and tools share: options, and how an error that a user can mend ends."""
+"""Options and error handling shared by sub-commands and tools."""
 
 import argparse
 import difflib

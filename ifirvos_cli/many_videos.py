@@ -1,4 +1,4 @@
-"""``ifirvos infer --manifest``: the videos of a list, in several processes, on several machines."""
+"""``ifirvos infer --manifest``: many videos, with several processes and machines."""
 
 from __future__ import annotations
 

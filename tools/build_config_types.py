@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))
 
 from mmengine.config import Config
 
-HEADER = '''"""What the shipped configs build a model from, written by tools/build_config_types.py: do not edit.
+HEADER = '''"""The classes in the models of the shipped configs. Written by tools/build_config_types.py; do not edit.
 
-A checkpoint's own config may name nothing else (``plain_config.py``).
+The config in a checkpoint may name no others (``plain_config.py``).
 """
 '''
 

@@ -1,4 +1,4 @@
-"""Data sets: annotation parsing only; everything about pixels is in the pipeline (``transforms``)."""
+"""Data sets: annotation parsing only; pixels are loaded and augmented by ``transforms``."""
 
 from . import transforms
 from .a2d_sentences import A2DSentencesDataset

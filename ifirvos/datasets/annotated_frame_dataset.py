@@ -1,4 +1,4 @@
-"""What A2D-Sentences and JHMDB-Sentences share: a sample is a sentence and one annotated frame of a video."""
+"""Base class of A2D-Sentences and JHMDB-Sentences: a sample is a sentence and one annotated frame of a video."""
 
 import csv
 import io

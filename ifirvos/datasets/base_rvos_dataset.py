@@ -1,4 +1,4 @@
-"""What all referring-video data sets share: records, clips, and drawing again when augmentation loses the object."""
+"""Base class of all data sets: records, clips, and resampling when augmentation loses the object."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def records_by_video(records: Iterable[Mapping]) -> dict[str, list[int]]:
 
 @DATASETS.register_module()
 class BaseRVOSDataset(BaseVideoDataset):
-    """A referring-video data set; a subclass only says where videos, sentences and masks are.
+    """A referring video data set; subclasses locate videos, sentences and masks.
 
     A subclass writes :meth:`load_annotations` and :meth:`frame_info`. A record is light: the number of an expression
     and, in training, of a key frame. Frame names and sentences are kept once, not once a record, and masks are read by

@@ -1,4 +1,4 @@
-"""Two sentences about the same clip in one batch: what tells them apart is then all that can lower the loss."""
+"""Batches with two sentences about the same clip, so that the model must tell them apart."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""What every reader's records are checked for, in one place: names that stay in the data set, texts, object ids."""
+"""Checks of records, for all readers: safe names, texts, object ids."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def checked_text(text: Any, where: str) -> str:
 
 
 def object_number(obj_id: Any, where: str) -> int:
-    """Return an object id of the annotations as the pixel value it stands for.
+    """Return an object id of the annotations as a pixel value.
 
     Raises:
         AnnotationError: it is no whole number from 0; the message says ``where``.
@@ -94,7 +94,7 @@ def object_number(obj_id: Any, where: str) -> int:
 
 
 def read_videos(path: str) -> dict[str, Any]:
-    """Return the videos of a ``meta_expressions.json`` by id, whatever stands there of each.
+    """Return the entries of a ``meta_expressions.json`` by video id.
 
     Raises:
         MissingFileError: the file is missing.

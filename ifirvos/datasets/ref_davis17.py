@@ -207,7 +207,7 @@ class RefDAVIS17Dataset(BaseRVOSDataset):
         return beside if osp.isdir(beside) else inside
 
     def _list_frames(self, video_id: str) -> tuple[str, ...]:
-        """DAVIS has no list of frames: they are what lies in the folder, and masks tell if one is missing."""
+        """List the frames in the folder, as DAVIS has no list; masks show whether one is missing."""
         frames = _stems(osp.join(self.img_root, video_id), '.jpg')
         masks = _stems(osp.join(self.mask_root, video_id), '.png') if self.has_masks else frames
         lacking = [

@@ -1,4 +1,4 @@
-"""RefCOCO, RefCOCO+ and RefCOCOg: pictures as videos of one frame."""
+"""RefCOCO, RefCOCO+ and RefCOCOg: images as videos of one frame."""
 
 import json
 import os.path as osp

@@ -1,4 +1,4 @@
-"""The counts that the authors of the data sets give, to recognise a release by. Nothing is ever asserted from them."""
+"""Published counts of the data sets, to recognise a release. They are never enforced."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Measures (`functional`), metric classes of the configs (`metrics`), files for evaluation servers (`submission`)."""
+"""Metrics as functions (`functional`) and classes (`metrics`), and files for evaluation servers (`submission`)."""
 
 from .metrics import A2DMetric, AbsenceMetric, RefCOCOMetric, RefDAVISMetric, RVOSMetric
 from .submission import SubmissionLoop, SubmissionWriter

@@ -1,4 +1,4 @@
-"""A table and a chart of variants of a model, from the files of ``tools/analysis_tools/probe.py``, one a seed."""
+"""Table and chart of an ablation, from the files of ``tools/analysis_tools/probe.py``, one per seed."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From a video and sentences to masks, and to files of them."""
+"""Inference on videos, and writing of results."""
 
 from .exporters import refine_with_sam2, to_supervision
 from .inferencer import RVOSInferencer

@@ -1,4 +1,4 @@
-"""The demonstration: a rendered clip that no data set holds, what is asked about it, the scores, and a picture."""
+"""The demo: a rendered clip outside the data sets, its sentences, scores, and contact sheet."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def j_and_f(truth: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
 
 
 def cell(frame: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, color: Sequence[int]) -> np.ndarray:
-    """Return a picture of the sheet: the prediction painted, the truth as a thin white line."""
+    """Return an image of the sheet: the prediction painted, the ground truth as a thin white line."""
     size = CELL_WIDTH, max(1, round(CELL_WIDTH * frame.shape[0] / frame.shape[1]))
     frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
     picture = draw_mask(frame, _resize(mask, size), color, alpha=0.3, thickness=3, dim=0.3)

@@ -1,4 +1,4 @@
-"""Whether a video is like what the shipped small models were trained on; they cannot know anything else."""
+"""Detection of videos unlike those the included small models were trained on."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def knows_synth_rvos_alone(model: str | None) -> bool:
 
 
 def another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:
-    """Return what to tell the user where a model that knows SynthRVOS alone gets something else, else None.
+    """Return a warning if a model that knows only SynthRVOS gets something else, else None.
 
     Args:
         model: Its name in the index; None: a model of the user's own.
@@ -79,6 +79,6 @@ def another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Seque
 
 
 def warn_of_another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> None:
-    """Log what :func:`another_domain` says."""
+    """Log the warning of :func:`another_domain`."""
     if said := another_domain(model, frames, texts):
         MMLogger.get_current_instance().warning(said)

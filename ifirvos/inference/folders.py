@@ -1,4 +1,4 @@
-"""Result folders: names that every file system takes, and contents that appear whole or not at all."""
+"""Result folders with portable names, written atomically."""
 
 from __future__ import annotations
 

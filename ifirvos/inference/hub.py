@@ -1,7 +1,7 @@
-"""Models on the Hugging Face Hub: weights as safetensors, the config as data, a card from the metafile.
+"""Models on the Hugging Face Hub: weights as safetensors, config as data, model card from the metafile.
 
 A repository, or a local folder, holds ``model.safetensors`` (weights; the config's text in its header), ``config.json``
-(what the model is, for people and for the Hub) and ``README.md`` (the card). Nothing in it can run code.
+(a description of the model) and ``README.md`` (the card). Nothing in it can run code.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: s
 
 
 def model_card(name: str, repository: str, licence: str = 'apache-2.0') -> str:
-    """Return the card of a model: what ``model-index.yml`` says of it, or what is known without.
+    """Return the model card, from ``model-index.yml`` if the model is listed there.
 
     Args:
         name: Name of the model.

@@ -1,4 +1,4 @@
-"""RVOSInferencer: a video and sentences in, one mask a frame and sentence out."""
+"""RVOSInferencer: masks of every frame and sentence of a video."""
 
 from __future__ import annotations
 

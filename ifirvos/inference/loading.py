@@ -1,4 +1,4 @@
-"""From what the user named to a model: config, weights, device."""
+"""Builds the model from the config, weights and device that the user named."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONFIG_SUFFIXES = {'.py', '.json', '.yaml', '.yml'}  # mmengine's
 
 @dataclass
 class NamedModel:
-    """What the user's words stand for.
+    """The model that the user named.
 
     Attributes:
         config: A config file or Config; None: the weights' own, or the one that fits them.
@@ -50,7 +50,7 @@ class NamedModel:
 def resolve_model(
     model: str | os.PathLike | Config | None, weights: str | os.PathLike | None, offline: bool | None = None
 ) -> NamedModel:
-    """Resolve what the user named: files, or a name of the index, whose weights are downloaded if they have to be.
+    """Resolve files or a name of the index, whose weights are downloaded if necessary.
 
     Args:
         model: Config file or Config, a name, or a checkpoint.
@@ -218,7 +218,7 @@ def open_model(
 
 
 def unregistered(error: BaseException) -> str | None:
-    """Return one line for a class that no registry knows, and None for any other error."""
+    """Return a one-line message for an unregistered class, None for any other error."""
     text = str(error)
     if not isinstance(error, KeyError) or 'is not in the' not in text:
         return None

@@ -1,4 +1,4 @@
-"""A list of many videos: csv or jsonl, each with its sentences and, where they differ, its options."""
+"""Manifests: csv or jsonl lists of videos with their sentences and options."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Many videos, several processes: each video once, what is done stays done, what fails is listed.
+"""Many videos with several processes: each is processed once, finished ones are kept, failures are listed.
 
-Every video has a folder below the output: those of its sentences, and ``video.json``, written last and whole, which
-says how it went. A run that was stopped, in whatever way, goes on with the videos that have none.
+Every video has a folder with the results of its sentences and ``video.json``, its status, which is written last and
+atomically. A run that was interrupted continues with the videos that have none.
 """
 
 from __future__ import annotations

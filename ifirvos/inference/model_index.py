@@ -1,4 +1,4 @@
-"""Models by name: ``model-index.yml`` in MMDetection's format, which names every model's config and weights."""
+"""Models by name, from ``model-index.yml`` in MMDetection's format, with their configs and weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model made ready for prediction alone."""
+"""Preparation of a model for inference only."""
 
 import torch
 from mmcv.cnn import fuse_conv_bn

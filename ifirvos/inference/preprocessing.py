@@ -1,4 +1,4 @@
-"""Frames and a sentence to what the model takes, by the config's own test pipeline."""
+"""Turns frames and a sentence into model inputs, with the config's test pipeline."""
 
 from collections.abc import Callable, Iterator, Sequence
 

@@ -1,4 +1,4 @@
-"""What the inferencer gives: of every sentence its masks, scores and boxes, for a whole video or for a part of it."""
+"""Results of the inferencer: masks, scores and boxes per sentence, for a video or a part of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Videos of any length, window by window: which frames a window sees, and which of its queries goes on with the object.
+"""Windows over long videos: their frames, and the query that continues the object.
 
-The model looks at a clip as a whole and numbers its query sequences anew in each: query 3 of one window is not query 3
-of the next. Neighbouring windows share some frames, and there the masks tell which query has the same object.
+Query sequences are not the same from window to window: query 3 of one may follow another object than query 3 of the
+next. Neighbouring windows overlap, and the masks in the overlap show which query follows the same object.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Window(Generic[Item]):
 def windows(
     frames: Iterable[Item], clip_len: int | None, overlap: int = 0, full_last: bool = True
 ) -> Iterator[Window[Item]]:
-    """Windows of ``clip_len`` frames that overlap; nothing of the stream is kept but what is handed out.
+    """Yield overlapping windows of ``clip_len`` frames, holding only the current one.
 
     Of the frames that two windows share, each gives the half that lies farther from its own border. A video shorter
     than ``clip_len`` is one window.

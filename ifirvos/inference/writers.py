@@ -1,4 +1,4 @@
-"""Results to disk, frame by frame: overlay and cut-out videos, mask PNGs, COCO RLEs, CSV and JSON of every sentence."""
+"""Writes results frame by frame: overlay and cut-out videos, mask PNGs, COCO RLEs, CSV and JSON per sentence."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _FRINGE = 9  # pixels of background that a cut-out keeps under its transparent e
 
 @dataclass(frozen=True)
 class _Target:
-    """Where one sentence's files go, and what is the same in all its frames."""
+    """The output of one sentence."""
 
     folder: Path
     text: str

@@ -1,8 +1,7 @@
-"""Weights by a model's name: shipped, in the cache, or downloaded there.
+"""Weights of a named model: included in the package, cached, or downloaded.
 
-They come through the standard library, not through ``gdown``: mirrors, resuming, checks and the lock then are the same
-for all addresses and can be tested against a server on this machine, and the page in which Google Drive asks to confirm
-is a form that is answered in a few lines.
+Downloads use the standard library, not ``gdown``, so that mirrors, resuming, checks and locking are the same for all
+URLs and can be tested with a local server; Google Drive's confirmation page is a form that takes a few lines.
 """
 
 from __future__ import annotations
@@ -158,7 +157,7 @@ def _fetch(entry: Mapping, address: str, place: Path, offline: bool, show_progre
 
 
 def direct(address: str) -> str:
-    """Return the address that gives the file itself, for one of Google Drive; any other stays as it is."""
+    """Return the direct download URL of a Google Drive URL; others are unchanged."""
     parts = urllib.parse.urlsplit(address)
     if parts.hostname not in ('drive.google.com', 'docs.google.com', 'drive.usercontent.google.com'):
         return address
@@ -213,7 +212,7 @@ def _download(entry: Mapping, url: str, part: Path, show_progress: bool) -> None
 
 
 def _transfer(entry: Mapping, url: str, part: Path, progressed, follow: bool = True) -> bool:
-    """Write what is missing of a file; return whether it is whole."""
+    """Download the missing part of a file; return whether it is complete."""
     notes = _read_notes(part)
     have = part.stat().st_size if part.is_file() and notes.get('url') == url else 0
     request = urllib.request.Request(url, headers={'User-Agent': 'ifirvos'})

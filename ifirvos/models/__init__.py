@@ -1,4 +1,4 @@
-"""The model's parts; importing them registers them."""
+"""The parts of the model. Importing this package registers them."""
 
 from .data_preprocessor import RVOSDataPreprocessor
 from .dynamic_mask_head import DynamicMaskHead

@@ -1,8 +1,8 @@
-"""What the parts of :class:`~ifirvos.models.ifirvos.IFIRVOS` that a config may replace are called with, and give back.
+"""Interfaces of the parts of :class:`~ifirvos.models.ifirvos.IFIRVOS` that a config can replace.
 
-Any module of these forms, registered in ``MODELS`` and imported by the config's ``custom_imports``, takes the place of
-the one that ships: no base class is asked for. docs/extending.md has an example of each. Letters: B clips, T frames,
-N queries, L tokens, C channels (``embed_dims``), h and w of a feature map.
+Any module with the interface works, once it is registered in ``MODELS`` and imported by the config's
+``custom_imports``; no base class is needed. Examples: docs/extending.md. Letters: B clips, T frames, N queries, L
+tokens, C channels (``embed_dims``), h and w of a feature map.
 """
 
 from __future__ import annotations

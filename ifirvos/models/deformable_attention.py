@@ -38,7 +38,7 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
         level_start_index: Tensor | None = None,
         **kwargs,
     ) -> Tensor:
-        """Attend as in mmcv; mmdet's layers hand over more arguments, which neither uses.
+        """Attend as in mmcv; further arguments of mmdet's layers are ignored.
 
         Args:
             query: (B,Q,C), B being frames.
@@ -71,7 +71,7 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
             return self.dropout(self.output_proj(sampled)) + identity
 
     def sampling_points(self, query: Tensor, reference_points: Tensor, spatial_shapes: Tensor) -> tuple[Tensor, Tensor]:
-        """Say where each query looks, and how much each point counts.
+        """Return the sampling points of each query and their weights.
 
         Returns:
             Normalised locations (B,Q,H,L,P,2), x and y, and attention weights (B,Q,H,L,P).

@@ -1,4 +1,4 @@
-"""``sample_values`` compiled by numba for CPUs: the same numbers, nothing stored but the result."""
+"""``sample_values`` compiled by numba for CPUs: the same results without intermediate tensors."""
 
 from __future__ import annotations
 

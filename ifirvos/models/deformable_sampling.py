@@ -1,4 +1,4 @@
-"""Sampling and weighting of multi-scale deformable attention, without a tensor of sampled values."""
+"""Sampling and weighting of multi-scale deformable attention, without storing the sampled values."""
 
 from __future__ import annotations
 

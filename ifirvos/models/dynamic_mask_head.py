@@ -1,4 +1,4 @@
-"""Conditional convolutions: every query brings the weights of the three 1x1 convolutions that draw its mask."""
+"""Dynamic convolutions: every query predicts the weights of the three 1x1 convolutions of its mask."""
 
 import torch
 import torch.nn.functional as F

@@ -21,8 +21,8 @@ from .positional_encoding import SinePositionalEncoding1D
 
 TEMPORAL_POSITIONS = (None, 'sine', 'learned')
 PLACES = ('before', 'after')
-# Wavelengths from an eighth of the frame to 2.5 frames. DETR's, from one frame to 10,000, are too long to see
-# an object move: from boxes alone, what moves was learnt in 1,500 steps with these, and not in 3,000 with those.
+# Wavelengths from an eighth of the frame to 2.5 frames. DETR's, from one frame to 10,000, are too long to resolve
+# motion: from boxes alone, motion was learnt in 1,500 steps with these, and not in 3,000 with DETR's.
 BOX_ENCODING = dict(temperature=20, scale=16 * math.pi)
 
 
@@ -34,20 +34,19 @@ class InterFrameInteraction(BaseModule):
         embed_dims: Channels C.
         num_heads: Attention heads.
         feedforward_channels: Width of the FFN.
-        dropout: Dropout probability in the attention, behind it and in the FFN.
-        temporal_pos: None (paper): the frames of a clip are a set, and no output can depend on their
-            order. 'sine': our declared extension, an encoding of the time, normalised over the clip, added to the
-            queries as they come in; 'learned': the same through a linear layer.
-        box_pos: Ours too: every query brings where it looks, an encoding of the centre of its box through a
-            linear layer that starts at zero (the paper's module). With iterative refinement a query only has to know
-            by how much its box is off, so a small model's queries do not tell the others where their object is.
-        query_pos: Ours too: queries and keys of the attention carry the decoder's query positions, as those of
-            its self-attention do, so that a query finds itself in the other frames.
-        gate: Ours too: ``Q + g * (Q2 - Q)`` with a weight g for every channel that starts at zero, so that the
-            first forward is that of the model without IFI, whatever weights it is put behind.
-        place: ``'before'`` the box refinement of its layer (Figure 4: behind every decoder layer), or ``'after'`` it:
-            boxes then come from queries that have not seen the other frames in this layer, class and mask from those
-            that have.
+        dropout: Dropout probability in the attention, after it and in the FFN.
+        temporal_pos: None (paper): the frames of a clip are a set, and no output depends on their order.
+            'sine' (ours): adds a sine encoding of the time, normalised over the clip, to the queries;
+            'learned' (ours): the same after a linear layer.
+        box_pos: Ours: adds an encoding of the query's box centre, after a linear layer that starts at zero (the
+            paper's module). With iterative refinement queries only need to encode corrections of their boxes, so in a
+            small model they do not carry the position of the object.
+        query_pos: Ours: adds the decoder's query positions to queries and keys, as in its self-attention, so that a
+            query recognises itself in other frames.
+        gate: Ours: ``Q + g * (Q2 - Q)`` with one weight g per channel that starts at zero, so that the first
+            forward equals that of the model without IFI.
+        place: ``'before'`` the box refinement of its layer (Figure 4: after every decoder layer), or ``'after'`` it:
+            boxes are then predicted from the queries before IFI, classes and masks from those after it.
     """
 
     def __init__(
@@ -155,7 +154,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
 
 @MODELS.register_module()
 class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
-    """mmdet's decoder of the layers above. Its ``forward`` hands ``num_frames`` on to every layer.
+    """mmdet's decoder with the layers above. Its ``forward`` passes ``num_frames`` to every layer.
 
     With ``ifi_cfg.place='after'`` a layer's queries go through inter-frame interaction once they have refined their
     boxes; mmdet's loop has no room for that.

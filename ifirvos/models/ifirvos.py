@@ -1,4 +1,4 @@
-"""The detector: what flows from where to where."""
+"""The detector and its data flow."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -164,7 +164,7 @@ class IFIRVOS(DeformableDETR):
 
     @torch.no_grad()
     def predict_video(self, frames: Tensor, data_samples: ClipList) -> ClipList:
-        """One video, E sentences: the backbone sees every frame once.
+        """Predict E sentences of one video; every frame passes through the backbone once.
 
         Args:
             frames: (T,3,H,W), as the data preprocessor gives them.
@@ -202,7 +202,7 @@ class IFIRVOS(DeformableDETR):
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
-        """Predict B clips from what :meth:`extract_feat` gave, see :meth:`predict`."""
+        """Predict B clips from the output of :meth:`extract_feat`, see :meth:`predict`."""
         num_frames, marked = len(clips[0]), 'key_frames_inds' in clips[0]
         window = (self.test_cfg or {}).get('window') or num_frames
         if window >= num_frames or marked:
@@ -235,7 +235,7 @@ class IFIRVOS(DeformableDETR):
 
     @property
     def takes_clips(self) -> bool:
-        """Whether the backbone wants clips whole, because their frames see one another (Video-Swin)."""
+        """Whether the backbone needs whole clips, because it attends across frames (Video-Swin)."""
         return getattr(self.backbone, 'takes_clips', False)
 
     def extract_feat(self, batch_inputs: Tensor) -> list[Tensor]:
@@ -448,7 +448,7 @@ class IFIRVOS(DeformableDETR):
         return dict(memory=torch.cat(memory) if len(memory) > 1 else memory[0])
 
     def pre_decoder(self, memory: Tensor, sentence: Tensor, num_frames: int) -> dict[str, Tensor]:
-        """All N queries of all frames start at the clip's sentence (B,C); what tells them apart is their position."""
+        """Initialise all N queries of all frames with the clip's sentence (B,C); they differ in their positions."""
         frames = len(memory)
         query = self._per_frame(sentence, num_frames)[:, None].expand(-1, self.num_queries, -1)
         query_pos = self.query_embedding.weight[None].expand(frames, -1, -1)

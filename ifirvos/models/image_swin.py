@@ -1,4 +1,4 @@
-"""mmdet's 2-D Swin Transformer with the weights of the official repository, read without a key left over."""
+"""mmdet's 2-D Swin Transformer, with strict loading of the official weights."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Costs of matching query sequences to objects: mmdet's per-image costs, averaged over frames.
+"""Matching costs of query sequences and objects: mmdet's per-image costs, averaged over frames.
 
 Predictions are P query sequences, targets G objects. The Dice cost is mmdet's ``DiceCost`` as it is, on masks flattened
 over T, h, w.

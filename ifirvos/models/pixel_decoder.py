@@ -1,4 +1,4 @@
-"""The cross-modal FPN: top-down fusion in which every level also looks at the clip and at the words (ReferFormer)."""
+"""The cross-modal FPN: top-down fusion in which every level also attends to the clip and to the words (ReferFormer)."""
 
 from __future__ import annotations
 

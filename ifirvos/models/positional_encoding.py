@@ -1,4 +1,4 @@
-"""Fixed sine encodings: 2-D for feature maps (mmdet's, made safe under padding) and 1-D for tokens and time."""
+"""Sine encodings: 2-D for feature maps (mmdet's, zero in the padding) and 1-D for tokens and time."""
 
 import math
 
@@ -14,7 +14,7 @@ PADDING_ENCODINGS = ('zero', 'reference')
 
 @MODELS.register_module()
 class MaskedSinePositionalEncoding(_SinePositionalEncoding):
-    """mmdet's 2-D encoding, with a say in what stands on padding.
+    """mmdet's 2-D encoding, with a choice of the values in the padding.
 
     In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6 * 2 pi``: noise, equal in
     every such column, that the reference carries through its encoder and pixel decoder into valid mask logits (by up to

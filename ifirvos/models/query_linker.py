@@ -1,7 +1,7 @@
-"""Which query of a window goes on with the object of the window before.
+"""Finds the query that continues the object of the previous window.
 
-The model numbers its query sequences anew in each window: query 3 of one is not query 3 of the next. Neighbouring
-windows share some frames, and there the masks tell which query has the same object.
+Query sequences are not the same from window to window: query 3 of one may follow another object than query 3 of the
+next. Neighbouring windows overlap, and the masks in the overlap show which query follows the same object.
 """
 
 from collections.abc import Callable

@@ -44,7 +44,7 @@ def key_frames_only(
 
 @MODELS.register_module()
 class RVOSHead(DeformableDETRHead):
-    """mmdet's class and box branches over B*T frames, a controller for the dynamic mask head, and what is clip-level.
+    """mmdet's class and box branches on B*T frames, a mask controller, and clip-level matching and losses.
 
     Args:
         mask_head: Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).

@@ -1,4 +1,4 @@
-"""The sentence encoder: RoBERTa and the projection of its features to the width of the visual ones."""
+"""The text encoder: RoBERTa, and the projection of its features to the visual width."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -232,7 +232,7 @@ class RobertaTextEncoder(BaseModule):
                 return
 
     def token_spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Return where each of the sentence's L tokens stands in it, (start, end); (0, 0) for special tokens."""
+        """Return the (start, end) of each of the L tokens in the sentence; (0, 0) for special tokens."""
         tokens = self.tokenizer(sentence, truncation=True, max_length=self.max_length, return_offsets_mapping=True)
         return [tuple(span) for span in tokens['offset_mapping']]
 

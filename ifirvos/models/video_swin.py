@@ -1,4 +1,4 @@
-"""Video Swin Transformer (arXiv 2106.13230), as ReferFormer uses it: a map for every frame, which has seen its clip."""
+"""Video Swin Transformer (arXiv 2106.13230) as in ReferFormer: a feature map per frame, attention across frames."""
 
 import math
 from collections import OrderedDict
@@ -19,7 +19,7 @@ Size = tuple[int, int, int]  # of T, h, w
 
 
 class WindowPartition:
-    """How a clip's tokens go into windows, which of them meet there, and where they stand to one another.
+    """Partition of a clip's tokens into windows: attention masks and relative positions.
 
     A side no longer than the window is one window, and is not shifted.
 

@@ -26,7 +26,7 @@ def _attention_inputs(features: Tensor, position: Tensor, value_pos: bool) -> tu
 
 
 class CrossModalInteraction(BaseModule):
-    """One modality attends to the other and is fused with what it found: the block that VEwL and LEwV are both made of.
+    """Attention of one modality to the other, fused with the query: the building block of VEwL and LEwV.
 
     ``multiply`` is eq. 2 and 4: ``attn(x, y) * x``, no residual, no norm. ``ffn`` is Table 5's "Attention+FFN":
     ``LN(x + attn)``, then ``LN(x + FFN(x))``.
@@ -50,7 +50,7 @@ class CrossModalInteraction(BaseModule):
 
 
 class LanguageEnhancementWithVision(BaseModule):
-    """LEwV (eq. 1-2): the words look at one level of the clip after the other, then the first token is pooled.
+    """LEwV (eq. 1-2): the words attend to the levels of the clip one after the other; then the first token is pooled.
 
     Args:
         embed_dims: Channels C.
@@ -143,7 +143,7 @@ class LanguageEnhancementWithVision(BaseModule):
 
 
 class VisionEnhancementWithLanguage(BaseModule):
-    """VEwL (eq. 3-4): every pixel looks at the words; one attention shared by all levels.
+    """VEwL (eq. 3-4): every pixel attends to the words; one attention is shared by all levels.
 
     Args:
         embed_dims: Channels C.
@@ -221,7 +221,7 @@ class VisionLanguageInteraction(BaseModule):
         return self.lewv is not None
 
     def init_weights(self) -> None:
-        """Xavier for every matrix, as the Transformer that the module stands before, but for ``out_proj_init``."""
+        """Initialise every matrix with Xavier, as in the transformer, except for ``out_proj_init``."""
         for parameter in self.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)

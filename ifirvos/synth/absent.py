@@ -1,4 +1,4 @@
-"""Sentences about what a clip does not show: no object of the scene has the look they name.
+"""Sentences that fit no object: none in the scene has the appearance they describe.
 
 They are drawn with a generator of their own, after everything else of a clip: a clip's frames and its other sentences
 are the same with and without them.
@@ -64,7 +64,7 @@ def _differences(noun: Noun, look: Look) -> int:
 
 
 def _claims(noun: Noun, facts: GroundTruth) -> Iterator[Predicate]:
-    """Yield what else can be said about a noun, in the forms of the other kinds."""
+    """Yield further claims about a noun, in the forms of the other kinds."""
     yield from (Outermost(side, noun) for side in DIRECTIONS)
     yield from (Both(noun, Moves(moving)) for moving in (True, False))
     yield from (Both(noun, Heads(direction)) for direction in DIRECTIONS)

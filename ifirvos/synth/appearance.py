@@ -1,4 +1,4 @@
-"""What an object of SynthRVOS looks like, and which looks training never shows."""
+"""Appearances of SynthRVOS's objects, and the combinations held out from training."""
 
 from dataclasses import dataclass, replace
 from itertools import product
@@ -75,7 +75,7 @@ def pick(rng: np.random.Generator, options):
 
 
 def near_misses(look: Look, attributes=('size', 'colour', 'shape')) -> list[Look]:
-    """All looks that training may show and that differ from `look` in exactly one of `attributes`."""
+    """Return all appearances allowed in training that differ from `look` in exactly one of `attributes`."""
     values = {'size': tuple(SIZES), 'colour': tuple(COLOURS), 'shape': SHAPES}
     changed = [
         replace(look, **{attribute: value})

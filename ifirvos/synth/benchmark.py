@@ -1,4 +1,4 @@
-"""SynthRVOS as a whole: all clips of all splits on disk, and what guessing and perfect coarse masks score on them."""
+"""Generates all clips of all splits of SynthRVOS, and computes chance levels and ceilings."""
 
 import contextlib
 import multiprocessing
@@ -26,7 +26,7 @@ CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and tak
 
 @dataclass(frozen=True)
 class BenchmarkOptions:
-    """What the clips are like and how they are written.
+    """Options of the clips and of writing them.
 
     Attributes:
         seed: A clip depends on the seed, its split and its number alone.
@@ -77,7 +77,7 @@ def generate_split(
 def write_benchmark(
     out: Path, clips: Mapping[str, int], options: BenchmarkOptions, workers: int, console: Console
 ) -> dict[str, dict]:
-    """Write all splits beside ``out``, then rename the folder: it is there whole or not at all.
+    """Write all splits to a temporary folder, which is then renamed to ``out``.
 
     Args:
         out: Must not exist.

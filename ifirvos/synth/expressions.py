@@ -1,4 +1,4 @@
-"""Sentences for a scene, each proved to fit exactly one object: the predicate comes first, the text is said from it."""
+"""Sentences for a scene, generated from predicates that are checked to fit exactly one object."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

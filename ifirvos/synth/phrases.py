@@ -1,4 +1,4 @@
-"""The English of a predicate. Sides are said with the whole words left and right only, so that a flip can swap them."""
+"""Sentences for predicates. Sides are always the whole words left and right, so that a flip can swap them."""
 
 import re
 from collections.abc import Iterator

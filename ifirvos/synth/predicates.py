@@ -1,4 +1,4 @@
-"""What a sentence claims, as a small program that is evaluated on the ground truth of a scene.
+"""The meaning of a sentence as a predicate, evaluated on the ground truth of a scene.
 
 A predicate answers, for one object: True, False, or None where a person could argue (a star that is left of the square
 in most frames, a ball that drifts a little). An expression is sound when it is True for exactly one object and False,

@@ -1,4 +1,4 @@
-"""Draws a scene: label maps (the annotation) and pictures, both from the same polygons."""
+"""Renders a scene: label maps (the annotation) and frames, from the same polygons."""
 
 import math
 from dataclasses import dataclass
@@ -129,7 +129,7 @@ class GroundTruth:
 
 
 def ground_truth(scene: Scene) -> GroundTruth:
-    """Draw the label maps of `scene` and measures what is seen of every object."""
+    """Draw the label maps of `scene` and measure the visible part of every object."""
     num_objects, num_frames = len(scene.objects), scene.num_frames
     labels = np.zeros((num_frames, *scene.size), np.uint8)
     in_view = np.zeros((num_objects, num_frames))

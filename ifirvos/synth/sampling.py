@@ -1,4 +1,4 @@
-"""Draws random scenes. Every kind of scene is as likely as its reverse: see `sample_scene`."""
+"""Samples random scenes; every scene is as likely as its reverse, see `sample_scene`."""
 
 from collections.abc import Callable, Sequence
 

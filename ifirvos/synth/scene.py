@@ -1,4 +1,4 @@
-"""A SynthRVOS scene: where every object is and what it shows in every frame. Plain data, no drawing, no randomness."""
+"""A SynthRVOS scene as plain data: position and appearance of every object in every frame."""
 
 from dataclasses import dataclass, replace
 

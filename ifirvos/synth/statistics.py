@@ -1,4 +1,4 @@
-"""What guessing scores on a clip and what perfect masks at a model's stride can score. J is the mean IoU of frames."""
+"""Chance level and ceiling (perfect masks at a model's stride) of a clip. J is the mean IoU over frames."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Paths of object centres over T frames: (T, 2) arrays of x and y in pixels.
+"""Trajectories of object centres over T frames: (T, 2) arrays of x and y in pixels.
 
 Every sampler takes a `box` (x_min, y_min, x_max, y_max) that holds the centres, and the `travel`, the length of the
 path in pixels. Speed is constant.

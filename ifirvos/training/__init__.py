@@ -1,4 +1,4 @@
-"""What happens around a training step: loops that resume exactly, checkpoints, hand-over, stopping, curves."""
+"""Training: loops that resume exactly, checkpoints, loading of the previous stage, pre-emption, curves."""
 
 from .bf16 import BF16OptimWrapper
 from .checkpointing import AtomicLocalBackend, SafeCheckpointHook

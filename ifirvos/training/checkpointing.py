@@ -1,4 +1,4 @@
-"""Checkpoints that survive a crash: written beside, then renamed, and the old one removed last."""
+"""Checkpoints that survive a crash: written to a temporary file, renamed, and the old one deleted last."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ class AtomicLocalBackend(LocalBackend):
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
-    """mmengine's CheckpointHook, through the backend above; an outdated checkpoint goes when the new one is there.
+    """mmengine's CheckpointHook with the backend above; deletes an old checkpoint only after the new one is written.
 
     Args:
         **kwargs: Arguments of mmengine's hook. ``backend_args`` may name another backend,

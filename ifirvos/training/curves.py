@@ -1,4 +1,4 @@
-"""Figures of a run: the losses and the validation scores over the iterations."""
+"""Plots of the losses and validation scores of a run."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""What an evaluation needs is looked for before the first forward, not after the last prediction."""
+"""Checks at the start that everything an evaluation needs exists."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ifirvos.evaluation.metrics.expression_metric import ExpressionMetric
 
 
 def check_evaluation(loop: BaseLoop) -> None:
-    """Check that every mask that the metrics of a loop compare with is there.
+    """Check that all ground-truth masks for the metrics of a loop exist.
 
     Args:
         loop: A loop with an evaluator, built: the data set is read, no frame is.
@@ -44,7 +44,7 @@ def leaves(dataset: Dataset) -> Iterator[BaseRVOSDataset]:
 
 
 def check_masks(dataset: BaseRVOSDataset, metric: BaseMetric) -> None:
-    """Look for the mask files of all frames that are scored; see :func:`check_evaluation`."""
+    """Look for the mask files of all evaluated frames; see :func:`check_evaluation`."""
     seen = set()
     for expression in dataset.expressions:
         key_frame = expression.get('key_frame_id')

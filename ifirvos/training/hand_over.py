@@ -1,4 +1,4 @@
-"""From one training stage to the next: the weights must fit, but for what a config says."""
+"""Strict loading of the previous stage's weights, except for keys that the config allows to differ."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From a command line to a config that runs on this machine."""
+"""Turns a command line into a config for this machine."""
 
 from datetime import timedelta
 from pathlib import Path

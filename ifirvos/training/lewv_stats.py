@@ -1,4 +1,4 @@
-"""How LEwV's words and sentences behave during training."""
+"""Logs the scale and spread of LEwV's outputs during training."""
 
 from collections import deque
 
@@ -41,7 +41,7 @@ class LEwVStatsHook(Hook):
         self._sentences.append(output[1].detach())
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Hand the numbers to the log."""
+        """Log the statistics."""
         if self._texts is None or not self.every_n_train_iters(runner, self.interval):
             return
         for iteration, text in enumerate(self._texts):

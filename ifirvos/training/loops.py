@@ -65,7 +65,7 @@ class ResumableLoop:
 
 @LOOPS.register_module()
 class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
-    """mmengine's EpochBasedTrainLoop; an epoch that was stopped goes on behind its last batch.
+    """mmengine's EpochBasedTrainLoop; an interrupted epoch continues after its last batch.
 
     Exact with the same batch size and number of processes; with others the epoch is begun anew.
     """

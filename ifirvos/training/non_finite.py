@@ -1,4 +1,4 @@
-"""A loss that is no number stops training before it is saved, and says which files it came from."""
+"""Stops training at a NaN or infinite loss, and names the files of the batch."""
 
 import math
 
@@ -16,7 +16,7 @@ class NonFiniteLoss(RuntimeError):
 
 @HOOKS.register_module()
 class NonFiniteLossHook(Hook):
-    """Looks at the losses of every iteration, in all processes, and at the norm of the gradient where it is clipped.
+    """Checks the losses of every iteration in all processes, and the gradient norm if gradients are clipped.
 
     It runs before anything that saves or averages weights, so the last checkpoint stays a good one. With dynamic loss
     scaling a gradient that overflows is the scaler's business, and only the losses count.

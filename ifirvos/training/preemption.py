@@ -1,4 +1,4 @@
-"""Machines that are taken away: on SIGTERM training saves where it is and ends with exit code 0."""
+"""Pre-emption: on SIGTERM training saves a checkpoint and exits with code 0."""
 
 import os.path as osp
 import signal

@@ -1,4 +1,4 @@
-"""What a run does beside training: it says what it depends on."""
+"""Logs the environment, commit and parameter groups of a run."""
 
 import subprocess
 from importlib import metadata

@@ -1,8 +1,8 @@
-"""Randomness as a function of where training is: nothing has to be stored to repeat it.
+"""Seeds computed from the position in training, so that no random state needs to be stored.
 
-Every sample is drawn under a seed made of (seed, epoch, position in the epoch), every training step under one of (seed,
-process, iteration). So augmentation does not depend on the number of worker processes, nor on how the samples of a step
-are shared out among GPUs, and a run that is resumed draws what it would have drawn.
+Each sample has a seed from (seed, epoch, position in the epoch), each training step one from (seed, process,
+iteration). Augmentation thus does not depend on the number of workers or on how samples are distributed over GPUs, and
+a resumed run gets the same random numbers.
 """
 
 import random

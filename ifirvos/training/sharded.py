@@ -1,4 +1,4 @@
-"""For parameters that are spread over processes (FSDP): which modules are spread, and how gradients are clipped."""
+"""Sharded parameters (FSDP): which modules are sharded, and gradient clipping."""
 
 from collections.abc import Sequence
 

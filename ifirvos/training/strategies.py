@@ -1,4 +1,4 @@
-"""mmengine's strategies for models past one GPU's memory, less what they do otherwise than its Runner."""
+"""mmengine's strategies for models too large for one GPU, made consistent with its Runner."""
 
 import os
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
         super().__init__(**plain)
 
     def load_checkpoint(self, filename: str, *, strict: bool = False, callback: Any = None, **kwargs: Any) -> dict:
-        """Return the weights of ``filename``; ``callback`` sees the checkpoint first, so that the hand-over is checked.
+        """Return the weights of ``filename``; ``callback`` gets the checkpoint first, to check the keys.
 
         As in mmengine's Runner, what does not fit is logged, and with ``strict`` an error.
         """

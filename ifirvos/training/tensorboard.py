@@ -10,7 +10,7 @@ from ifirvos.registry import VISBACKENDS
 
 @VISBACKENDS.register_module()
 class OptionalTensorboardVisBackend(TensorboardVisBackend):
-    """mmengine's TensorboardVisBackend, which without the package tensorboard says so once and then does nothing."""
+    """mmengine's TensorboardVisBackend, which only logs a note if tensorboard is not installed."""
 
     def _init_env(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Video in and out: files, folders of frames, addresses, webcams, sound."""
+"""Reading and writing of videos: files, folders of frames, URLs, webcams, sound."""
 
 from .reader import VideoReader
 from .writer import VideoWriter

@@ -1,4 +1,4 @@
-"""The sound of a video, taken along into a file that is written from its pictures."""
+"""Copies the sound of a video to the written one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What users hand over as a video, as one stream of frames: files, addresses, webcams, arrays, iterators."""
+"""All kinds of input as one stream of frames: files, URLs, webcams, arrays, iterators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a path or an address to an open PyAV container, and the one video stream in it that is meant."""
+"""Opens a path or URL with PyAV and selects its video stream."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_url(source: object) -> bool:
 
 
 def without_password(url: str) -> str:
-    """Return the address as it may stand in messages and result files."""
+    """Return the URL without its password, for messages and result files."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()
 
@@ -98,7 +98,7 @@ class PipeInput:
 def open_media(
     source: str | Path, timeout: float = TIMEOUT, max_pixels: int = MAX_PIXELS, allow_special: bool = False
 ) -> av.container.InputContainer:
-    """Open a file or an address, of which :func:`video_stream` then tells the stream.
+    """Open a file or URL.
 
     Args:
         source: A path, or an address of ``URL_SCHEMES``.

@@ -1,4 +1,4 @@
-"""Decoded frames as upright uint8 RGB: high dynamic range, wide colours, 16-bit grey, mirrors, interlaced fields."""
+"""Conversion of decoded frames to upright uint8 RGB: HDR, wide gamut, 16-bit grey, mirrored, interlaced."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def hdr_name(frame: av.VideoFrame) -> str | None:
 
 
 def to_rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
-    """Convert a decoded frame to uint8 RGB of standard dynamic range in BT.709's colours, as it is stored (not turned).
+    """Convert a decoded frame to uint8 RGB in SDR and BT.709, without rotating it.
 
     HDR is mapped to SDR: white stays white, brighter highlights are compressed, hues are kept.
 
@@ -116,7 +116,7 @@ def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
 
 
 def upright(image: np.ndarray, transposed: bool, mirrored: bool, flipped: bool) -> np.ndarray:
-    """Turn and mirror an image (H, W, 3), see :func:`orientation`."""
+    """Rotate and mirror an image (H, W, 3), see :func:`orientation`."""
     image = image.transpose(1, 0, 2) if transposed else image
     image = image[:, ::-1] if mirrored else image
     image = image[::-1] if flipped else image

@@ -1,4 +1,4 @@
-"""Frames of a video, one at a time, through PyAV."""
+"""Reads the frames of a video one at a time, with PyAV."""
 
 from __future__ import annotations
 

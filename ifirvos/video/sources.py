@@ -1,4 +1,4 @@
-"""A folder of images and a webcam as sources of frames, one at a time; files and addresses are in :mod:`.streams`."""
+"""Frames from folders of images and webcams; files and URLs are in :mod:`.streams`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The frames of a video file or an address through PyAV, and of an animated WebP through Pillow."""
+"""Frames of video files and URLs with PyAV, and of animated WebP with Pillow."""
 
 from __future__ import annotations
 

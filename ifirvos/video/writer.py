@@ -1,4 +1,4 @@
-"""Video out through PyAV: files that a browser plays."""
+"""Writes videos that browsers play, with PyAV."""
 
 from __future__ import annotations
 

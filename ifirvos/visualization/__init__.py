@@ -1,4 +1,4 @@
-"""Pictures of results: functions that draw, and mmengine's visualizer and hook made of them."""
+"""Visualization: drawing functions, and mmengine's visualizer and hook that use them."""
 
 from ifirvos.label_maps import davis_palette, read_palette_png, write_palette_png
 

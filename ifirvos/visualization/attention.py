@@ -1,4 +1,4 @@
-"""Which words VEwL's pixels look at, computed again for one frame: the model keeps no attention weights."""
+"""VEwL's attention of pixels to words, recomputed for one frame because the model does not store it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The truth and several models' masks of one sentence: the paper's Figure 5, and the same side by side as a video."""
+"""Compares ground truth and the masks of several models for one sentence: a figure (the paper's Figure 5), a video."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Row:
 def comparison_sheet(
     frames: np.ndarray, rows: Sequence[Row], frame_ids: Sequence[int], text: str, cell_width: int = 240
 ) -> np.ndarray:
-    """Rows are the truth and the models, columns are frames; J of every frame stands in the picture.
+    """Draw ground truth and models as rows and frames as columns, with J in each image.
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.

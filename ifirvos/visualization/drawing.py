@@ -1,4 +1,4 @@
-"""Masks, outlines and sentences over frames. NumPy in, NumPy out; all images RGB."""
+"""Draws masks, outlines and sentences on frames. Functions on numpy arrays; all images are RGB."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def shorten(text: str, letters: ImageFont.FreeTypeFont, room: float) -> str:
 
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans comes with matplotlib, which mmengine needs anyway; OpenCV's fonts know ASCII only."""
+    """Return DejaVu Sans, which comes with matplotlib; OpenCV's fonts have only ASCII."""
     import matplotlib
 
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), size)

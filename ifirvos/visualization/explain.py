@@ -1,4 +1,4 @@
-"""Computes again what the model does not keep when it predicts: for pictures of a few frames, outside the hot path."""
+"""Recomputes what the model does not store in prediction, for visualizations of a few frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def explain(
     parts: Collection[str],
     attention_level: int = 0,
 ) -> None:
-    """Put into some frames of a clip what the model does not keep when it predicts.
+    """Add to some frames of a clip what the model does not store in prediction.
 
     ``pred_reference_points`` points (N,2), where the last decoder layer started from, in pixels of the original frame;
     ``pred_candidates``, see :class:`RVOSHead`; ``word_attention``, a :class:`WordAttention` (not where the model has no

@@ -1,4 +1,4 @@
-"""Which frames of a clip are drawn, where their pictures come from, and how what is drawn is called."""
+"""Choice, loading and names of the frames that are drawn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RVOSVisualizationHook: pictures of what the model finds, while it is validated and tested."""
+"""RVOSVisualizationHook: draws predictions during validation and testing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One frame of a result: what is meant stands out, whatever its colours are."""
+"""Draws the overlay: the object stands out, whatever its colours."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def edge_of(mask: np.ndarray) -> np.ndarray:
 
 
 def _lab(colors: Sequence[Sequence[int]] | np.ndarray) -> np.ndarray:
-    """RGB in 0..255 (n, 3) -> CIELAB float32 (n, 3), in which distances are as the eye sees them."""
+    """Convert RGB in 0..255 (n, 3) to CIELAB float32 (n, 3), whose distances match perception."""
     return cv2.cvtColor(np.float32(colors)[None] / 255, cv2.COLOR_RGB2LAB)[0]
 
 

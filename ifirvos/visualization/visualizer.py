@@ -1,4 +1,4 @@
-"""RVOSVisualizer: mmdet's visualizer for a referred object, one frame at a time."""
+"""RVOSVisualizer: mmdet's visualizer for the referred object in a frame."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TRUTH_COLOR = COLORS[2]
 
 @VISUALIZERS.register_module()
 class RVOSVisualizer(DetLocalVisualizer):
-    """Draws what was found for a sentence in a frame, beside the truth where it is known.
+    """Draws the prediction for a sentence in a frame, beside the ground truth if there is one.
 
     What it draws of a frame's data sample (coordinates and sizes are those of the picture):
 
@@ -85,7 +85,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         step: int = 0,
         text: str = '',
     ) -> None:
-        """Draw a frame and hand it to every backend (or show it, or write it to ``out_file``), as mmdet's do.
+        """Draw a frame and pass it to every backend (or show it, or write it to ``out_file``), as mmdet does.
 
         Args:
             name: Name of the picture; '/' makes folders.

@@ -1,1 +1,1 @@
-"""The web page: ``python -m ifirvos.webdemo``. :mod:`.job` does the work, :mod:`.page` is what Gradio shows of it."""
+"""The web page: ``python -m ifirvos.webdemo``. :mod:`.job` does the work, :mod:`.page` is the Gradio interface."""

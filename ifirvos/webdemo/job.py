@@ -1,6 +1,6 @@
-"""What the web page does with one request, from an uploaded file and a few lines of text to results on disk. No Gradio.
+"""Processes one request of the web page: from an upload and sentences to results on disk. Without Gradio.
 
-Whoever uploads is a stranger: every limit is checked here, and no message names a path of this machine.
+Uploads come from strangers: all limits are checked here, and no message contains a path of this machine.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def read_sentences(text: str | None, limits: Limits) -> list[str]:
 
 
 def open_video(path: Path, limits: Limits) -> VideoReader:
-    """Return the video, if it is one and within the limits as far as its header tells.
+    """Return the video if its header is valid and within the limits.
 
     Raises:
         InputError: It is too large or too long.

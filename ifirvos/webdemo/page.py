@@ -1,4 +1,4 @@
-"""The page itself: what stands where, and which event calls what."""
+"""The Gradio page: layout and events."""
 
 from __future__ import annotations
 

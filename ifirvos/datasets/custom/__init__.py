@@ -1,4 +1,4 @@
-"""One's own annotations, from the tools they were made with, to the layout of Ref-YouTube-VOS."""
+"""Conversion of your own annotations to the layout of Ref-YouTube-VOS."""
 
 from .conversion import ConversionReport, convert, read_sentences
 from .readers import FORMATS, find_format, read_annotations

@@ -1,4 +1,4 @@
-"""What is said where a tool gives boxes and masks are needed."""
+"""The error for boxes where masks are needed."""
 
 from ifirvos.errors import InputError
 

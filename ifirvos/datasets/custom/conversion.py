@@ -1,4 +1,4 @@
-"""Writes one's own videos in the layout of Ref-YouTube-VOS, which the config ``finetune_custom.py`` reads."""
+"""Writes your own videos in the layout of Ref-YouTube-VOS, for the config ``finetune_custom.py``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Sentences = dict[tuple[str, str], list[str]]
 
 @dataclass
 class ConversionReport:
-    """What was written, and what a user should know of it.
+    """Summary of a conversion.
 
     Attributes:
         videos: Videos by split.
@@ -183,7 +183,7 @@ def _inside(root: Path, name: str, video: CustomVideo) -> Path:
 
 
 def _pictures(source: Path | list[Path]) -> Iterator[tuple[np.ndarray | None, Path | None]]:
-    """Yield every frame as RGB, or as the path of a JPEG, which is copied as it is."""
+    """Yield every frame as RGB, or as the path of a JPEG to be copied."""
     if isinstance(source, Path) and source.is_dir():
         source = FolderSource(source).images
     if isinstance(source, Path):

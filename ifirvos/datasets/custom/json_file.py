@@ -1,4 +1,4 @@
-"""Reading the json that a tool has exported."""
+"""Reading of exported json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which tool a file of annotations comes from, and its reader."""
+"""Detection of annotation formats, and their readers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every annotation tool's file comes down to: videos, their objects, and a mask of each object in some frames."""
+"""The common form of all annotations: videos, their objects, and masks of each object."""
 
 from __future__ import annotations
 

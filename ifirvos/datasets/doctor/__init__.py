@@ -1,4 +1,4 @@
-"""What is there of a data set, and what is wrong with it, before hours of training find out."""
+"""Checks of a data set before training."""
 
 from .checks import check_split
 from .data_set_kinds import DATASET_KINDS

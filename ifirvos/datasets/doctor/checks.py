@@ -1,4 +1,4 @@
-"""All there is to say of a split: what its class reads, its counts, its sentences, every frame and mask."""
+"""Check of a split: records, counts, sentences, every frame and mask."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .findings import KINDS, Findings
 
 
 def build(kind: Kind, root: str, split: str) -> BaseRVOSDataset:
-    """Return the data set as it is trained on (split train) or evaluated, one record an expression."""
+    """Return the data set as used in training (split train) or evaluation, with one record per expression."""
     options = dict(kind.options, **(dict(split=split) if kind.has_split else {}))
     # Not serialized: for that mmengine collects garbage, which takes longer than reading a small data set.
     options.update(records='expression', test_mode=split != 'train', serialize_data=False)
@@ -25,7 +25,7 @@ def build(kind: Kind, root: str, split: str) -> BaseRVOSDataset:
 
 
 def count(dataset: BaseRVOSDataset, units: tuple[str, str]) -> dict[str, int]:
-    """Return what the official counts are compared with."""
+    """Return the counts to compare with the official ones."""
     counts = {units[0]: len(dataset.videos), units[1]: len(dataset.expressions) + dataset.num_left_out}
     annotators = {expression['annotator'] for expression in dataset.expressions if 'annotator' in expression}
     return counts | (dict(annotators=len(annotators)) if annotators else {})
@@ -104,7 +104,7 @@ def check_split(
 
 
 def judge(split: str, total: int, found: Findings, secret: bool = True) -> None:
-    """Judge what only the whole split tells."""
+    """Check what needs the whole split."""
     if not total:
         found.add('no expressions', 'the split has no expression')
     elif found.unknown and (

@@ -1,4 +1,4 @@
-"""How every data set is read, and by which paths a split of it is recognised."""
+"""The data sets the doctor knows: their readers, and the paths that show whether a split exists."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Every frame and mask of a video, decoded as the pipelines do it."""
+"""Decodes every frame and mask of a video as the pipelines do."""
 
 import os
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _ORIENTATION = 0x0112
 
 
 class Examiner:
-    """Looks at all records of a video.
+    """Checks all records of a video.
 
     Args:
         dataset: Has one record an expression.
@@ -108,7 +108,7 @@ class Examiner:
             found.add('object in no frame', f'expression {info["exp_id"]} of {info["video_id"]}: {info["text"]!r}')
 
     def read_mask(self, frame: dict, found: Findings) -> bool | None:
-        """Return whether the mask shows anything; None if that cannot be told."""
+        """Return whether the mask is not empty; None if that is unknown."""
         path = frame['mask_path']
         if self.quick or frame['ori_shape'] is None:
             if not os.path.isfile(path):

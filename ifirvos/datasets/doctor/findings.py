@@ -1,4 +1,4 @@
-"""What an examination notes."""
+"""Findings of the doctor."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ KINDS = {
 
 @dataclass
 class Findings:
-    """What was seen of some records, and what is wrong with them."""
+    """Counts and problems of some records."""
 
     frames: int = 0
     masks: int = 0

@@ -1,4 +1,4 @@
-"""Pipeline steps that mmcv and mmdet have no counterpart for."""
+"""Transforms that mmcv and mmdet do not have."""
 
 from .check_object import RequireVisibleObject
 from .clip_sampling import RVOSClipSample

@@ -1,4 +1,4 @@
-"""Drop what augmentation has cut away."""
+"""Drops clips that lost their object in augmentation."""
 
 import numpy as np
 from mmcv.transforms import BaseTransform

@@ -1,4 +1,4 @@
-"""Which frames of a video make the clip."""
+"""Sampling of the frames of a clip."""
 
 from collections.abc import Callable
 

@@ -1,6 +1,6 @@
-"""Augmentation beyond the generator's own range: how large things are and what lies over a picture.
+"""Augmentation beyond SynthRVOS's own range: sizes of objects, and texture.
 
-Both keep what sentences name: a colour stays itself, and where a sentence names a size, sizes hardly change.
+Sentences stay true: colours do not change, and sizes hardly change if the sentence mentions one.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Keep the sentence true when the picture is mirrored."""
+"""Swaps left and right in the sentence when a clip is flipped."""
 
 import re
 
@@ -20,7 +20,7 @@ def swap_left_right(text: str) -> str:
 
 
 def swap_substrings(text: str) -> str:
-    """Swap left and right wherever their letters stand, as the reference does: "bright" becomes "bleft"."""
+    """Swap the letters of left and right everywhere, as the reference code does: "bright" becomes "bleft"."""
     return _ANYWHERE.sub(lambda match: _other(match[0]), text)
 
 

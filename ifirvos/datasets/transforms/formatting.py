@@ -1,4 +1,4 @@
-"""Hand a clip to the model."""
+"""Packs a clip for the model."""
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ def _rebuild_instances(fields: dict, tensors: list[str], metainfo: dict) -> ByVa
 
 @TRANSFORMS.register_module()
 class PackRVOSInputs(PackTrackInputs):
-    """mmdet's PackTrackInputs, which knows only frames, plus what belongs to the clip.
+    """mmdet's PackTrackInputs, plus the fields of the clip.
 
     Result: ``inputs`` uint8 (T,3,H,W) and ``data_samples``, a TrackDataSample of T frames whose own metainfo holds the
     ``clip_keys``.

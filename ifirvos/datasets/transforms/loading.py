@@ -1,4 +1,4 @@
-"""Read the mask of the referred object."""
+"""Loads the mask of the referred object."""
 
 import math
 import os

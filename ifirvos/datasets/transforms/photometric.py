@@ -1,4 +1,4 @@
-"""Colour augmentation that keeps pictures uint8."""
+"""Colour augmentation on uint8 images."""
 
 import mmcv
 import numpy as np

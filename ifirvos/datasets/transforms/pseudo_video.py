@@ -1,4 +1,4 @@
-"""A clip out of one picture."""
+"""Turns an image into a clip."""
 
 import cv2
 import numpy as np

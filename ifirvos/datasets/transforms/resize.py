@@ -1,4 +1,4 @@
-"""Resizing: to the reference's sizes, and for small network inputs."""
+"""Resizing, as in the reference code and for small inputs."""
 
 import cv2
 import numpy as np

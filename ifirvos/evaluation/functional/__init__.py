@@ -1,4 +1,4 @@
-"""Measures: numpy in, numbers out, nothing of mmengine."""
+"""Metrics as functions on numpy arrays, without mmengine."""
 
 from .masks import (
     bootstrap_interval,

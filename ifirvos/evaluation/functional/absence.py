@@ -1,6 +1,6 @@
-"""Does a score tell whether the object is there? Numpy in, numbers out.
+"""How well a score tells whether the object is present.
 
-The area under the ROC curve, and what is refused at the threshold that keeps a given share of what is there.
+The area under the ROC curve, and the share refused at the threshold that keeps a given share of present objects.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Binary masks packed 64 pixels to a word, for the boundary operations of the contour measure F.
+"""Binary masks packed into 64-bit words, for the boundary operations of the contour accuracy F.
 
 A row of 854 pixels becomes 14 words, so a neighbour test or a dilation touches 64 pixels per operation, and several
 frames are handled at once. Everything here is integer arithmetic: results are exact, not to a tolerance.

@@ -1,4 +1,4 @@
-"""The measures of referring video object segmentation: numpy in, numbers out.
+"""The metrics of referring video object segmentation, on numpy arrays.
 
 J and F are those of the DAVIS benchmark (Perazzi et al., CVPR 2016), equal to ``db_eval_iou`` and
 ``db_eval_boundary`` of the official davis2017-evaluation. Precision@K, overall and mean IoU are those of

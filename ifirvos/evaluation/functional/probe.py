@@ -1,6 +1,6 @@
-"""What else the masks of an expression tell, beside J and F: of other queries, of the order of frames, of chance.
+"""Further measurements of an ablation: the best query, the order of frames, chance level.
 
-Arrays in, fractions out; the functions know no model.
+Functions on arrays, which return fractions; no model is involved.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The metric classes that configs name, and how their results are summarized."""
+"""The metric classes of the configs, and the summary of their results."""
 
 from .a2d_metric import A2DMetric
 from .absence_metric import AbsenceMetric

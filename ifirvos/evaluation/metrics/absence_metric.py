@@ -1,4 +1,4 @@
-"""Does the score tell whether the object of a sentence is in the clip, and in which of its frames?"""
+"""How well the score tells whether the object is in the clip, and in which frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .samples import annotation, group_name, is_annotated, meta, prediction, uni
 
 @dataclass(frozen=True)
 class PresenceScore:
-    """What the model thinks of one sentence: the score of its answer in every frame, and where the object is."""
+    """Score and presence of the object of one sentence in every frame."""
 
     video_id: str
     exp_id: str
@@ -41,7 +41,7 @@ class PresenceScore:
 
 @METRICS.register_module()
 class AbsenceMetric(ExpressionMetric):
-    """How well scores tell sentences that fit nothing from those that fit something; all in percent.
+    """How well scores separate sentences that fit an object from those that do not, in percent.
 
     A sample is one expression on its whole video, as :class:`RVOSMetric` takes it; it is absent if no frame has its
     object. The clip's score is the mean of ``pred_track_instances.scores`` over the frames.

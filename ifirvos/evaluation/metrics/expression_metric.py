@@ -1,4 +1,4 @@
-"""What the metric classes share: each record counted once, groups, an interval, a table in the log, files."""
+"""Base class of the metrics: each record counts once; groups, intervals, the table in the log, files."""
 
 import logging
 import os.path as osp

@@ -1,4 +1,4 @@
-"""What A2D-Sentences, JHMDB-Sentences and RefCOCO share: the IoU of single frames."""
+"""Base class of the metrics of A2D-Sentences, JHMDB-Sentences and RefCOCO: the IoU of single frames."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Ref-DAVIS17: every annotator's objects merged, evaluated as the unsupervised task of DAVIS 2017, and averaged."""
+"""Ref-DAVIS17: merges the objects per annotator, evaluates them as the unsupervised DAVIS 2017 task, and averages."""
 
 import logging
 from collections import defaultdict

@@ -1,4 +1,4 @@
-"""What the metrics read from a sample, a ``TrackDataSample`` as a dict, with errors that say what is missing."""
+"""Access to the fields of a sample (a ``TrackDataSample`` as a dict), with errors that name missing ones."""
 
 import numpy as np
 import torch

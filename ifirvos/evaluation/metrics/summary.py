@@ -1,4 +1,4 @@
-"""From the record of every expression to one result: groups, a confidence interval, a table, files.
+"""Summary of the records of all expressions: groups, confidence interval, table, files.
 
 What a record scored is a fraction. All that a summary, the table and the files hold is in percent, but for counts,
 which are int. A record is any object with ``video_id`` (bootstrap draws whole videos) and ``group`` (None: no groups).

@@ -1,4 +1,4 @@
-"""Masks in the form that evaluation servers take."""
+"""Masks in the format of evaluation servers."""
 
 from .loop import SubmissionLoop
 from .writer import SubmissionWriter

@@ -1,4 +1,4 @@
-"""Masks in the layout that the servers of Ref-YouTube-VOS and MeViS take, and its check.
+"""Masks in the layout of the Ref-YouTube-VOS and MeViS servers, and its check.
 
 ``Annotations/VIDEO/EXPRESSION/FRAME.png``: 8-bit grey, 0 or 255, of the original size, a file for every frame that the
 expression file lists.
@@ -79,7 +79,7 @@ def is_written(out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence
 
 
 def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[str, str]]:
-    """Return what is still to be done: the (video, expression) pairs that are not written."""
+    """Return the (video, expression) pairs that are not written yet."""
     return [key for key, frames in expected.items() if not is_written(out_dir, *key, frames)]
 
 

@@ -1,4 +1,4 @@
-"""A test loop that goes on where an interrupted submission has stopped."""
+"""A test loop that resumes an interrupted submission."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Writes what a server is sent, in place of scores: for splits whose masks are secret."""
+"""Writes a submission instead of scores, for splits without public masks."""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Results in the formats of other people's tools: COCO, CVAT, Label Studio, supervision, SAM 2."""
+"""Results in the formats of other tools: COCO, CVAT, Label Studio, supervision, SAM 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO json of a video's frames: one category and one track a sentence.
+"""COCO json of a video's frames: one category and one track per sentence.
 
 ``coco.json`` is a COCO-VID data set (``videos``, ``images``, ``annotations``, ``categories``) for pycocotools' ``COCO``
 and supervision's ``DetectionDataset.from_coco``; ``coco_results.json`` is the list that ``COCO.loadRes`` takes.

@@ -1,6 +1,6 @@
-"""CVAT's own format, "CVAT 1.1" for images, which its tasks made of a video take as well.
+"""CVAT's own format, "CVAT for images 1.1", which tasks made from a video accept too.
 
-The masks come as shapes, one a frame: CVAT has no tracks of masks. Format: https://docs.cvat.ai/docs/other/xml_format
+Masks are shapes, one per frame, because CVAT does not track masks. Format: https://docs.cvat.ai/docs/other/xml_format
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Label Studio's predictions: brush masks of every frame, and the boxes of every object over the video.
+"""Predictions for Label Studio: brush masks per frame, and boxes over the video.
 
-``label_studio.json``: a task a frame (``<BrushLabels>``, with the masks); ``label_studio_video.json``: one task for the
-video (``<VideoRectangle>``: Label Studio has no masks on videos); ``label_studio_config.xml`` and
-``label_studio_video_config.xml``: the labelling interfaces for them. Formats:
+``label_studio.json``: one task per frame with masks (``<BrushLabels>``); ``label_studio_video.json``: one task for the
+video with boxes (``<VideoRectangle>``; Label Studio has no masks on videos); ``label_studio_config.xml`` and
+``label_studio_video_config.xml``: their labelling configs. Formats:
 https://labelstud.io/guide/predictions, https://labelstud.io/tags/brushlabels, https://labelstud.io/tags/videorectangle
 """
 

@@ -1,4 +1,4 @@
-"""One palette PNG a frame with the objects of all sentences, and the frames themselves."""
+"""Palette PNGs with the objects of all sentences, and the frames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def label_map(frame: Sequence[FrameResult]) -> np.ndarray:
 
 @contextmanager
 def objects(to: Together) -> Iterator[ExportSink]:
-    """Write ``objects/00000.png`` and so on, as DAVIS has them: the pixel's value is the number of the sentence.
+    """Write ``objects/00000.png`` … as in DAVIS: pixel values are the numbers of the sentences.
 
     Raises:
         InputError: More sentences than a palette has colours.

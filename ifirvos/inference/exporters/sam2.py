@@ -1,4 +1,4 @@
-"""Hand-over to SAM 2: the best frame's mask is the prompt, SAM 2 follows the object from there both ways.
+"""Refinement with SAM 2: the mask of the best-scored frame is its prompt, from which it tracks in both directions.
 
 Written for the video predictor of facebookresearch/sam2: ``init_state``, ``add_new_mask``, ``propagate_in_video``.
 """
@@ -30,7 +30,7 @@ def refine_with_sam2(
     model: str = 'facebook/sam2.1-hiera-small',
     device: str | None = None,
 ) -> list[SentenceResult]:
-    """Let SAM 2 segment anew what the sentences were found to refer to.
+    """Refine the masks with SAM 2.
 
     Args:
         results: One a sentence, of one video.

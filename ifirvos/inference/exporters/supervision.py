@@ -1,4 +1,4 @@
-"""Results as Roboflow's supervision has them."""
+"""Results as ``Detections`` of Roboflow's supervision."""
 
 from __future__ import annotations
 

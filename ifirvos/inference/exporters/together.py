@@ -1,4 +1,4 @@
-"""What the exports of a video share: where they go, whose sentences they hold, and numbers that never meet."""
+"""What the exports of a video share: folder, sentences, and unique ids."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def stable_id(*names: str) -> int:
 
 
 def distinct_labels(texts: Sequence[str], max_length: int) -> list[str]:
-    """Return the sentences cut to a length and all different: equal ones end in ' (2)' and so on."""
+    """Return the sentences cut to a length and made unique: duplicates end in ' (2)', ' (3)' …"""
     labels: list[str] = []
     for text in texts:
         label, number = text[:max_length].rstrip(), 1

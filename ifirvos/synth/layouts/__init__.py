@@ -1,4 +1,4 @@
-"""The data sets in whose layout SynthRVOS can be written, by the name that `make_synth_rvos.py --layout` takes."""
+"""The layouts of SynthRVOS, by their names for `make_synth_rvos.py --layout`."""
 
 from .a2d_sentences import A2D_SENTENCES
 from .jhmdb_sentences import JHMDB_SENTENCES

@@ -1,4 +1,4 @@
-"""SynthRVOS as A2D-Sentences: see `A2DSentencesDataset` for the tree.
+"""SynthRVOS in the layout of A2D-Sentences, see `A2DSentencesDataset`.
 
 The release's numbers hold here too: every video has three annotated frames, counted from 1, and an object one sentence
 at most. Split valid is its test split; comp has no counterpart and is left out. Beside the official files there are the

@@ -1,4 +1,4 @@
-"""SynthRVOS as JHMDB-Sentences: see `JHMDBSentencesDataset` for the tree.
+"""SynthRVOS in the layout of JHMDB-Sentences, see `JHMDBSentencesDataset`.
 
 A video has one sentence, and the kind of it stands where the action does. The data set is for evaluation: split valid
 is written, train and comp are left out. Beside the official files there is the list of samples that circulates.

@@ -1,4 +1,4 @@
-"""What a layout is: how clips lie on disk."""
+"""Base class of the layouts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

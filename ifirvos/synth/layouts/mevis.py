@@ -1,4 +1,4 @@
-"""SynthRVOS as MeViS: RLEs in one file, and a sentence about two objects in every clip.
+"""SynthRVOS in the layout of MeViS: RLEs in one file, and a sentence about two objects in every clip.
 
 A clip's last expression, of kind `several`, joins its first two sentences about different objects: its mask is their
 union. MeViS keeps no kinds; here every expression has one, so that the others can be told apart.

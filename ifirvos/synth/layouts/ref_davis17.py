@@ -1,4 +1,4 @@
-"""SynthRVOS as Ref-DAVIS17: as it is downloaded, and as its copy in the layout of Ref-YouTube-VOS.
+"""SynthRVOS in the layout of Ref-DAVIS17: the official one, and the copy in Ref-YouTube-VOS's layout.
 
 DAVIS describes every object that it annotates, four times, and all of them are there in the first frame. So objects
 that no sentence names, or that come later, are background here, the others are numbered from 1, and an object's

@@ -1,4 +1,4 @@
-"""SynthRVOS as Ref-YouTube-VOS, its own layout: see `writer`."""
+"""SynthRVOS in the layout of Ref-YouTube-VOS, see `writer`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SynthRVOS as RefCOCO in its official files; `tools/dataset_converters/refcoco_to_json.py` then makes the json::
+"""SynthRVOS in the layout of RefCOCO; `tools/dataset_converters/refcoco_to_json.py` then makes the json::
 
     ROOT/train2014/COCO_train2014_000000000001.jpg     the middle frame of every clip
     ROOT/refcoco/instances.json                        COCO annotations, polygons
