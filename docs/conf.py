@@ -22,7 +22,8 @@ templates_path = ['_templates']
 
 html_theme = 'furo'
 html_title = f'ifirvos {release}'
-html_static_path = []
+html_static_path = ['_static']
+html_css_files = ['site.css']
 
 myst_enable_extensions = ['dollarmath']
 myst_heading_anchors = 4

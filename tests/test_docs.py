@@ -142,6 +142,27 @@ def test_every_page_opens_with_what_most_readers_came_for(page):
     assert len(points) >= 3, f'{page.name} opens with {lines[:4]}'
 
 
+def test_what_the_comparison_names_as_ours_exists():
+    sources = '\n'.join(
+        path.read_text() for folder in ('ifirvos', 'ifirvos_cli') for path in (ROOT / folder).rglob('*.py')
+    )
+    rows = re.findall(r'^\| [^|]+ \| ([^|]+) \|', (ROOT / 'docs/compare.md').read_text(), re.M)
+    names = [name for cell in rows[2:] for name in re.findall(r'`([^`]+)`', cell)]
+    assert len(names) > 20
+    for name in names:
+        command = name.split()
+        if command[0] == 'make':
+            continue  # test_commands_exist_with_their_options
+        if command[0] == 'ifirvos':
+            assert command[1] in ifirvos_cli.COMMANDS
+        elif name.endswith(('.py', '.sh')):
+            assert (ROOT / name).is_file() or list((ROOT / 'tools').rglob(name)), name
+        elif name.startswith('--'):
+            assert f"'{command[0]}'" in sources, name
+        else:
+            assert re.search(rf'(def|class) {name.split(".")[-1]}\b', sources), name
+
+
 def test_every_page_is_in_the_contents():
     contents = set(re.findall(r'^(?:.* <)?([\w/*]+)>?$', (ROOT / 'docs/index.md').read_text(), re.M))
     named = {entry.rstrip('*') for entry in contents}
