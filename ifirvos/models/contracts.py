@@ -16,20 +16,20 @@ from torch import Tensor
 class TextEncoder(Protocol):
     """Encodes the sentences (``model.text_encoder``).
 
-    An encoder whose constructor has an argument ``with_pooler`` is told by it whether anything reads ``pooled``, unless
-    the config says so itself.
+    If the constructor has an argument ``with_pooler``, it is set to whether ``pooled`` is used, unless the config sets
+    it.
 
     Attributes:
-        embed_dims: Width D of what :meth:`__call__` gives; a linear layer brings it to C.
+        embed_dims: Width D of the output of :meth:`__call__`; a linear layer maps it to C.
     """
 
     embed_dims: int
 
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
-        """Turn B sentences into whatever :meth:`__call__` takes, padded to the longest."""
+        """Tokenize B sentences, padded to the longest, for :meth:`__call__`."""
 
     def __call__(self, tokens: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        """Encode what :meth:`tokenize` gave. It may lie on another device than the encoder.
+        """Encode the output of :meth:`tokenize`. It may lie on another device than the encoder.
 
         Returns:
             dict: ``words`` (B,L,D); ``padding_mask`` (B,L), True on padding; ``pooled`` (B,D), or None if the neck
@@ -37,19 +37,19 @@ class TextEncoder(Protocol):
         """
 
     def collate_tokens(self, token_lists: Sequence[dict]) -> dict[str, Tensor]:
-        """Pad B unpadded token lists to what :meth:`__call__` takes: only for samples that bring ``text_tokens``."""
+        """Pad B token lists for :meth:`__call__`; only needed for samples with ``text_tokens``."""
 
     def token_spans(self, sentence: str) -> list[tuple[int, int]]:
-        """Give (start, end) of each of the L tokens in the sentence: only for pictures of the attention to words."""
+        """Return (start, end) of each of the L tokens in the sentence; only needed to visualize attention to words."""
 
 
 class InteractionNeck(Protocol):
-    """Lets vision and language interact before the Transformer (``model.vli``).
+    """Vision-language interaction before the transformer (``model.vli``).
 
     Attributes:
-        gives_sentence: Whether it makes the sentence that the queries start from. Absent: False, the text encoder's
-            ``pooled`` is projected to C.
-        reads_positions: False spares the encodings of all pixels of all frames, where they are not read. Absent: True.
+        gives_sentence: Whether it returns the sentence that initialises the queries. Default: False, the queries start
+            from the text encoder's projected ``pooled``.
+        reads_positions: False: the position encodings of the pixels are not computed. Default: True.
     """
 
     gives_sentence: bool
@@ -82,9 +82,9 @@ class InteractionNeck(Protocol):
 
 
 class TemporalModule(Protocol):
-    """Lets the queries of a clip's frames interact after a decoder layer (``decoder.layer_cfg.ifi_cfg``).
+    """Interaction of the queries of a clip's frames after a decoder layer (``decoder.layer_cfg.ifi_cfg``).
 
-    An ``init_weights()`` of its own is called after the decoder's matrices have been drawn (Xavier).
+    Its ``init_weights()``, if any, is called after the decoder's Xavier initialisation.
     """
 
     def __call__(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class TemporalModule(Protocol):
 
 
 class PixelDecoder(Protocol):
-    """Makes the features that the masks are read from (``model.pixel_decoder``)."""
+    """Computes the features that masks are predicted from (``model.pixel_decoder``)."""
 
     def __call__(
         self,

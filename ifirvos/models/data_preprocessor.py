@@ -9,8 +9,8 @@ from ifirvos.registry import MODELS
 class RVOSDataPreprocessor(TrackDataPreprocessor):
     """``TrackDataPreprocessor`` with a padding of its own for testing.
 
-    The reference pads to multiples of 32 in training and not at all in testing, and GroupNorm statistics see padding:
-    the same clip, padded, has other logits (by up to 0.77).
+    The reference code pads to multiples of 32 in training and not in testing. Padding changes GroupNorm's statistics,
+    and with them the logits of a clip (by up to 0.77).
 
     Args:
         test_pad_size_divisor: ``pad_size_divisor`` outside training.

@@ -16,11 +16,11 @@ from .deformable_sampling import sample_values
 
 
 class ClipDeformableAttention(MultiScaleDeformableAttention):
-    """mmcv's attention, without what its CUDA kernel refuses and without a tensor of sampled values elsewhere.
+    """mmcv's attention, adapted to the limits of its CUDA kernel, and without storing sampled values elsewhere.
 
-    The kernel has no bf16, and wants the batch (here B*T frames) to divide by ``im2col_step``. So everything runs in
-    fp32 inside autocast, with the largest step that divides. Where there is no kernel, see :func:`sample_values`.
-    Batch first.
+    The kernel has no bf16, and ``im2col_step`` must divide the batch (here B*T frames). So it runs in fp32 inside
+    autocast, with the largest step that divides the batch. Without the kernel :func:`sample_values` is used. Batch
+    first.
     """
 
     max_im2col_step = 64
@@ -91,7 +91,7 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
     def sample(
         self, value: Tensor, spatial_shapes: Tensor, level_start_index: Tensor, locations: Tensor, weights: Tensor
     ) -> Tensor:
-        """Sample and weight: value (B,S,H,D) -> (B,Q,C), by mmcv's kernel where there is one."""
+        """Sample and weight value (B,S,H,D) -> (B,Q,C), with mmcv's kernel if there is one."""
         if value.is_cuda and multi_scale_deform_attn.IS_CUDA_AVAILABLE:
             frames = len(value)
             steps = range(min(frames, self.max_im2col_step), 0, -1)
@@ -112,7 +112,7 @@ class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
         self.self_attn = ClipDeformableAttention(**self.self_attn_cfg)
 
     def forward(self, *args, **kwargs) -> Tensor:
-        """mmdet's; with ``with_cp`` its activations are computed again for the gradient, not kept."""
+        """As mmdet's; with ``with_cp`` activations are recomputed in the backward pass."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(super().forward, *args, use_reentrant=False, **kwargs)
         return super().forward(*args, **kwargs)

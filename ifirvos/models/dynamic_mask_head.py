@@ -9,9 +9,9 @@ from torch import Tensor, nn
 class DynamicMaskHead(BaseModule):
     """CondInst's mask head (paper 3.5), as ReferFormer feeds it.
 
-    The input of the first convolution is F_seg and, behind its channels, the offset (dx, dy) in input pixels from each
-    mask pixel to the query's reference point. That convolution is linear, so it runs on F_seg as a matrix product that
-    all queries share, and the offsets enter as one row and one column: features are never repeated per query.
+    The input of the first convolution is F_seg, followed by the offset (dx, dy) in input pixels from each mask pixel to
+    the query's reference point. That convolution is linear, so it is computed as a matrix product with F_seg for all
+    queries, and the offsets are added as one row and one column: features are never repeated per query.
 
     Args:
         in_channels: C of F_seg.
@@ -29,7 +29,7 @@ class DynamicMaskHead(BaseModule):
 
     @property
     def num_params(self) -> int:
-        """P, the numbers that a query brings."""
+        """P, the number of parameters per query."""
         return sum(self.param_sizes)
 
     def forward(
@@ -47,9 +47,8 @@ class DynamicMaskHead(BaseModule):
             params: (F,N,P).
             reference_points: (F,N,2), (x, y) in [0,1] of the unpadded input.
             img_sizes: (F,2), (w, h) of the unpadded input in pixels.
-            before: The convolution that makes F_seg out of ``features``, with nothing behind it. Then the first dynamic
-                convolution goes through it, which saves most of it: both are linear, and 8 channels a query come out
-                instead of C.
+            before: The last convolution, which computes F_seg from ``features``. It is then fused with the first
+                dynamic convolution, as both are linear: 8 channels per query are computed instead of C.
 
         Returns:
             Tensor: Mask logits (F,N,h,w).

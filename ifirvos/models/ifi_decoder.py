@@ -86,7 +86,7 @@ class InterFrameInteraction(BaseModule):
             nn.init.zeros_(self.box_projection.bias)
 
     def _time(self, num_frames: int, like: Tensor) -> Tensor:
-        """-> (T,C): the clip's frames are at (t + 0.5) / T, whatever T is: training samples few, testing sees all."""
+        """Return (T,C): frame t is at (t + 0.5) / T, because training has few frames per clip and testing all."""
         time = (torch.arange(num_frames, device=like.device) + 0.5) / num_frames
         return self.time_projection(self.time_encoding.encode(time).to(like))
 
@@ -119,8 +119,8 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
     """mmdet's deformable decoder layer, then inter-frame interaction.
 
     Args:
-        ifi_cfg: Config of the module that lets the frames interact, by default :class:`InterFrameInteraction`; any
-            :class:`~ifirvos.models.contracts.TemporalModule` by its ``type``. None is the frame-independent layer.
+        ifi_cfg: Config of the temporal module, by default :class:`InterFrameInteraction`, or any
+            :class:`~ifirvos.models.contracts.TemporalModule` given by ``type``. None: frames are independent.
     """
 
     def __init__(self, ifi_cfg: dict | None = None, **kwargs) -> None:
@@ -156,12 +156,10 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
 class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
     """mmdet's decoder with the layers above. Its ``forward`` passes ``num_frames`` to every layer.
 
-    With ``ifi_cfg.place='after'`` a layer's queries go through inter-frame interaction once they have refined their
-    boxes; mmdet's loop has no room for that.
+    With ``ifi_cfg.place='after'``, IFI comes after the box refinement of a layer, which mmdet's loop does not allow.
 
     Args:
-        ifi_layers: Indices of the layers that keep ``ifi_cfg``, counted from 0, or from the end below 0; in the others
-            the frames are independent. None (paper): all keep it.
+        ifi_layers: Indices of the layers with IFI, from 0, or negative from the end. None (paper): all layers.
         **kwargs: Arguments of mmdet's decoder. ``layer_cfg`` may name another ``type``.
 
     Raises:
@@ -189,7 +187,7 @@ class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
 
         Returns:
             tuple: the queries (layers,B*T,N,C) for class and mask, the refined boxes (layers,B*T,N,4), and the queries
-            that the boxes came from, the same as the first unless ``place='after'``.
+            that predicted the boxes, which differ from the first only with ``place='after'``.
         """
         shared = dict(
             query_pos=query_pos,

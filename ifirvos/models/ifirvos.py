@@ -49,23 +49,23 @@ class IFIRVOS(DeformableDETR):
     Args:
         text_encoder: Config of :class:`RobertaTextEncoder`.
         vli: Config of :class:`VisionLanguageInteraction`. None: F'_v = F_v. Without LEwV the queries
-            start at RoBERTa's pooled output, through the projection of the words.
+            start from RoBERTa's pooled output, projected like the words.
         pixel_decoder: Config of :class:`CrossModalFPN`.
         text_dropout: Dropout probability after the text projection.
-        fpn_text: The words that the pixel decoder reads: ``'raw'`` (ReferFormer's; the paper does not say) or
-            ``'lewv'``, as LEwV leaves them.
-        value_pos: The decoder's cross-attention reads ``memory + position``, not ``memory`` (Deformable DETR's,
-            and the paper's). Our extension for small models: deformable attention never adds positions to what it
-            reads, and a shallow encoder leaves the queries without a sense of absolute place.
+        fpn_text: The words for the pixel decoder: ``'raw'`` (ReferFormer; the paper does not say) or ``'lewv'``, LEwV's
+            output.
+        value_pos: The values of the decoder's cross-attention are ``memory + position``, not ``memory`` (Deformable
+            DETR, paper). Our extension for small models: deformable attention adds no positions to its values, and
+            after a shallow encoder they contain little information about absolute position.
         frozen_trunk: Freezes the backbone, neck, encoder and pixel decoder (``TRUNK``); gradients do not flow through
-            them. Our setting for small models, whose second stage only has to learn which query is meant: it saves two
-            thirds of a training step.
-        cut_to_key_frames: Whether only annotated frames (A2D- and JHMDB-Sentences) go on behind the
-            backbone, as in ReferFormer. False: all do, so that inter-frame interaction has something to look at; the
-            head then looks at the annotated ones.
-        **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may hold ``frame_chunk``, the frames that go
-            together through the stages in which frames are independent, ``sentence_chunk``, the sentences that go
-            together in :meth:`predict_video`, and ``window``, see :meth:`predict`.
+            them. Ours, for small models, whose second stage only learns to choose the query: it saves two thirds of a
+            training step.
+        cut_to_key_frames: Keep only the annotated frames (A2D- and JHMDB-Sentences) after the backbone, as in
+            ReferFormer. False: all frames are processed, so that they can interact, and the head uses the annotated
+            ones.
+        **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may have ``frame_chunk``, the number of
+            frames processed at once in frame-independent stages, ``sentence_chunk``, the number of sentences processed
+            at once in :meth:`predict_video`, and ``window``, see :meth:`predict`.
     """
 
     # With VEwL and the level embedding, what ``frozen_trunk`` holds still.
@@ -109,7 +109,7 @@ class IFIRVOS(DeformableDETR):
         return modules if vewl is None else [*modules, vewl]
 
     def _build_text_encoder(self, cfg: dict) -> nn.Module:
-        """Build it without a pooler, if it can be, where the neck makes the sentence and nothing would read one."""
+        """Build the text encoder, if possible without a pooler when nothing uses it."""
         encoder = cfg.get('type')
         encoder = MODELS.get(encoder) if isinstance(encoder, str) else encoder
         if encoder is not None and 'with_pooler' in inspect.signature(encoder).parameters:
@@ -135,7 +135,7 @@ class IFIRVOS(DeformableDETR):
         self.vli = None if self._vli_cfg is None else MODELS.build(self._vli_cfg)
 
     def init_weights(self) -> None:
-        """mmdet's, which draws every matrix of the decoder anew, then what IFI wants to start at zero."""
+        """Initialise as mmdet does, then set IFI's zero-initialised parameters."""
         super().init_weights()
         for layer in self.decoder.layers:
             ifi = getattr(layer, 'ifi', None)
@@ -151,9 +151,9 @@ class IFIRVOS(DeformableDETR):
     def predict(self, batch_inputs: Tensor, batch_data_samples: ClipList, rescale: bool = True) -> ClipList:
         """(B,T,3,H,W) and B clips -> the clips, every frame with ``pred_track_instances`` at its original size.
 
-        With ``test_cfg.window`` a longer video is taken as one clip after another of so many frames, the last being
-        shorter: each on its own, its query sequence included (ReferFormer on Ref-DAVIS17: 36). The metainfo
-        ``query_index`` then is a list, of every window's. Clips with annotated frames are left whole.
+        With ``test_cfg.window`` longer videos are split into clips of that many frames, each predicted on its own with
+        its own query sequence (ReferFormer on Ref-DAVIS17: 36). The metainfo ``query_index`` is then a list with one
+        entry per window. Clips with annotated frames are not split.
         """
         return self._predict(self._extract_windows(batch_inputs), batch_data_samples)
 
@@ -185,7 +185,7 @@ class IFIRVOS(DeformableDETR):
     def predict_features(
         self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
     ) -> ClipList:
-        """Predict E sentences at once from what :meth:`extract_feat` gave for one video.
+        """Predict E sentences at once from the features of one video.
 
         Args:
             img_feats: Features of the video's T frames, (T,C,h,w) a level.
@@ -222,7 +222,7 @@ class IFIRVOS(DeformableDETR):
         return clips
 
     def _cut(self, feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor], ClipList]:
-        """With ``cut_to_key_frames``, features and clips of the annotated frames alone; else as they are."""
+        """Return the features and clips, with ``cut_to_key_frames`` only those of the annotated frames."""
         if not self.cut_to_key_frames or 'key_frames_inds' not in clips[0]:
             return feats, clips
         return select_frames(feats, clips, [clip.key_frames_inds for clip in clips])
@@ -241,7 +241,7 @@ class IFIRVOS(DeformableDETR):
     def extract_feat(self, batch_inputs: Tensor) -> list[Tensor]:
         """(B,T,3,H,W) -> res2 (B*T,C_2,H/4,W/4), then F_v: four levels (B*T,C,h,w), strides 8 to 64.
 
-        A backbone with ``takes_clips`` gets (B,T,3,H,W), whole: its frames see one another, a chunk would cut them off.
+        A backbone with ``takes_clips`` gets (B,T,3,H,W) without chunks, because it attends across frames.
         """
         frames = batch_inputs.flatten(0, 1)
         chunks = []
@@ -251,7 +251,7 @@ class IFIRVOS(DeformableDETR):
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
 
     def _extract_windows(self, batch_inputs: Tensor) -> list[Tensor]:
-        """As :meth:`extract_feat`; with ``test_cfg.window``, no frame sees one of another window."""
+        """As :meth:`extract_feat`; with ``test_cfg.window``, without attention across windows."""
         window = (self.test_cfg or {}).get('window')
         if not window or not self.takes_clips:
             return self.extract_feat(batch_inputs)

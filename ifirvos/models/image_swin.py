@@ -38,7 +38,7 @@ class ImageSwinTransformer(SwinTransformer):
         return self
 
     def init_weights(self) -> None:
-        """From ``init_cfg``; an official file must fit, every key.
+        """Initialise from ``init_cfg``; an official file is loaded strictly.
 
         Raises:
             FileNotFoundError: No such file.

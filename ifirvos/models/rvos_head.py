@@ -245,7 +245,7 @@ class RVOSHead(DeformableDETRHead):
         linkers: Sequence[QueryLinker] | None = None,
         box_states: Tensor | None = None,
     ) -> list[TrackDataSample]:
-        """Pick a query sequence for every clip and draw that one's masks of the last layer, nothing else.
+        """Choose a query sequence per clip and compute only its masks of the last layer.
 
         Arguments as :meth:`forward`, but that F_seg may be :class:`FusedFrames`; the
         refined boxes are among the ``references``. Every frame (of clips with
@@ -321,7 +321,7 @@ class RVOSHead(DeformableDETRHead):
         img_sizes: Tensor,
         frames: slice | None = None,
     ) -> Tensor:
-        """Draw the masks of some frames, the arguments being theirs but for F_seg, which is that of all frames.
+        """Compute the masks of some frames; the arguments are of these frames, except F_seg of all frames.
 
         See :meth:`DynamicMaskHead.forward`; ``frames`` None: of all.
         """

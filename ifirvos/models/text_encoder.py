@@ -33,7 +33,7 @@ ROBERTAS_SENTENCE, ROBERTAS_IDS = 'Hello world!', [0, 31414, 232, 328, 2]  # of 
 
 
 def without_weights(cfg: Mapping[str, Any], folder: str | None = None) -> dict[str, Any]:
-    """Return the config of a text encoder whose weights come from elsewhere: no file of weights is asked for.
+    """Return the config of a text encoder whose weights come from a checkpoint, so that no others are needed.
 
     Args:
         cfg: Config of :class:`RobertaTextEncoder`; of another class, it stays as it is.
@@ -76,8 +76,8 @@ class RobertaTextEncoder(BaseModule):
         pretrained: Load the weights from ``name``; False builds ``RobertaConfig(**config)`` with random weights
             and reads no file.
         config: Fields of ``RobertaConfig``; with ``pretrained`` they override the stored ones.
-        with_pooler: Keep RoBERTa's pooler. Off where nothing reads it (LEwV pools its own text), so that
-            distributed training has no parameter without a gradient.
+        with_pooler: Keep RoBERTa's pooler. Off if nothing uses it (LEwV pools the text itself), so that distributed
+            training has no parameter without a gradient.
         frozen: Give the parameters no gradient. As in the reference, dropout stays on in training mode.
         max_length: Longer sentences are cut to this many tokens (RoBERTa has 512 positions).
     """
@@ -132,7 +132,7 @@ class RobertaTextEncoder(BaseModule):
         return model
 
     def _check_folder(self) -> None:
-        """Refuse a folder of another kind of model, or with something else in place of its weights."""
+        """Raise for a folder with another kind of model, or without proper weights."""
         folder = Path(self.name)
         if (folder / 'config.json').is_file():
             try:
@@ -150,7 +150,7 @@ class RobertaTextEncoder(BaseModule):
                 raise RuntimeError(f'{path} holds no weights: it is {instead}.')
 
     def init_weights(self) -> None:
-        """Nothing: the weights come from ``from_pretrained`` or from transformers' own initialisation."""
+        """Do nothing: the weights come from ``from_pretrained`` or transformers' initialisation."""
 
     @property
     def embed_dims(self) -> int:
@@ -159,13 +159,13 @@ class RobertaTextEncoder(BaseModule):
 
     @property
     def tokenizer(self):
-        """Tokenizer of transformers, loaded when it is first asked for."""
+        """Tokenizer of transformers, loaded on first use."""
         if self._tokenizer is None:
             self._tokenizer = self._load_tokenizer()
         return self._tokenizer
 
     def _load_tokenizer(self):
-        """Load the tokenizer and check it: a blank one would make the same tokens of every sentence.
+        """Load and check the tokenizer: an empty one would give the same tokens for every sentence.
 
         Raises:
             RuntimeError: It cannot be had, or does not fit the model's vocabulary.
@@ -186,7 +186,7 @@ class RobertaTextEncoder(BaseModule):
         return tokenizer
 
     def _check_tokenizer(self, tokenizer) -> None:
-        """Refuse one that does not fit the model.
+        """Raise if the tokenizer does not fit the model.
 
         Raises:
             RuntimeError: Its size or special tokens differ from the model's, a known sentence does not come back, or
@@ -220,7 +220,7 @@ class RobertaTextEncoder(BaseModule):
         return {key: tokens[key] for key in ('input_ids', 'attention_mask')}
 
     def _warn_of_a_cut(self, sentences: Sequence[str]) -> None:
-        """Say once that a sentence was cut."""
+        """Warn once that a sentence was truncated."""
         for sentence in sentences:
             length = len(self.tokenizer(sentence, truncation=False, verbose=False)['input_ids'])
             if length > self.max_length:
@@ -248,7 +248,7 @@ class RobertaTextEncoder(BaseModule):
         return dict(input_ids=input_ids, attention_mask=attention_mask)
 
     def forward(self, tokens: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        """Encode what :meth:`tokenize` gave.
+        """Encode the output of :meth:`tokenize`.
 
         Returns:
             dict: ``words`` (B,L,D) the last hidden state, ``pooled`` (B,D) RoBERTa's pooler output or None without a
@@ -279,7 +279,7 @@ class TextProjection(nn.Module):
 
 
 def load_tokenizers(model: nn.Module) -> None:
-    """Load and check the tokenizers of a model now, not at the first sentence.
+    """Load and check the tokenizers of a model in advance.
 
     Raises:
         InputError: One cannot be had, or does not fit.

@@ -26,8 +26,8 @@ class WindowPartition:
     Args:
         size: (T,h,w) of the clip.
         window: The largest window.
-        shifted: Windows are moved on by half their size, around the border; tokens that only the border brings
-            together do not meet.
+        shifted: Windows are shifted cyclically by half their size; tokens that are neighbours only across the border
+            do not attend to each other.
         device: Device of the clip.
     """
 
@@ -51,7 +51,7 @@ class WindowPartition:
         return behind @ torch.tensor([ranges[1] * ranges[2], ranges[2], 1])
 
     def _groups(self, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """At most eight: indices of windows that the border cuts alike, and (N,N) True where two tokens do not meet."""
+        """Return up to eight groups: indices of windows with the same mask, and (N,N), True where masked."""
         wrapped = [torch.arange(p, device=device) >= p - s for p, s in zip(self.padded, self.shift, strict=True)]
         side = 4 * wrapped[0][:, None, None] + 2 * wrapped[1][:, None] + wrapped[2].int()
         sides = self._cut(side[None, ..., None])[:, 0, :, 0]
@@ -64,7 +64,7 @@ class WindowPartition:
         return x.permute(1, 3, 5, 0, 2, 4, 6, 7).flatten(4, 6).flatten(0, 2)
 
     def cut(self, x: Tensor) -> Tensor:
-        """(B,T,h,w,C) -> windows (W,B,N,C) of N tokens; what is padded is zero, and takes part as in the official."""
+        """(B,T,h,w,C) -> windows (W,B,N,C) of N tokens; padding is zero and not masked, as in the official code."""
         missing = [p - s for p, s in zip(self.padded, self.size, strict=True)]
         x = F.pad(x, (0, 0, 0, missing[2], 0, missing[1], 0, missing[0]))
         return self._cut(x.roll([-s for s in self.shift], (1, 2, 3)))
@@ -138,7 +138,7 @@ class PatchMerging(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks whose windows are shifted in every second one, and what leads to the next stage."""
+    """Blocks with shifted windows in every second one, and the downsampling to the next stage."""
 
     def __init__(
         self, embed_dims: int, num_heads: int, window: Size, mlp_ratio: int, drop_paths: list[float], last: bool
@@ -197,8 +197,8 @@ class VideoSwinTransformer(BaseModule):
         frozen_stages: -1: none; 0: the patch embedding; i: also the first i stages, with their ``downsample``.
         with_cp: Recompute the blocks in the backward pass, to save memory.
         init_cfg: ``dict(type='Pretrained', checkpoint=FILE)`` reads a local file of the official
-            repository, see :meth:`from_official`. None: weights are drawn with a std of 0.02. A 2-D Swin is not
-            inflated to start from: the published video weights are what that was the start of.
+            repository, see :meth:`from_official`. None: random weights with a std of 0.02. Inflating a 2-D Swin is not
+            supported, because published video weights exist.
     """
 
     takes_clips = True
@@ -241,7 +241,7 @@ class VideoSwinTransformer(BaseModule):
         return self
 
     def init_weights(self) -> None:
-        """From ``init_cfg``; an official file must fit, every key.
+        """Initialise from ``init_cfg``; an official file is loaded strictly.
 
         Raises:
             FileNotFoundError: No such file.
@@ -257,9 +257,9 @@ class VideoSwinTransformer(BaseModule):
     def from_official(self, state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Weights of a Video-Swin-Transformer, a recognizer's or the bare backbone's -> this module's.
 
-        Left out are the classifier with its ``norm`` and the constants ``relative_position_index``. Patches of two
-        frames become patches of one by adding up the kernel over time, as ReferFormer does: what a standing picture
-        gave before, its one frame gives now.
+        Left out are the classifier with its ``norm`` and the constants ``relative_position_index``. The patch
+        embedding of two frames becomes one of a single frame by summing its kernel over time, as in ReferFormer, so
+        that a still image gives the same features.
 
         Raises:
             CheckpointError: There is no patch embedding, or a 2-D Swin's.

@@ -59,16 +59,15 @@ class LanguageEnhancementWithVision(BaseModule):
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
         residual: ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
         post_norm: LayerNorm before the pooling. Not in the paper, off by default.
-        text_gate: Adds what the same pooling makes of the words before the first iteration, times a weight for every
-            channel that starts at zero. Not in the paper; lets a sentence through where the iterations have made all
-            of them alike.
-        value_pos: The positions are added to the values too, not to the keys alone: the paper's "added to the visual
-            features before the cross-attention" can be read either way.
-        order: How it goes through the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
-        pooling: What the sentence is made of: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
-        gate: The queries start at RoBERTa's pooled output, as ReferFormer's do, plus F_l^s times a weight for every
-            channel that starts at zero (:meth:`IFIRVOS.interact`). Not in the paper; the first forward of a model that
-            starts from ReferFormer's weights is then ReferFormer's.
+        text_gate: Adds the pooled words from before the first iteration, times one weight per channel that starts at
+            zero. Not in the paper; keeps sentences distinct where the iterations make them alike.
+        value_pos: Add positions to the values too, not only to the keys: the paper's "added to the visual features
+            before the cross-attention" can mean either.
+        order: Order of the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
+        pooling: Pooling of the words: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
+        gate: The queries start from RoBERTa's pooled output, as in ReferFormer, plus F_l^s times one weight per
+            channel that starts at zero (:meth:`IFIRVOS.interact`). Not in the paper; with ReferFormer's weights the
+            first forward then equals ReferFormer's.
     """
 
     def __init__(
@@ -108,7 +107,7 @@ class LanguageEnhancementWithVision(BaseModule):
         masks: list[Tensor | None],
         word_mask: Tensor | None = None,
     ) -> tuple[list[Tensor], Tensor]:
-        """Iterate over the levels, in the order of ``order``.
+        """Iterate over the levels in ``order``.
 
         Args:
             words: F_l (B,L,C).
@@ -150,9 +149,9 @@ class VisionEnhancementWithLanguage(BaseModule):
         num_heads: Heads of the attention.
         fusion: See :class:`CrossModalInteraction`.
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
-        value_pos: The positions are added to the values too, not to the keys alone.
-        out_proj_init: What the attention's output projection starts from: ``'xavier'``, as all matrices of the
-            Transformer (std 0.062 at C=256), or ``'torch'``, what PyTorch draws, as in ReferFormer (std 0.036).
+        value_pos: Add positions to the values too, not only to the keys.
+        out_proj_init: Initialisation of the attention's output projection: ``'xavier'``, as in the transformer
+            (std 0.062 at C=256), or ``'torch'``, PyTorch's default, as in ReferFormer (std 0.036).
     """
 
     def __init__(
@@ -176,7 +175,7 @@ class VisionEnhancementWithLanguage(BaseModule):
 
 @MODELS.register_module()
 class VisionLanguageInteraction(BaseModule):
-    """The two submodules side by side; either may be None (off).
+    """VEwL and LEwV; either may be None (off).
 
     Args:
         vewl: Arguments of :class:`VisionEnhancementWithLanguage`.
@@ -185,8 +184,8 @@ class VisionLanguageInteraction(BaseModule):
         num_heads: Attention heads of both.
         fusion: 'multiply' (paper) or 'ffn', of both (Table 5).
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
-        text: What VEwL reads: 'fixed', the raw words (paper), or 'dynamic', for level i LEwV's words after i
-            iterations (Table 5).
+        text: The words for VEwL: 'fixed', the raw words (paper), or 'dynamic', LEwV's words after i iterations for
+            level i (Table 5).
     """
 
     def __init__(
@@ -212,12 +211,12 @@ class VisionLanguageInteraction(BaseModule):
 
     @property
     def gives_sentence(self) -> bool:
-        """Whether what :meth:`forward` pools of the words is all the sentence: LEwV's is, without a gate."""
+        """Whether :meth:`forward` returns the complete sentence: with LEwV and without a gate."""
         return self.lewv is not None and self.lewv.gate is None
 
     @property
     def reads_positions(self) -> bool:
-        """Whether :meth:`forward` reads the encodings of the pixels: LEwV does."""
+        """Whether :meth:`forward` uses the position encodings of the pixels: LEwV does."""
         return self.lewv is not None
 
     def init_weights(self) -> None:
@@ -248,7 +247,7 @@ class VisionLanguageInteraction(BaseModule):
             words: F_l (B,L,C).
             word_position: 1-D encoding of the words (B,L,C).
             word_mask: (B,L), True on padding.
-            max_pixels: VEwL goes through so many pixels at a time: bounds its memory.
+            max_pixels: Number of pixels that VEwL processes at once; bounds its memory.
 
         Returns:
             tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after 0..N_l iterations (0 without LEwV).
