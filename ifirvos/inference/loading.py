@@ -17,12 +17,12 @@ from mmengine.registry import DefaultScope
 from torch import nn
 
 from ifirvos.allocation_limit import limit_of
-from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly
+from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly, read_checkpoint
 from ifirvos.config import config_file, load_config
 from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.models.text_encoder import load_tokenizers, without_weights
 from ifirvos.plain_config import model_config
-from ifirvos.referformer_weights import Origin, config_of
+from ifirvos.referformer_weights import Origin, config_of, convert_checkpoint, is_official
 from ifirvos.registry import MODELS
 
 from .model_index import ROOT, SHIPPED_MODEL, find_entry, shipped
@@ -122,13 +122,14 @@ def describe_weights(weights: str | os.PathLike) -> str:
     Raises:
         FileNotFoundError, CheckpointError: It cannot be read.
     """
-    checkpoint = load_checkpoint(weights)
-    if 'origin' in checkpoint:
+    checkpoint = read_checkpoint(weights)
+    if is_official(checkpoint):
+        origin = convert_checkpoint(checkpoint, str(weights))['origin']
         try:
-            fits = f'config: {official_config(checkpoint["origin"], str(weights)).relative_to(ROOT)}'
+            fits = f'config: {official_config(origin, str(weights)).relative_to(ROOT)}'
         except CheckpointError as error:
             fits = str(error)
-        return f'{checkpoint["origin"].summary}\n{fits}'
+        return f'{origin.summary}\n{fits}'
     values = sum(tensor.numel() for tensor in checkpoint['state_dict'].values() if isinstance(tensor, torch.Tensor))
     text = config_text(checkpoint)
     if text is None:

@@ -10,3 +10,4 @@ param_scheduler = [
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=int(0.6 * max_iters), end=max_iters),
 ]
 default_hooks = dict(checkpoint=dict(interval=max_iters))
+val_dataloader = dict(dataset=dict(indices=150))
