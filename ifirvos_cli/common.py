@@ -89,9 +89,7 @@ def add_model_options(parser: argparse._ActionsContainer) -> None:
 
 
 def model_options(args: argparse.Namespace) -> dict:
-    """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``; act on ``--offline``."""
-    if args.offline:
-        go_offline()
+    """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``, but for ``--offline``."""
     return dict(
         model=args.model or args.config,
         weights=args.weights,
@@ -100,12 +98,19 @@ def model_options(args: argparse.Namespace) -> dict:
     )
 
 
-def run_command(run: Callable[[], int | None]) -> int:
+def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
     """Run the body of a command that computes.
+
+    Args:
+        run: The body.
+        offline: Forbid the network before anything is imported.
 
     Returns:
         See :func:`reported`.
     """
+    if offline:
+        go_offline()
+
     from ifirvos.allocator import keep_freed_memory
 
     keep_freed_memory()

@@ -199,4 +199,4 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             print(path)
         return 0
 
-    return run_command(show_written)
+    return run_command(show_written, args.offline)

@@ -104,4 +104,4 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Serve until it is interrupted; return the exit code, 2 where an input is at fault."""
     args = parse_args(argv, prog)
-    return run_command(lambda: run(args))
+    return run_command(lambda: run(args), args.offline)

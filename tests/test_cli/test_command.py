@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +68,26 @@ def test_a_wrong_argument_ends_with_2_before_anything_is_loaded(line):
     assert done.returncode == 2
     assert 'error: ' in done.stderr
     assert done.stdout.endswith('imported:\n')
+
+
+@pytest.mark.parametrize('line', ['infer a.mp4 x --out o --offline', 'web --offline', 'test a.py b.pth --offline'])
+def test_the_network_is_forbidden_before_anything_is_imported(line):
+    """Clients of the network read these variables when they are imported, which ``import ifirvos`` does."""
+    code = (
+        'import os, sys\n'
+        'class Watch:\n'
+        '    def find_spec(self, name, *_):\n'
+        "        if name == 'ifirvos':\n"
+        "            print(os.environ.get('HF_HUB_OFFLINE'), os.environ.get('IFIRVOS_OFFLINE'))\n"
+        '            sys.exit(3)\n'
+        'sys.meta_path.insert(0, Watch())\n'
+        'import ifirvos_cli\n'
+        'ifirvos_cli.main(sys.argv[1:])\n'
+    )
+    environment = {key: value for key, value in os.environ.items() if not key.endswith('_OFFLINE')}
+    command = [sys.executable, '-c', code, *line.split()]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (3, '1 1\n'), done.stderr
 
 
 @pytest.mark.parametrize(('name', 'script'), SCRIPTS.items())
