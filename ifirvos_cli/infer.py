@@ -149,9 +149,11 @@ def run(args: argparse.Namespace) -> list[Path]:
     from rich.console import Console
     from rich.progress import Progress
 
+    from ifirvos.inference.exporters import FOLDER
     from ifirvos.inference.inferencer import RVOSInferencer, check_sentences
     from ifirvos.inference.writers import ResultWriter, check_free, unique_slugs
     from ifirvos.video.reader import VideoReader
+    from ifirvos.video.writer import video_suffix
 
     texts = check_sentences(args.sentences)
     source = int(args.video) if _is_webcam(args.video) else args.video
@@ -181,7 +183,8 @@ def run(args: argparse.Namespace) -> list[Path]:
     height, width = window.frames[0].shape[:2]
     if writer.overlays and (height % 2 or width % 2):
         print(f'note: {width}x{height} is odd, so the overlay repeats the last row or column.', file=sys.stderr)
-    return writer.overlays or folders
+    together = [args.out / FOLDER / f'overlay{video_suffix()}'] if 'together' in args.save else []
+    return [*writer.overlays, *together] or folders
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

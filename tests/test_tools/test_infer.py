@@ -63,6 +63,13 @@ def test_a_folder_a_sentence(left_half, clip, tmp_path, capsys):
     assert not mask[:, 32:].any()
 
 
+def test_every_overlay_is_named(left_half, clip, tmp_path, capsys):
+    assert infer.main([str(clip), 'a star', 'a dog', '--out', str(tmp_path / 'out'), '--together']) == 0
+    named = capsys.readouterr().out.split()
+    assert named == [str(tmp_path / 'out' / name / 'overlay.mp4') for name in ('a-star', 'a-dog', 'all_sentences')]
+    assert all(VideoReader(path).num_frames == 6 for path in named)
+
+
 def test_existing_results_stay_without_overwrite(left_half, clip, tmp_path, capsys):
     args = [str(clip), 'a star', '--out', str(tmp_path / 'out')]
     assert infer.main(args) == 0
