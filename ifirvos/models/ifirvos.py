@@ -280,12 +280,12 @@ class IFIRVOS(DeformableDETR):
         )
 
     def forward_transformer(self, img_feats: list[Tensor], clips: ClipList, lazily: bool = False) -> dict:
-        """Map what :meth:`extract_feat` gave and B clips to the arguments of the head but ``clips``.
+        """Map features and B clips to the arguments of the head, except ``clips``.
 
         Args:
-            img_feats: (B*T,C,h,w) a level; res2 may hold T frames that all clips share.
+            img_feats: (B*T,C,h,w) a level; res2 may have only T frames, shared by all clips.
             clips: B clips.
-            lazily: Give F_seg as :class:`FusedFrames`, not as a tensor.
+            lazily: Return F_seg as :class:`FusedFrames`, not as a tensor.
         """
         num_frames = len(clips[0])
         res2, *levels = img_feats
@@ -351,7 +351,7 @@ class IFIRVOS(DeformableDETR):
     ) -> tuple[list[Tensor], Tensor, Tensor]:
         """Map F_v (B*T,C,h,w) to F'_v of the same shape; return it with the sentence (B,C) and LEwV's words (B,L,C).
 
-        The queries start from the sentence. Without LEwV the words are as they came.
+        The queries start from the sentence. Without LEwV the words are unchanged.
         """
         if self.vli is None:
             return levels, self._checked(text['sentence']), text['words']
@@ -397,7 +397,7 @@ class IFIRVOS(DeformableDETR):
     ) -> tuple[dict, dict]:
         """F'_v (B*T,C,h,w), positions (B,C,h,w), masks (B,h,w) -> mmdet's arguments of encoder and decoder.
 
-        mmdet's own reads the padding of every frame; here the frames of a clip share it.
+        mmdet's method reads the padding of every frame; here the frames of a clip share it.
         """
         device, frames = levels[0].device, len(levels[0])
         shapes = [level.shape[-2:] for level in levels]
@@ -432,7 +432,7 @@ class IFIRVOS(DeformableDETR):
         level_start_index: Tensor,
         valid_ratios: Tensor,
     ) -> dict[str, Tensor]:
-        """mmdet's, a chunk of frames at a time at inference."""
+        """Encode as mmdet does, at inference in chunks of frames."""
         memory = []
         for start in range(0, len(feat), self.frame_chunk or len(feat)):
             part = slice(start, start + (self.frame_chunk or len(feat)))

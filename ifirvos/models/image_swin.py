@@ -12,11 +12,11 @@ from ifirvos.registry import MODELS
 
 @MODELS.register_module()
 class ImageSwinTransformer(SwinTransformer):
-    """mmdet's ``SwinTransformer`` (arXiv 2103.14030), but for how its weights come in.
+    """mmdet's ``SwinTransformer`` (arXiv 2103.14030) with strict loading.
 
-    mmdet's reads an official file with ``strict=False``: one of another size, or under another wrapper, leaves the
-    backbone as it was drawn. Here every key must fit. The constants ``relative_position_index`` are no weights and stay
-    out of the state dict.
+    mmdet reads an official file with ``strict=False``, so a file of another size or structure leaves the backbone at
+    its random initialisation. Here every key must fit. The constants ``relative_position_index`` are not in the state
+    dict.
 
     Args:
         *args: Passed on to mmdet's.
@@ -58,8 +58,8 @@ class ImageSwinTransformer(SwinTransformer):
     def from_official(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Official names -> mmdet's, without the classifier and the constants.
 
-        The channels of a merged 2x2 square lie square by square there, channel by channel here: the weights of the
-        patch merging are put into that order.
+        The official patch merging orders the channels of a 2x2 square by position, mmdet by channel: the weights are
+        permuted accordingly.
 
         Raises:
             CheckpointError: There is no patch embedding, or a 3-D Swin's.

@@ -16,7 +16,7 @@ from ifirvos.registry import TASK_UTILS
 
 @TASK_UTILS.register_module()
 class ClipFocalLossCost(BaseMatchCost):
-    """Focal class cost, over the frames in which the object is; 0 if there are none."""
+    """Focal class cost over the frames with the object; 0 if there are none."""
 
     def __init__(self, alpha: float = 0.25, gamma: float = 2, eps: float = 1e-8, weight: float = 1.0) -> None:
         super().__init__(weight)
@@ -56,10 +56,10 @@ class ClipIoUCost(BaseMatchCost):
 
 @TASK_UTILS.register_module()
 class ClipMaskFocalLossCost(FocalLossCost):
-    """mmdet's ``FocalLossCost(binary_input=True)``, exact for large logits too.
+    """mmdet's ``FocalLossCost(binary_input=True)``, exact also for large logits.
 
-    mmdet takes the logarithm of ``1 - p + 1e-12``, which in float32 is coarse from logits of about 10 on and constant
-    from 17 on; the reference's cost goes on growing with the logit.
+    mmdet takes the logarithm of ``1 - p + 1e-12``, which in float32 is coarse above logits of about 10 and constant
+    above 17; the cost of the reference code keeps growing.
     """
 
     def __init__(self, alpha: float = 0.25, gamma: float = 2, weight: float = 1.0) -> None:

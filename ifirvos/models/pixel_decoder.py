@@ -22,7 +22,7 @@ class VisionLanguageBlock(BaseModule):
         num_heads: Heads of both attentions.
         feedforward_channels: Width of the FFN.
         dropout: As in a Transformer decoder layer.
-        reduction: Queries, keys and values of the self-attention are taken at 1/reduction of the level's size.
+        reduction: The self-attention runs at 1/reduction of the level's size.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class VisionLanguageBlock(BaseModule):
         return x if self.reduction == 1 else F.interpolate(x, size=size, mode='nearest')
 
     def look_at_clip(self, value: Tensor, position: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
-        """Attend to all frames of a clip, everything at reduced size.
+        """Attend to all frames of a clip at reduced size.
 
         Args:
             value: (B*T,C,h,w).
@@ -51,7 +51,7 @@ class VisionLanguageBlock(BaseModule):
             num_frames: T.
 
         Returns:
-            What the self-attention adds, (B*T,C,h,w).
+            Output of the self-attention before the residual, (B*T,C,h,w).
         """
         size = value.shape[-2:]
 
@@ -68,11 +68,11 @@ class VisionLanguageBlock(BaseModule):
     def forward(
         self, x: Tensor, found: Tensor, pos: Tensor, words: Tensor, word_pos: Tensor, word_mask: Tensor
     ) -> Tensor:
-        """Add what :meth:`look_at_clip` found, attend to the words, and transform; frame by frame.
+        """Add the output of :meth:`look_at_clip`, attend to the words, and apply the FFN, per frame.
 
         Args:
             x: (F,C,h,w), some frames.
-            found: What :meth:`look_at_clip` adds to them, at reduced size.
+            found: Output of :meth:`look_at_clip` for them, at reduced size.
             pos: Their 2-D encodings (F,C,h,w).
             words: F_l (F,L,C).
             word_pos: (F,L,C).
@@ -104,9 +104,8 @@ class CrossModalFPN(BaseModule):
         dropout: Dropout probability of the blocks.
         num_groups: Number of groups of the GroupNorms.
         reductions: Reduction of the keys in the self-attention of each level (see :class:`VisionLanguageBlock`).
-        mask_stride: Stride of F_seg: 4 (paper), or 2, ours for small frames: F_seg is enlarged bilinearly, and every
-            pixel adds to its four parts what a 1x1 convolution, which starts at zero, makes of it. The mask head's
-            ``stride`` must be the same.
+        mask_stride: Stride of F_seg: 4 (paper), or 2 (ours, for small frames): F_seg is upsampled bilinearly, plus a
+            1x1 convolution to the four sub-pixels that starts at zero. The mask head's ``stride`` must be the same.
 
     Raises:
         ValueError: ``mask_stride`` is neither 4 nor 2.
@@ -141,7 +140,7 @@ class CrossModalFPN(BaseModule):
         self.finer = nn.Conv2d(embed_dims, 4 * embed_dims, 1) if mask_stride == 2 else None
 
     def init_weights(self) -> None:
-        """Xavier for the matrices of the blocks; He with a=1 for the convolutions, as the reference."""
+        """Initialise the blocks' matrices with Xavier, convolutions with He (a=1), as the reference code."""
         for parameter in self.blocks.parameters():
             if parameter.dim() > 1:
                 nn.init.xavier_uniform_(parameter)
@@ -200,9 +199,9 @@ class CrossModalFPN(BaseModule):
         num_frames: int,
         frame_chunk: int | None = None,
     ) -> FusedFrames:
-        """Fuse all levels but the finest; its frames are made when they are asked for. Arguments as :meth:`forward`.
+        """Fuse all levels but the finest, which is computed on demand. Arguments as :meth:`forward`.
 
-        ``feats[0]`` may hold the T frames of one video for the B clips that share it.
+        ``feats[0]`` may have only the T frames of one video, shared by the B clips.
         """
         total = len(feats[-1])
         step = frame_chunk or total
@@ -220,13 +219,13 @@ class CrossModalFPN(BaseModule):
 
 
 class FusedFrames:
-    """One level of the FPN, whose frames are made when they are asked for.
+    """The finest level of the FPN, computed on demand.
 
-    The self-attention over the clip needs all frames, but at reduced size; all that follows looks at one frame. So a
-    long clip never has to be in memory at the size of the finest level.
+    Only the self-attention needs all frames, at reduced size; the rest is per frame. So a long clip is never in memory
+    at the size of the finest level.
 
     Attributes:
-        chunks: The slices of frames that go together.
+        chunks: Slices of frames that are computed together.
     """
 
     def __init__(
@@ -272,7 +271,7 @@ class FusedFrames:
 
     @property
     def last_convolution(self) -> nn.Conv2d | None:
-        """What makes F_seg of :meth:`parts`; None where they are F_seg already."""
+        """The convolution from :meth:`parts` to F_seg; None if they are F_seg already."""
         return self.fpn.mask_features if self.fpn.finer is None else None
 
     def drawn(self) -> Tensor:
@@ -281,12 +280,12 @@ class FusedFrames:
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
     def parts(self, frames: slice | None = None) -> Iterator[Tensor]:
-        """Make frames chunk by chunk, before :attr:`last_convolution`.
+        """Compute frames in chunks, before :attr:`last_convolution`.
 
-        Those of a slice are asked for again when all are, so their chunks are kept until then.
+        Chunks of a slice are cached, because they are needed again when all frames are.
 
         Args:
-            frames: Which; None: all.
+            frames: Which frames; None: all.
 
         Yields:
             (F,C,h,w), in order.

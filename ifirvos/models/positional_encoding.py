@@ -16,13 +16,12 @@ PADDING_ENCODINGS = ('zero', 'reference')
 class MaskedSinePositionalEncoding(_SinePositionalEncoding):
     """mmdet's 2-D encoding, with a choice of the values in the padding.
 
-    In a column or row that is padding throughout, the normalised coordinate is ``-0.5 / 1e-6 * 2 pi``: noise, equal in
-    every such column, that the reference carries through its encoder and pixel decoder into valid mask logits (by up to
-    3) and so, in training, into the match of near ties.
+    In a fully padded column or row, the normalised coordinate is ``-0.5 / 1e-6 * 2 pi``: noise that in the reference
+    code reaches valid mask logits through encoder and pixel decoder (by up to 3), and so the matching of near ties.
 
     Args:
-        padding_encoding: ``'zero'``: nothing stands there. ``'reference'``: that noise, for the official numbers of
-            padded clips; mmdet computes it in the same steps, in float32, as the official code.
+        padding_encoding: ``'zero'``, or ``'reference'``: that noise, to reproduce the official code on padded clips;
+            mmdet computes it in the same float32 steps.
         **kwargs: Passed on to mmdet's SinePositionalEncoding.
     """
 

@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 class QueryLinker:
-    """Follows one sentence's object from window to window.
+    """Links the query of one sentence from window to window.
 
-    A query counts its mean score over the window, plus ``weight`` times the IoU of its masks with those that the window
-    before gave, over the frames that both see. So a query goes on with its object unless another is clearly better
-    scored. Where the object was nowhere in the shared frames, the score alone decides, as in the first window.
+    A query is rated by its mean score over the window plus ``weight`` times the IoU of its masks with those of the
+    previous window in the overlap. So a query continues its object unless another has a clearly better score. If the
+    object is absent from the overlap, the score decides, as in the first window.
 
     Args:
-        weight: Weight of the agreement; 0 links nothing.
+        weight: Weight of the IoU; 0: no linking.
     """
 
     def __init__(self, weight: float = 0.5) -> None:
@@ -26,11 +26,11 @@ class QueryLinker:
         self._masks: Tensor | None = None
 
     def begin(self, shared: int) -> None:
-        """Say how many frames at the start of the next window are the last ones of the window before."""
+        """Set how many frames of the next window overlap with the previous one."""
         self._shared = shared
 
     def choose(self, scores: Tensor, draw: Callable[[int], Tensor]) -> int:
-        """Choose the query to take.
+        """Choose a query.
 
         Args:
             scores: Probabilities (T, N) of the window's queries.
@@ -44,7 +44,7 @@ class QueryLinker:
         return int(total.argmax())
 
     def remember(self, masks: Tensor) -> None:
-        """Keep the mask logits (T, h, w) of the query that was taken, for the next window."""
+        """Store the mask logits (T, h, w) of the chosen query for the next window."""
         self._masks = masks > 0
 
 

@@ -25,9 +25,9 @@ from .query_linker import QueryLinker
 def key_frames_only(
     hidden_states: Tensor, references: list[Tensor], mask_features: Tensor, clips: list[TrackDataSample]
 ) -> tuple[Tensor, list[Tensor], Tensor, list[TrackDataSample]]:
-    """Return the arguments of :meth:`RVOSHead.forward`, cut to the annotated frames; as they are where none are marked.
+    """Return the arguments of :meth:`RVOSHead.forward`, reduced to the annotated frames if any are marked.
 
-    All frames have gone through the decoder: without them inter-frame interaction would have nothing to look at.
+    All frames have passed through the decoder, for inter-frame interaction.
     """
     if 'key_frames_inds' not in clips[0]:
         return hidden_states, references, mask_features, clips
@@ -50,11 +50,12 @@ class RVOSHead(DeformableDETRHead):
         mask_head: Arguments of :class:`DynamicMaskHead` (mmdet registers another class of that name).
         loss_mask: Focal loss on mask logits.
         loss_dice: Dice loss on mask logits.
-        mask_target: 'point' samples the full-size mask as the reference does; 'area' averages it, for small
-            frames, where point sampling caps J.
-        box_loss_on_absent: Frames without the object enter the box losses with a zero box, as in the reference.
-        mask_loss_on_absent: Clips without the object enter the mask losses, with empty masks. The reference has
-            no such clips. False: all that they teach is the class score; which query's masks, then, does not matter.
+        mask_target: 'point' samples the full-size mask as in the reference code; 'area' averages it, for small frames,
+            where point sampling limits J.
+        box_loss_on_absent: Include frames without the object in the box losses, with a zero box, as in the reference
+        code.
+        mask_loss_on_absent: Include clips without the object in the mask losses, with empty masks (the reference code
+            has no such clips). False: they only train the class score.
         **kwargs: Arguments of mmdet's ``DeformableDETRHead``.
     """
 
@@ -85,7 +86,7 @@ class RVOSHead(DeformableDETRHead):
         self.controller = MLP(self.embed_dims, self.embed_dims, self.mask_head.num_params, 3)
 
     def init_weights(self) -> None:
-        """mmdet's, and Xavier with zero bias for the controller (reference)."""
+        """Initialise as mmdet, and the controller with Xavier and zero bias (reference code)."""
         super().init_weights()
         for layer in self.controller.layers:
             nn.init.xavier_uniform_(layer.weight)
@@ -99,14 +100,14 @@ class RVOSHead(DeformableDETRHead):
         clips: list[TrackDataSample],
         box_states: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """All outputs of all layers.
+        """Compute the outputs of all layers.
 
         Args:
             hidden_states: (layers,B*T,N,C).
             references: The initial points (B*T,N,2), then each layer's refined boxes (B*T,N,4).
             mask_features: F_seg (B*T,C,h,w).
             clips: B clips.
-            box_states: What the boxes come from, (layers,B*T,N,C), where it is not ``hidden_states``.
+            box_states: Queries for the boxes, (layers,B*T,N,C), if they are not ``hidden_states``.
 
         Returns:
             dict: ``cls_logits`` (layers,B,T,N,1), ``boxes`` (layers,B,T,N,4) cxcywh in [0,1] of the unpadded input,
@@ -142,7 +143,7 @@ class RVOSHead(DeformableDETRHead):
     ) -> dict[str, Tensor]:
         """Return the weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
 
-        Where clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), these alone are looked at.
+        If clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), only these are used.
         """
         if box_states is not None:
             box_states = key_frames_only(box_states, references, mask_features, clips)[0].float()
@@ -175,7 +176,7 @@ class RVOSHead(DeformableDETRHead):
     def loss_by_layer(
         self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget], num_valid: float
     ) -> dict[str, Tensor]:
-        """One layer: match one query sequence to each clip's object, then compare it.
+        """Compute the losses of one layer: match one query sequence to each clip's object, then compare.
 
         Args:
             cls_logits: (B,T,N,1).
@@ -217,10 +218,10 @@ class RVOSHead(DeformableDETRHead):
 
     @torch.no_grad()
     def match_cost(self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget]) -> Tensor:
-        """Cost of every query sequence for its clip's object (eq. 8), (B,N); the arguments are one layer's.
+        """Compute the matching cost of every query sequence with its clip's object (eq. 8), (B,N), for one layer.
 
-        A clip has one object, so the assignment is the arg-min. The assigner's costs compare all B*N sequences with all
-        B objects at once, and the blocks of each clip with itself are kept: B small calls would cost more.
+        A clip has one object, so the assignment is the argmin. The assigner's costs compare all B*N sequences with all
+        B objects at once, and the diagonal blocks are kept, which is faster than B small calls.
         """
         predictions = InstanceData(
             scores=cls_logits[..., 0].transpose(1, 2).flatten(0, 1),
@@ -247,8 +248,7 @@ class RVOSHead(DeformableDETRHead):
     ) -> list[TrackDataSample]:
         """Choose a query sequence per clip and compute only its masks of the last layer.
 
-        Arguments as :meth:`forward`, but that F_seg may be :class:`FusedFrames`; the
-        refined boxes are among the ``references``. Every frame (of clips with
+        Arguments as :meth:`forward`; F_seg may be :class:`FusedFrames`. Every frame (of clips with
         ``key_frames_inds``: every key frame, which then also picks the query) gets ``pred_track_instances`` with one
         instance: ``masks`` bool (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,);
         the clip gets the metainfo ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float
