@@ -26,7 +26,7 @@ WHITE = (255, 255, 255)
 
 
 def held_out_clip(seed: int) -> Clip:
-    """Return the first clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
+    """Return the first clip from FIRST_INDEX on with a sentence of each of KINDS; no model is involved."""
     index = FIRST_INDEX
     while True:
         clip = make_clip(seed, 'valid', index)
@@ -36,7 +36,7 @@ def held_out_clip(seed: int) -> Clip:
 
 
 def questions(clip: Clip) -> list[tuple[str, str, np.ndarray]]:
-    """Return the first sentence of each of KINDS: kind, text, true masks bool (T, H, W)."""
+    """Return the first sentence of each of KINDS: kind, text, ground-truth masks bool (T, H, W)."""
     first = {}
     for expression in clip.expressions:
         first.setdefault(expression.kind, expression)
@@ -51,7 +51,7 @@ def render(clip: Clip, path: Path) -> None:
 
 
 def read_masks(folder: Path) -> np.ndarray:
-    """Return the PNG masks that `ifirvos infer` wrote: bool (T, H, W)."""
+    """Return the PNG masks written by `ifirvos infer`: bool (T, H, W)."""
     return np.stack([read_palette_png(path) > 0 for path in sorted(folder.glob('*.png'))])
 
 
@@ -77,7 +77,7 @@ def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def draw_sheet(
     video: Path, titles: Sequence[str], notes: Sequence[str], masks: Sequence, truths: Sequence
 ) -> np.ndarray:
-    """Frames of the video as columns, sentences as rows."""
+    """Draw frames as columns and sentences as rows."""
     frame_ids = np.unique(np.linspace(0, len(masks[0]) - 1, COLUMNS).round().astype(int)).tolist()
     frames = {t: frame for t, frame in enumerate(VideoReader(video)) if t in frame_ids}
     rows = []

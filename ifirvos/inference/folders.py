@@ -18,7 +18,7 @@ RESULT_FILE = 'result.json'
 
 
 def check_free(folders: Sequence[Path], overwrite: bool) -> None:
-    """Refuse before any work is done.
+    """Raise before any work if the folders cannot be written.
 
     Raises:
         OutputExistsError: a folder exists and ``overwrite`` is off, or it is not a result of ours to be replaced.
@@ -34,7 +34,7 @@ def check_free(folders: Sequence[Path], overwrite: bool) -> None:
 
 @contextmanager
 def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator[list[Path]]:
-    """Folders to fill, which get their final names together when the block ends well, and vanish when it does not.
+    """Provide folders that are renamed together when the block succeeds, and removed otherwise.
 
     Args:
         folders: Final names, all in one parent.

@@ -40,13 +40,13 @@ results[0].masks  # bool (T, H, W)
 
 
 class HubMixin:
-    """Saves and loads an inferencer's model as the Hub has it."""
+    """Saves and loads an inferencer's model in the Hub's form."""
 
     def save_pretrained(self, folder: str | os.PathLike, name: str | None = None, licence: str = 'apache-2.0') -> Path:
         """Write the model into a folder.
 
         Args:
-            folder: It is made.
+            folder: Folder to create.
             name: The model's name in ``model-index.yml``, whose results go into the card; None: the weights' name.
             licence: Licence of the weights, as the Hub spells it.
 
@@ -54,7 +54,7 @@ class HubMixin:
             The folder.
 
         Raises:
-            CheckpointError: The model has no weights but random ones.
+            CheckpointError: The model has only random weights.
         """
         return _save(self, Path(folder), name, licence)
 
@@ -68,7 +68,7 @@ class HubMixin:
         token: str | None = None,
         api: HfApi | None = None,
     ) -> str:
-        """Upload the model; the repository is made if need be.
+        """Upload the model, creating the repository if necessary.
 
         Args:
             repo_id: ``owner/name`` on the Hub.
@@ -82,7 +82,7 @@ class HubMixin:
             The address of the upload.
 
         Raises:
-            InputError: The Hub refuses: the message is its own.
+            InputError: The Hub refuses; the message is the Hub's.
         """
         api = HfApi(token=token) if api is None else api
         try:
@@ -119,7 +119,7 @@ class HubMixin:
 
         Raises:
             InputError: There is no such folder or repository, or no network.
-            CheckpointError: It holds no model of ours.
+            CheckpointError: It contains no ifirvos model.
         """
         folder = Path(source)
         if not folder.is_dir():

@@ -53,32 +53,32 @@ Progressed = Callable[[int, int | None], None]
 class RVOSInferencer(HubMixin, BaseInferencer):
     """Segment in a video what sentences refer to.
 
-    Frames are decoded and resized once, and pass through the backbone once, for all sentences. A video longer than
-    ``clip_len`` goes through in overlapping windows, so that memory does not grow with its length.
+    Frames are decoded, resized and passed through the backbone once for all sentences. A video longer than ``clip_len``
+    is processed in overlapping windows, so that memory does not grow with its length.
 
     Args:
-        model: Config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None takes the config
-            inside ``weights``, or the one that fits an official ReferFormer checkpoint, or the shipped model where no
-            weights are given either.
-        weights: Checkpoint of the model, ours or one of the official ReferFormer code; every key must fit. None takes
-            those of the name, which are downloaded once; with a config of your own it leaves random weights.
-        device: 'cpu', 'cuda', 'cuda:1'…; None takes what is there.
+        model: Config file or Config, a name in ``model-index.yml``, or a checkpoint (.pth). None: the config in
+            ``weights``, or the one that fits an official ReferFormer checkpoint; without weights the included small
+            model.
+        weights: Checkpoint of the model, ours or of the official ReferFormer code; loading is strict. None: those of
+            the named model, downloaded once; random weights for a config of your own.
+        device: 'cpu', 'cuda', 'cuda:1' …; None: a GPU if there is one.
         show_progress: Show a bar.
-        dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision; what does not bear it (LEwV, deformable attention, the
-            masks) stays in fp32.
-        memory: GiB that the sentences of a window may take together beside the frames' features, roughly: it decides
-            how many go through at once. One always does.
-        clip_len: Frames of a window; None sees the whole video at once.
-        overlap: Frames that neighbouring windows share; None: 8, less in short windows.
-        link: 'agreement' follows each sentence's object over windows (:class:`QueryLinker`); 'independent' cuts the
-            video into windows that know nothing of one another, as ReferFormer does for Ref-DAVIS17.
+        dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision, in which LEwV, deformable attention and the masks stay
+            in fp32.
+        memory: Approximate GiB, besides the frames' features, for the sentences of a window that are processed at once;
+            at least one is.
+        clip_len: Frames per window; None: the whole video at once.
+        overlap: Overlap of neighbouring windows in frames; None: 8, less in short windows.
+        link: 'agreement' follows each sentence's object over windows (:class:`QueryLinker`); 'independent' uses windows
+            without overlap, as ReferFormer does for Ref-DAVIS17.
         cfg_options: Changes of the config by dotted key.
-        text_encoder: Folder with a tokenizer's files, in place of the config's ``model.text_encoder.name``.
-        offline: Touch no network for the weights; None: as ``IFIRVOS_OFFLINE`` says.
+        text_encoder: Folder with tokenizer files, instead of the config's ``model.text_encoder.name``.
+        offline: Do not download weights; None: as set by ``IFIRVOS_OFFLINE``.
 
     Raises:
         FileNotFoundError: no such config or weights.
-        DownloadError: the weights of a name cannot be had.
+        DownloadError: the weights of a named model cannot be downloaded.
         CheckpointError: the weights do not fit the model.
         InputError: an option has no such value, or the model cannot be built.
 
@@ -198,7 +198,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         channel_order: str = 'rgb',
         score_threshold: float | None = None,
     ) -> Iterator[WindowResult]:
-        """Segment a video of any length, window by window; nothing is kept of those that have been given.
+        """Segment a video of any length, window by window, in constant memory.
 
         Args:
             inputs: One video, as above; it may have no end.
@@ -288,8 +288,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             frames: n times uint8 RGB (H, W, 3).
 
         Returns:
-            dict with ``inputs``, uint8 BGR (n, 3, h, w) as mmdet's pipelines give it, and ``meta``, which all frames of
-            the video have in common.
+            dict with ``inputs``, uint8 BGR (n, 3, h, w) as in mmdet's pipelines, and ``meta``, common to all frames of
+            the video.
         """
         images = []
         for frame in frames:
@@ -299,7 +299,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     @torch.inference_mode()
     def extract(self, clip: dict) -> tuple[list[Tensor], dict]:
-        """Normalise and pad what :meth:`preprocess` gave and send it through the backbone.
+        """Normalise and pad the output of :meth:`preprocess`, and pass it through the backbone.
 
         Returns:
             the features (n, C, h, w) of every level, and the frames' metainfo with the padding in it.
@@ -331,12 +331,12 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             return self.model.predict_features(feats, samples, linkers)
 
     def visualize(self, inputs: object, preds: object, **kwargs) -> None:
-        """Nothing here: ``ifirvos.visualization`` draws and ``ifirvos.inference.writers`` writes results."""
+        """Do nothing: ``ifirvos.visualization`` draws and ``ifirvos.inference.writers`` writes results."""
 
     def postprocess(
         self, preds: Sequence[TrackDataSample], texts: Sequence[str], score_threshold: float | None = None
     ) -> list[SentenceResult]:
-        """Convert data samples to arrays; masks and boxes of frames below the threshold become empty."""
+        """Convert data samples to arrays, with empty masks and boxes in frames below the threshold."""
         return [_to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:

@@ -37,7 +37,7 @@ class NamedModel:
     """The model that the user named.
 
     Attributes:
-        config: A config file or Config; None: the weights' own, or the one that fits them.
+        config: A config file or Config; None: the one in the weights, or the one that fits them.
         weights: A file; None: random weights.
         name: Its name in the index; None for files of the user's own.
     """
@@ -54,8 +54,8 @@ def resolve_model(
 
     Args:
         model: Config file or Config, a name, or a checkpoint.
-        weights: Checkpoint, or a name whose weights are meant.
-        offline: Touch no network; None: as the environment says (``IFIRVOS_OFFLINE``).
+        weights: Checkpoint, or name of a model whose weights are used.
+        offline: Do not use the network; None: as set by ``IFIRVOS_OFFLINE``.
 
     Raises:
         FileNotFoundError: No such file.
@@ -88,7 +88,7 @@ def resolve_model(
 
 
 def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> str:
-    """Return the file that is meant by a path, or by the name of a model; a path that does not exist stays.
+    """Return the weights of a path or of a named model; a path that does not exist is returned unchanged.
 
     Raises:
         DownloadError: A model's weights cannot be had.
@@ -108,7 +108,7 @@ def official_config(origin: Origin, weights: str) -> Path:
     """Return the config file that fits an official ReferFormer checkpoint.
 
     Raises:
-        CheckpointError: That is not clear; the message lists the candidates.
+        CheckpointError: None fits, or several do; the message lists the candidates.
     """
     path = config_of(origin, weights)
     if not (ROOT / path).is_file():  # not every backbone was trained on every data set; the model is the same
@@ -117,7 +117,7 @@ def official_config(origin: Origin, weights: str) -> Path:
 
 
 def describe_weights(weights: str | os.PathLike) -> str:
-    """Return what a file of weights is and which config fits it, in a line or two.
+    """Describe a file of weights and the config that fits it.
 
     Raises:
         FileNotFoundError, CheckpointError: It cannot be read.
@@ -183,12 +183,12 @@ def open_model(
     """Read config and weights.
 
     Args:
-        named: What :func:`resolve_model` gave.
+        named: Output of :func:`resolve_model`.
         cfg_options: Changes of the config by dotted key.
-        text_encoder: Folder (or hub name) that the tokenizer comes from, in place of the config's own.
+        text_encoder: Folder (or Hub name) of the tokenizer, instead of the config's.
 
     Raises:
-        InputError, FileNotFoundError, CheckpointError: They cannot be read, or do not belong together.
+        InputError, FileNotFoundError, CheckpointError: They cannot be read, or do not fit.
     """
     checkpoint = None if named.weights is None else load_checkpoint(named.weights)
     budget, folder = nullcontext(), None if text_encoder is None else str(text_encoder)

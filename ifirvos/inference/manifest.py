@@ -23,11 +23,11 @@ class Job:
     """One video of a manifest.
 
     Attributes:
-        name: Its folder among the results.
+        name: Name of its result folder.
         video: Path or address.
         sentences: What to segment, all together.
         fps: Frame rate of the overlay; None: the video's.
-        max_frames: Use so many frames from the start; None: all.
+        max_frames: Number of frames to use; None: all.
         score_threshold: Frames with a lower score get no mask; None: off.
     """
 
@@ -39,7 +39,7 @@ class Job:
     score_threshold: float | None = None
 
     def settings(self) -> dict:
-        """Return what decides about the result, for json."""
+        """Return the settings that determine the result, for json."""
         return {**asdict(self), 'sentences': list(self.sentences)}
 
 
@@ -143,7 +143,7 @@ def _stem(video: str) -> str:
 
 
 def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:
-    """Return the jobs of one of several machines: every ``count``-th, from the ``index``-th on.
+    """Return the jobs of one of several machines: every ``count``-th, starting with the ``index``-th.
 
     Raises:
         InputError: There is no such share.
@@ -154,7 +154,7 @@ def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:
 
 
 def shard_from_environment(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
-    """Return which share of how many this process has: of a Slurm array, else of torchrun, else all of it."""
+    """Return index and count of this process's share: from a Slurm array or torchrun, else all jobs."""
     if 'SLURM_ARRAY_TASK_ID' in environment:
         first = int(environment.get('SLURM_ARRAY_TASK_MIN', 0))
         step = int(environment.get('SLURM_ARRAY_TASK_STEP', 1))

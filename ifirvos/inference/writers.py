@@ -243,7 +243,7 @@ class ResultWriter:
 
     @property
     def notes(self) -> list[str]:
-        """What was changed in reading and writing, each once; complete after the block."""
+        """Notes on what reading and writing changed, without duplicates; complete after the block."""
         notes = [] if self.reader is None else self.reader.notes
         return list(dict.fromkeys([*notes, *(note for part in self._notes for note in part)]))
 
@@ -368,7 +368,7 @@ def write_results(
     save: Sequence[str] = DEFAULT_SAVES,
     style: str = STYLES[0],
 ) -> list[Path]:
-    """Write results that are complete; the video is decoded a second time, for all sentences together.
+    """Write complete results; the video is decoded a second time.
 
     Args:
         reader: The video that the results are of.
@@ -400,7 +400,7 @@ def write_results(
 
 
 def draw_window(window: WindowResult, colors: OverlayColors | None = None, style: str = STYLES[0]) -> list[np.ndarray]:
-    """Of every sentence the window's frames with its object marked: uint8 RGB (n, H, W, 3).
+    """Draw the window's frames with the object of every sentence: uint8 RGB (n, H, W, 3).
 
     Args:
         window: The window, of one video.

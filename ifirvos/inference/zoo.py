@@ -56,7 +56,7 @@ def is_offline() -> bool:
 
 
 def address_of(entry: Mapping[str, Any]) -> str | None:
-    """Return where a model's weights are on the network; None where they are shipped, or there are none."""
+    """Return the URL of a model's weights; None if they are included, or there are none."""
     weights = entry.get('Weights')
     weights = weights[0] if isinstance(weights, list) and weights else weights
     return weights if weights and '://' in weights else None
@@ -68,16 +68,16 @@ def place_of(entry: Mapping[str, Any]) -> Path:
 
 
 def download(name: str, offline: bool | None = None, show_progress: bool = True) -> Path:
-    """Return a model's weights, downloaded if need be.
+    """Return a model's weights, downloading them if necessary.
 
     Args:
         name: Name of a model of the index.
-        offline: Touch no network; None: as the environment says.
+        offline: Do not use the network; None: as set by ``IFIRVOS_OFFLINE``.
         show_progress: Show a bar.
 
     Raises:
         InputError: No such model, or it has no weights.
-        DownloadError: They cannot be had; the message names the address and the place to put the file.
+        DownloadError: They cannot be downloaded; the message names the URL and where to put the file.
     """
     try:
         entry = find_entry(name)
@@ -93,12 +93,12 @@ def local_weights(entry: Mapping[str, Any], offline: bool | None = None, show_pr
 
     Args:
         entry: Entry of the index.
-        offline: Touch no network; None: as the environment says.
+        offline: Do not use the network; None: as set by ``IFIRVOS_OFFLINE``.
         show_progress: Show a bar.
 
     Raises:
         InputError: The model has no weights.
-        DownloadError: They cannot be had, or are not those of before.
+        DownloadError: They cannot be downloaded, or differ from those of the first use.
     """
     weights = entry.get('Weights')
     if not weights:
@@ -168,7 +168,7 @@ def direct(address: str) -> str:
 
 
 def by_hand(address: str) -> str:
-    """Return the address that a person opens in a browser."""
+    """Return the URL to open in a browser."""
     url = direct(address)
     if url == address:
         return address

@@ -12,10 +12,10 @@ from ifirvos.registry import OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class BF16OptimWrapper(OptimWrapper):
-    """The forward pass under bf16 autocast; no loss scaling, since bf16 reaches as far as fp32.
+    """Runs the forward pass in bf16 autocast, without loss scaling, because bf16 has the range of fp32.
 
-    mmengine's AmpOptimWrapper always scales the loss, and refuses to run without a GPU. Modules that cannot do with
-    bf16 keep fp32 by themselves: deformable attention (no such kernel), LEwV and the losses.
+    mmengine's AmpOptimWrapper always scales the loss, and needs a GPU. Modules that need fp32 keep it by themselves:
+    deformable attention (no bf16 kernel), LEwV and the losses.
     """
 
     @contextmanager

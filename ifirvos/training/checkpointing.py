@@ -16,7 +16,7 @@ ATOMIC = 'ifirvos_atomic'  # name of the backend
 
 @register_backend(ATOMIC)
 class AtomicLocalBackend(LocalBackend):
-    """mmengine's LocalBackend whose ``put`` leaves the whole file or, if it fails, the one that was there before."""
+    """mmengine's LocalBackend with an atomic ``put``: if it fails, the old file remains."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
         """Write ``.NAME.part``, flushes it to the disk, renames it."""
@@ -38,7 +38,7 @@ class SafeCheckpointHook(CheckpointHook):
         super().__init__(*args, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
-        """Also removes what a killed process has left half-written."""
+        """Remove incomplete files of a killed process."""
         super().before_train(runner)
         if is_main_process() and self.backend_args == dict(backend=ATOMIC):
             for part in Path(self.out_dir).glob(f'.*.pth{PART}'):
@@ -62,8 +62,9 @@ class SafeCheckpointHook(CheckpointHook):
 def latest_checkpoint(work_dir: str | Path) -> str | None:
     """Return the checkpoint to resume from: the one ``last_checkpoint`` names, or the newest if that file is empty.
 
-    The name counts, not the folder in it, for a work directory may have been moved. Where nothing is left of what was
-    saved, that name: it will not be found, which is better than to begin anew unasked.
+    Only the file name is used, because the work directory may have been moved. If the file is gone, its name is
+    returned
+    nevertheless: an error is better than silently starting over.
     """
     pointer = Path(work_dir) / 'last_checkpoint'
     named = pointer.read_text().strip() if pointer.is_file() else ''

@@ -21,11 +21,11 @@ Series = dict[str, list[tuple[int, float]]]  # name -> (step, value)
 class CurvesHook(Hook):
     """Draws ``curves.png`` of the work directory after every validation and at the end.
 
-    The numbers are those that mmengine's LocalVisBackend has written as ``vis_data/scalars.json``, in this run and in
-    those that it resumes.
+    The numbers come from ``vis_data/scalars.json``, written by mmengine's LocalVisBackend in this run and in those it
+    resumes.
 
     Args:
-        scores: What to draw of the validation: names that end so.
+        scores: Suffixes of the validation scores to draw.
     """
 
     priority = 'LOWEST'  # behind LoggerHook
@@ -47,7 +47,7 @@ class CurvesHook(Hook):
 
 
 def read_lines(path: Path) -> Iterator[dict]:
-    """Yield the rows of a ``scalars.json``, less one that a full disk or a power cut has left half-written."""
+    """Yield the rows of a ``scalars.json``, except an incomplete one."""
     for line in path.read_text().splitlines():
         try:
             row = json.loads(line)
@@ -58,7 +58,7 @@ def read_lines(path: Path) -> Iterator[dict]:
 
 
 def read_scalars(work_dir: Path) -> tuple[Series, Series]:
-    """Training and validation scalars of all runs in a work directory; of a step that was repeated, the last."""
+    """Return training and validation scalars of all runs in a work directory; for repeated steps, the last."""
     train, val = defaultdict(dict), defaultdict(dict)
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for row in read_lines(path):

@@ -18,7 +18,7 @@ def check_evaluation(loop: BaseLoop) -> None:
     """Check that all ground-truth masks for the metrics of a loop exist.
 
     Args:
-        loop: A loop with an evaluator, built: the data set is read, no frame is.
+        loop: A loop with an evaluator; builds the data set, but reads no frames.
 
     Raises:
         MissingFileError: a mask is missing; names it.
@@ -31,7 +31,7 @@ def check_evaluation(loop: BaseLoop) -> None:
 
 
 def scores_masks(metric: BaseMetric) -> bool:
-    """Return whether a metric fails on a frame whose mask is not known."""
+    """Return whether a metric needs the masks of all frames."""
     return isinstance(metric, ExpressionMetric) and getattr(metric, 'unannotated', 'error') == 'error'
 
 

@@ -15,23 +15,23 @@ from ifirvos.registry import HOOKS
 
 
 class HandOverError(CheckpointError):
-    """Weights that do not fit the model they are to start."""
+    """The weights do not fit the model."""
 
 
 @HOOKS.register_module()
 class HandOverHook(Hook):
-    """Compares every checkpoint that a Runner loads with its model, key by key; mmengine only warns.
+    """Checks every checkpoint that a Runner loads, key by key, where mmengine only warns.
 
-    Reported are all keys that are missing, unexpected or of another shape; any that is not on a list is an error. A
-    checkpoint to resume from has to fit entirely.
+    Reports all keys that are missing, unexpected or of another shape, and raises if any of them is not on a list. A
+    checkpoint to resume from must fit completely.
 
     Args:
         allow_missing: Regular expressions for keys of the model that the weights need not have: new modules, which
             start at their initialisation. They match from the first letter on, such as ``vli[.]`` or
             ``decoder[.]layers[.]\\d+[.]ifi[.]``.
-        allow_unexpected: The same for keys of the weights that the model has no use for.
-        drop: The same for keys that both have and that start at their initialisation all the same. ReferFormer drops
-            the class head before it fine-tunes: ``bbox_head[.]cls_branches[.]``.
+        allow_unexpected: The same for keys of the weights that the model does not have.
+        drop: The same for keys that are not loaded although both have them. ReferFormer drops the class head before
+            fine-tuning: ``bbox_head[.]cls_branches[.]``.
     """
 
     priority = 'VERY_LOW'  # behind EMAHook, which swaps averaged and trained weights
@@ -43,7 +43,7 @@ class HandOverHook(Hook):
         self.allowed = dict(missing=tuple(allow_missing), unexpected=tuple(allow_unexpected))
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Compare before the weights go into the model.
+        """Check the weights before they are loaded.
 
         Raises:
             HandOverError: Names what does not fit.
@@ -97,7 +97,7 @@ class HandOverHook(Hook):
 
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
-    """Return the keys of a model's weights and their shapes; None for those that FSDP has spread over processes."""
+    """Return the keys of a model's weights and their shapes; None for those sharded by FSDP."""
     if isinstance(model, FullyShardedDataParallel):  # its state_dict() gathers all weights in one process
         keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
         for prefix, module in model.named_modules():

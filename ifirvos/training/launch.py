@@ -28,7 +28,7 @@ def default_work_dir(config: str | Path) -> str:
 
 
 def run_without_gpu(cfg: Config) -> None:
-    """Let several processes talk through gloo where there is no GPU; none of them gets a device.
+    """Use gloo for several processes without a GPU.
 
     Raises:
         ValueError: For a launcher other than torchrun: Slurm's and MPI's choose a GPU for every process.
@@ -62,10 +62,10 @@ def _whole_on_cpu() -> dict:
 
 
 def amp_without_gpu(cfg: Config) -> None:
-    """Without a GPU, put the bf16 wrapper that runs on a CPU in the place of the config's AmpOptimWrapper.
+    """Without a GPU, replace the config's AmpOptimWrapper by the bf16 wrapper that runs on a CPU.
 
     Raises:
-        ValueError: It is in fp16, as it is unless the config says otherwise.
+        ValueError: It is in fp16, which is its default.
     """
     wrapper = cfg.get('optim_wrapper') or {}
     if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
@@ -79,9 +79,9 @@ def amp_without_gpu(cfg: Config) -> None:
 
 
 def join_processes(cfg: Config) -> None:
-    """Meet the other processes that torchrun has started, where there is no GPU; elsewhere mmengine's Runner does.
+    """Initialise the process group without a GPU; with one, mmengine's Runner does.
 
-    mmengine's sets a CUDA device first, whatever the backend, and builds of torch for CPUs have no such call.
+    mmengine always sets a CUDA device first, which CPU builds of torch cannot do.
     """
     if cfg.get('launcher', 'none') != 'none' and not torch.cuda.is_available() and not dist.is_initialized():
         options = dict(cfg.env_cfg.dist_cfg)
@@ -90,7 +90,7 @@ def join_processes(cfg: Config) -> None:
 
 
 def set_amp(cfg: Config, kind: str) -> None:
-    """Mixed precision: 'bf16', or 'fp16' with dynamic loss scaling.
+    """Set mixed precision: 'bf16', or 'fp16' with dynamic loss scaling.
 
     Raises:
         ValueError: If it is neither, or fp16 without a GPU.

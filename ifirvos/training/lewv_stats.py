@@ -14,13 +14,13 @@ from ifirvos.registry import HOOKS
 class LEwVStatsHook(Hook):
     """Logs the rms of LEwV's words after each iteration and the spread of the sentences.
 
-    They are ``lewv/rms_0`` … and ``lewv/spread``, over a process's batch, or with one clip a process over the last 16.
+    Logged as ``lewv/rms_0`` … and ``lewv/spread``, over the batch of a process, or with one clip over the last 16.
 
-    The literal product of eq. 2 shrinks the words about fiftyfold at initialisation, and may grow without bound from
-    scratch; a saturated tanh behind it gives every sentence the same query (a spread near 0).
+    The product of eq. 2 shrinks the words about fiftyfold at initialisation, and can grow without bound when trained
+    from scratch; a saturated tanh after it gives every sentence the same query (spread near 0).
 
     Args:
-        interval: Every so many training iterations.
+        interval: Log every ``interval`` training iterations.
     """
 
     def __init__(self, interval: int = 50) -> None:
@@ -28,7 +28,7 @@ class LEwVStatsHook(Hook):
         self._texts, self._sentences = None, deque(maxlen=16)
 
     def before_train(self, runner: Runner) -> None:
-        """Listen to LEwV, if the model has one."""
+        """Register a hook on LEwV, if the model has one."""
         vli = getattr(getattr(runner.model, 'module', runner.model), 'vli', None)
         lewv = getattr(vli, 'lewv', None)
         if lewv is not None:

@@ -14,10 +14,10 @@ from .seeding import seed_from, seed_generators, seeded_dataloader
 
 
 class ResumableLoop:
-    """Exact resuming, shared by both loops.
+    """Base class of both loops for exact resuming.
 
-    The position of training, beside epoch and iteration, is kept in the message hub, which mmengine stores in every
-    checkpoint (names that begin with train, val or test it takes for scores).
+    Besides epoch and iteration, the position in training is kept in the message hub, which mmengine stores in every
+    checkpoint (it treats names starting with train, val or test as scores).
     """
 
     def __init__(self, runner: Any, dataloader: Any, *args, **kwargs) -> None:
@@ -26,7 +26,7 @@ class ResumableLoop:
         super().__init__(runner, dataloader, *args, **kwargs)
 
     def run_iter(self, *args) -> None:
-        """mmengine's, under a seed of its own."""
+        """Run an iteration with its own seed."""
         seed_generators(seed_from(self.runner.seed, get_rank(), self._iter))
         super().run_iter(*args)
 
@@ -67,11 +67,11 @@ class ResumableLoop:
 class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
     """mmengine's EpochBasedTrainLoop; an interrupted epoch continues after its last batch.
 
-    Exact with the same batch size and number of processes; with others the epoch is begun anew.
+    Exact with the same batch size and number of processes; with others the epoch starts over.
     """
 
     def run(self) -> Any:
-        """mmengine's, but for a validation that was stopped."""
+        """Run as mmengine does, and repeat an interrupted validation."""
         self.runner.call_hook('before_train')
         self._catch_up()
         while self._epoch < self._max_epochs and not self.stop_training:
@@ -108,7 +108,7 @@ class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
 
 @LOOPS.register_module()
 class ResumableIterLoop(ResumableLoop, IterBasedTrainLoop):
-    """mmengine's IterBasedTrainLoop; the data go on where they were, without being read again up to there.
+    """mmengine's IterBasedTrainLoop; the data continue where they were, without reading the earlier ones again.
 
     Exact with the same batch size and number of processes.
     """
@@ -118,7 +118,7 @@ class ResumableIterLoop(ResumableLoop, IterBasedTrainLoop):
         del self.dataloader_iterator  # upstream's starts the workers at once, and always at the first sample
 
     def run(self) -> Any:
-        """mmengine's, with batches from where training is."""
+        """Run as mmengine does, with batches from the current position."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
         self._catch_up()

@@ -18,8 +18,8 @@ class NonFiniteLoss(RuntimeError):
 class NonFiniteLossHook(Hook):
     """Checks the losses of every iteration in all processes, and the gradient norm if gradients are clipped.
 
-    It runs before anything that saves or averages weights, so the last checkpoint stays a good one. With dynamic loss
-    scaling a gradient that overflows is the scaler's business, and only the losses count.
+    It runs before anything that saves or averages weights, so the last checkpoint stays good. With dynamic loss
+    scaling, overflowing gradients are handled by the scaler, and only the losses are checked.
     """
 
     priority = 'VERY_HIGH'

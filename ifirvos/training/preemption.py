@@ -19,14 +19,14 @@ CHECKPOINT = 'interrupted.pth'
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On a signal, finishes the iteration, saves ``interrupted.pth``, has ``last_checkpoint`` name it, exits with 0.
+    """On a signal, finishes the iteration, saves ``interrupted.pth``, updates ``last_checkpoint``, and exits with 0.
 
-    ``--resume`` then goes on as if nothing had been. With gradient accumulation it waits for the next update: what has
-    been accumulated is in no checkpoint. A validation is left at once, and run again when training is resumed.
+    ``--resume`` then continues exactly. With gradient accumulation it waits for the next update, because accumulated
+    gradients are not in the checkpoint. A validation is aborted, and repeated when training is resumed.
 
-    torchrun hands a signal on to its processes and kills them after 30 seconds; its own exit code is not 0. Where only
-    some machines of several are asked during a validation, nothing more is saved: the checkpoint before it is there.
-    Under FlexibleRunner a validation is finished first: FSDP needs all processes to save.
+    torchrun forwards a signal to its processes and kills them after 30 seconds; its own exit code is not 0. If only
+    some of several machines get the signal during a validation, nothing is saved beyond the checkpoint before it. With
+    FlexibleRunner a validation is finished first, because FSDP needs all processes to save.
 
     Args:
         signals: Names of the signals.
@@ -40,13 +40,13 @@ class PreemptionHook(Hook):
         self._before: dict = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Listen to the signals."""
+        """Install the signal handlers."""
         self.asked = False
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._ask) for number in self.signals}
 
     def after_train(self, runner: Runner) -> None:
-        """Put things back as they were."""
+        """Restore the signal handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
@@ -57,7 +57,7 @@ class PreemptionHook(Hook):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Stop if any process was asked to."""
+        """Stop if any process got a signal."""
         if get_world_size() > 1:
             asked = torch.tensor(float(self.asked))
             all_reduce(asked, 'max')
@@ -66,7 +66,7 @@ class PreemptionHook(Hook):
             self.save_and_exit(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Leave a validation during training, in which nothing is trained: no agreement among processes is needed."""
+        """Abort a validation during training; no agreement among processes is needed."""
         if not self.asked or not self._before or type(runner) is not Runner:
             return
         for hook in runner.hooks:
@@ -75,7 +75,7 @@ class PreemptionHook(Hook):
         self.save_and_exit(runner, runner.iter)
 
     def save_and_exit(self, runner: Runner, iterations: int) -> None:
-        """Save the state after so many iterations and raises ``SystemExit(0)``."""
+        """Save the state after this many iterations and raise ``SystemExit(0)``."""
         # FlexibleRunner takes no other word for where training is; both Runners add 1 for the iteration that ends.
         runner.train_loop._iter = iterations - 1
         path = osp.join(runner.work_dir, CHECKPOINT)
@@ -93,7 +93,7 @@ class PreemptionHook(Hook):
 
 
 def stop_if_asked(runner: Runner, iterations: int) -> None:
-    """Save and exits if a :class:`PreemptionHook` of the runner was asked to; for use between two iterations."""
+    """Save and exit if a :class:`PreemptionHook` of the runner got a signal; for use between two iterations."""
     for hook in runner.hooks:
         if isinstance(hook, PreemptionHook) and hook.asked:
             hook.save_and_exit(runner, iterations)

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def git_commit(repository: Path = ROOT) -> str:
-    """Return the commit of a checkout, with ``-dirty`` behind it if tracked files differ; ``'unknown'`` outside one."""
+    """Return the commit of a checkout, with ``-dirty`` if tracked files differ; ``'unknown'`` outside one."""
     if not (repository / '.git').exists():  # installed: a repository further up would be another project's
         return 'unknown'
     command = ['git', '--no-optional-locks', 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
@@ -32,8 +32,8 @@ def git_commit(repository: Path = ROOT) -> str:
 class RunInfoHook(Hook):
     """Logs the commit, the seed and the versions once, and keeps them in every checkpoint as ``meta['run_info']``.
 
-    mmengine logs the machine and writes the config to the work directory, but it looks for a commit where the command
-    was started, not where the code is.
+    mmengine logs the machine and writes the config, but looks for a commit in the current directory, not where the code
+    is.
     """
 
     priority = 'VERY_LOW'
@@ -42,7 +42,7 @@ class RunInfoHook(Hook):
         self.info: dict[str, str | int] = {}
 
     def before_run(self, runner: Runner) -> None:
-        """Collect and logs."""
+        """Collect and log the information."""
         self.info = dict(
             commit=git_commit(),
             seed=runner.seed,

@@ -21,7 +21,7 @@ Draw = tuple[int, int]  # index of a sample, seed to draw it under
 
 
 def seed_from(*numbers: int) -> int:
-    """One seed of 64 bits for some numbers from 0; other numbers, or another order, give an unrelated one."""
+    """Return a 64-bit seed for non-negative numbers; other numbers, or another order, give an unrelated one."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
@@ -33,7 +33,7 @@ def seed_generators(seed: int) -> None:
 
 
 class SeededDraws(Dataset):
-    """A data set whose items are asked for by :class:`DrawSampler`: index and seed.
+    """A data set whose items are indexed by :class:`DrawSampler`: index and seed.
 
     Args:
         dataset: The data set.
@@ -61,12 +61,12 @@ class SeededDraws(Dataset):
 
 @DATA_SAMPLERS.register_module()
 class DrawSampler(Sampler):
-    """Another sampler's indices, each with the seed to draw it under.
+    """Adds a seed to each index of another sampler.
 
     Args:
-        dataset: What is sampled.
+        dataset: Data set to sample from.
         sampler: Config of the sampler that orders it.
-        seed: Seed of the order and of the draws. None: a random one, the same in all processes.
+        seed: Seed of the order and of the samples. None: a random one, the same in all processes.
     """
 
     def __init__(self, dataset: Any, sampler: dict, seed: int | None = None) -> None:
@@ -82,13 +82,13 @@ class DrawSampler(Sampler):
             self.sampler.set_epoch(epoch)
 
     def set_seed(self, seed: int) -> None:
-        """Orders and draws under another seed."""
+        """Set another seed."""
         self.seed = seed
         if hasattr(self.sampler, 'seed'):
             self.sampler.seed = seed
 
     def skip(self, samples: int) -> None:
-        """Leave out the first so many samples of the next pass."""
+        """Skip the first ``samples`` samples of the next pass."""
         self.skipped = samples
 
     def __iter__(self) -> Iterator[Draw]:
@@ -104,7 +104,7 @@ def seeded_dataloader(cfg: dict) -> dict:
     """Return a dataloader's config with the two classes above around its data set and its sampler.
 
     Raises:
-        ValueError: If it has a batch sampler, whose position could not be found again.
+        ValueError: If it has a batch sampler, whose position cannot be restored.
     """
     if cfg.get('batch_sampler') is not None:
         raise ValueError(

@@ -15,8 +15,8 @@ from ifirvos.registry import OPTIM_WRAPPERS
 class ShardedOptimWrapper(OptimWrapper):
     """mmengine's OptimWrapper that clips by the norm over all processes.
 
-    mmengine's takes the norm of what a process holds: with FSDP a part of the gradient, so that every process would
-    clip by another factor. The norm is the 2-norm.
+    mmengine's uses the norm of the process's own part of the gradient, so that with FSDP every process would clip by a
+    different factor. The norm is the 2-norm.
     """
 
     def _clip_grad(self) -> None:
@@ -35,5 +35,5 @@ class ShardedOptimWrapper(OptimWrapper):
 
 @FUNCTIONS.register_module()
 def wrap_by_class_name(module: nn.Module, recurse: bool, nonwrapped_numel: int, names: Sequence[str]) -> bool:
-    """Return a wrapping policy for FSDP: modules whose class has one of these names become units of their own."""
+    """Return a wrapping policy for FSDP: modules whose class has one of these names become units."""
     return recurse or type(module).__name__ in names

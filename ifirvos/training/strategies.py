@@ -20,13 +20,13 @@ from ifirvos.registry import STRATEGIES
 
 @STRATEGIES.register_module()
 class AtomicFSDPStrategy(FSDPStrategy):
-    """mmengine's FSDPStrategy whose whole checkpoints are written beside and renamed, and can be resumed.
+    """mmengine's FSDPStrategy with atomic full checkpoints that can be resumed.
 
     mmengine's ignores the backend of the checkpoint hook. Sharded checkpoints ('local') are folders, a file a process.
     """
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:
-        """Leave the whole file or, if it fails, the one that was there before."""
+        """Write atomically: if it fails, the old file remains."""
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
@@ -37,7 +37,7 @@ class AtomicFSDPStrategy(FSDPStrategy):
             super().save_checkpoint(str(part), **kwargs)
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
-        """mmengine's, whose arguments are in the order of torch 2.0: with any later one it could not resume."""
+        """As mmengine's, whose order of arguments is that of torch 2.0 and fails with later versions."""
         loaded = FullyShardedDataParallel.optim_state_dict_to_load(
             model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict
         )
@@ -46,7 +46,7 @@ class AtomicFSDPStrategy(FSDPStrategy):
 
 @STRATEGIES.register_module()
 class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
-    """mmengine's DeepSpeedStrategy that can start from another stage's weights: a file, not DeepSpeed's folder.
+    """mmengine's DeepSpeedStrategy that can start from the weights of another stage, a file.
 
     Its own checkpoints are read with ``weights_only=True`` where ``make_runners_load_safely`` has been called.
     """
@@ -59,7 +59,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
     def load_checkpoint(self, filename: str, *, strict: bool = False, callback: Any = None, **kwargs: Any) -> dict:
         """Return the weights of ``filename``; ``callback`` gets the checkpoint first, to check the keys.
 
-        As in mmengine's Runner, what does not fit is logged, and with ``strict`` an error.
+        As in mmengine's Runner, mismatches are logged, and are an error with ``strict``.
         """
         if os.path.isdir(filename):
             with _own_allowed():
@@ -73,7 +73,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
         return checkpoint
 
     def resume(self, filename: str, **kwargs: Any) -> dict:
-        """mmengine's; DeepSpeed's files may hold what a Runner's hold, nothing else that could run code."""
+        """As mmengine's; DeepSpeed's files may contain only what a Runner's contain, nothing that could run code."""
         with _own_allowed():
             return super().resume(filename, **kwargs)
 

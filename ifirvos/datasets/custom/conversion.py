@@ -92,7 +92,7 @@ def convert(
     Args:
         videos: The annotations.
         frames_root: A video file, a folder of frames, or the folder that holds those of all videos.
-        out: Folder to make.
+        out: Folder to create.
         sentences: See :func:`read_sentences`; they come before those of the annotations.
         val_share: Share of the videos that are for validation, at least one; 0 for none.
         seed: Which videos those are.

@@ -38,6 +38,6 @@ _NEEDS = {'label-studio': 'frames'}  # its tasks show the pictures
 
 
 def with_needed(save: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of the outputs and of those that they refer to."""
+    """Return the names of the outputs and of those they depend on."""
     needed = [_NEEDS[name] for name in save if name in _NEEDS]
     return tuple(dict.fromkeys([*save, *needed]))

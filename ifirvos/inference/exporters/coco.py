@@ -20,7 +20,7 @@ from .together import FRAME_FILE, ExportSink, Together, stable_id
 
 @contextmanager
 def coco(to: Together) -> Iterator[ExportSink]:
-    """Write both files as the frames come; a frame without the object has no annotation."""
+    """Write both files frame by frame; a frame without the object has no annotation."""
     height, width = to.size
     head = dict(
         info=dict(description='made by ifirvos'),

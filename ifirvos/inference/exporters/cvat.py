@@ -20,10 +20,10 @@ LABEL_LENGTH = 64  # CVAT refuses longer names
 
 
 def run_lengths(mask: np.ndarray) -> list[int]:
-    """Return a mask as CVAT counts it: lengths of runs row by row, background first.
+    """Return a mask in CVAT's run-length code: lengths row by row, background first.
 
     Args:
-        mask: bool (h, w), of the object's box alone.
+        mask: bool (h, w), cropped to the object's box.
     """
     flat = np.asarray(mask, bool).ravel()
     changes = np.flatnonzero(np.diff(flat)) + 1

@@ -25,7 +25,7 @@ _LONGEST = 1 << _SIZES[-1]
 
 
 def brush_rle(mask: np.ndarray) -> list[int]:
-    """Return a mask as Label Studio codes it: the runs of an RGBA picture, as bytes (thi.ng's rle-pack).
+    """Return a mask in Label Studio's code: the runs of an RGBA image, as bytes (thi.ng's rle-pack).
 
     A header (32 bits: number of values; 5: bits of a value less 1; four times 4: bits of a length less 1), then runs (1
     bit: one value repeated; 2: which kind of length; the length less 1; the value), padded to whole bytes.
@@ -94,7 +94,7 @@ def _interface(kind: str, labels: Sequence[str]) -> str:
 
 @contextmanager
 def label_studio(to: Together) -> Iterator[ExportSink]:
-    """Write the masks as the frames come, and the boxes at the end."""
+    """Write the masks frame by frame, and the boxes at the end."""
     labels = distinct_labels(to.texts, 255)
     (to.folder / 'label_studio_config.xml').write_text(_interface('image', labels), encoding='utf-8')
     (to.folder / 'label_studio_video_config.xml').write_text(_interface('video', labels), encoding='utf-8')

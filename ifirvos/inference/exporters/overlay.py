@@ -14,7 +14,7 @@ from .together import ExportSink, Together
 
 @contextmanager
 def together(to: Together) -> Iterator[ExportSink]:
-    """Write ``overlay.mp4``: every object in its sentence's colour, and the sentences below the picture."""
+    """Write ``overlay.mp4``: every object in its sentence's colour, with the sentences below."""
     path = to.folder / f'overlay{video_suffix()}'
     with VideoWriter(path, to.fps, sound_of=to.sound, pixel_aspect=to.pixel_aspect) as video:
 

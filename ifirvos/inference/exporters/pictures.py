@@ -20,7 +20,7 @@ MOST_OBJECTS = 255
 def label_map(frame: Sequence[FrameResult]) -> np.ndarray:
     """Return the number of the sentence, from 1, at every pixel: uint8 (H, W), 0 for none.
 
-    Where masks overlap, the sentence with the higher score of the frame has the pixel; of equal ones, the first.
+    Where masks overlap, the sentence with the higher score in the frame gets the pixel; ties go to the first.
     """
     labels = np.zeros(frame[0].mask.shape, np.uint8)
     for index in sorted(range(len(frame)), key=lambda i: (frame[i].score, -i)):

@@ -17,7 +17,7 @@ from ifirvos.inference.results import MaskSequence, SentenceResult
 
 
 def best_frame(result: SentenceResult) -> int | None:
-    """Return the frame of the highest score among those with a mask, the first of equals; None if all are empty."""
+    """Return the frame with the highest score among those with a mask; ties go to the first; None if all are empty."""
     seen = [t for t in range(len(result.scores)) if result.present[t] and np.any(result.masks[t])]
     return max(seen, key=lambda t: (result.scores[t], -t), default=None)
 
@@ -33,15 +33,15 @@ def refine_with_sam2(
     """Refine the masks with SAM 2.
 
     Args:
-        results: One a sentence, of one video.
-        video: What SAM 2 reads: an .mp4, or a folder of JPEGs 00000.jpg, 00001.jpg … as ``--save frames`` writes.
+        results: One per sentence, of one video.
+        video: Input for SAM 2: an .mp4, or a folder of JPEGs 00000.jpg, 00001.jpg … as ``--save frames`` writes.
         predictor: A ``SAM2VideoPredictor``; None builds ``model``.
         model: A model of the hub, downloaded on first use.
         device: Where ``model`` runs; None: SAM 2's default.
 
     Returns:
-        The results with SAM 2's masks (as :class:`MaskSequence`) and their boxes; a frame in which SAM 2 sees nothing
-        is a frame without the object. Scores, and results without any mask, stay as they were.
+        The results with SAM 2's masks (as :class:`MaskSequence`) and boxes; a frame with an empty mask is a frame
+        without the object. Scores, and results without any mask, are unchanged.
 
     Raises:
         InputError: sam2 is not installed, or its video has another number of frames.

@@ -18,12 +18,12 @@ def to_supervision(results: Sequence[SentenceResult], frame: int) -> Detections:
     """Return the objects of a frame as supervision's Detections.
 
     Args:
-        results: One a sentence, of one video.
+        results: One per sentence, of one video.
         frame: Number of the frame, from 0.
 
     Returns:
-        One detection for every sentence whose object is there: ``mask``, ``xyxy``, ``confidence``; ``class_id`` is the
-        number of the sentence, from 0, ``tracker_id`` the same from 1, ``data['class_name']`` the sentence.
+        One detection for every sentence whose object is present: ``mask``, ``xyxy``, ``confidence``; ``class_id`` is
+        the number of the sentence, from 0, ``tracker_id`` the same from 1, ``data['class_name']`` the sentence.
 
     Raises:
         InputError: supervision is not installed, or the video has no such frame.

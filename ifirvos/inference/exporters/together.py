@@ -23,15 +23,15 @@ class Together:
     """One video with all its sentences.
 
     Attributes:
-        folder: Where the files go.
+        folder: Output folder.
         texts: The sentences.
         fps: Frames a second.
         size: Height and width in pixels.
         video: Name of the video.
-        video_id: Number of the video.
-        sentence_ids: Numbers of the sentences; no two sentences of any videos share one.
+        video_id: Id of the video.
+        sentence_ids: Ids of the sentences, unique over all videos.
         colors: Colours of the sentences in pictures.
-        style: How pictures are drawn.
+        style: Style of the overlay.
         sound: File that the video's sound is taken from.
         pixel_aspect: Width of a pixel by its height.
     """
@@ -52,8 +52,8 @@ class Together:
 def stable_id(*names: str) -> int:
     """Return a number for a name: the same in every run, different for different names.
 
-    It has 48 bits: JavaScript and JSON readers keep it exactly, and among a million names two meet with a chance of
-    0.2 %.
+    It has 48 bits: JavaScript and JSON readers keep it exactly, and the probability of a collision among a million
+    names is 0.2 %.
     """
     return int.from_bytes(hashlib.sha256('\0'.join(names).encode()).digest()[:6], 'big')
 
