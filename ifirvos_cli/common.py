@@ -74,18 +74,18 @@ def go_offline() -> None:
 
 def add_model_options(parser: argparse._ActionsContainer) -> None:
     """Add what names a model, its weights and its tokenizer; :func:`model_options` reads it."""
-    parser.add_argument('--model', metavar='NAME', help='a model by name (ifirvos models); default: the shipped one')
+    parser.add_argument('--model', metavar='NAME', help='name of a model (ifirvos models); default: r18_synth')
     parser.add_argument('--config', help='config file; default: the one inside --weights, or that fits them')
     parser.add_argument(
         '--weights', help="checkpoint, also one of the official ReferFormer code; default: that of the model's name"
     )
     parser.add_argument(
-        '--text-encoder', metavar='FOLDER', help='with the files of the tokenizer, for machines without a network'
+        '--text-encoder', metavar='FOLDER', help='folder with tokenizer files, for machines without a network'
     )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes of the config'
     )
-    parser.add_argument('--offline', action='store_true', help='touch no network')
+    parser.add_argument('--offline', action='store_true', help='do not use the network')
 
 
 def model_options(args: argparse.Namespace) -> dict:

@@ -51,10 +51,10 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     )
     parser.add_argument('dataset', choices=DATASETS, metavar='DATASET', help=', '.join(DATASETS))
     parser.add_argument('root', type=Path, metavar='ROOT')
-    parser.add_argument('--split', nargs='+', help='default: those that are there')
+    parser.add_argument('--split', nargs='+', help='default: all that exist')
     parser.add_argument('--quick', action='store_true', help='do not decode frames and masks')
-    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
-    parser.add_argument('--show', type=int, default=5, help='how many findings of a kind to print')
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='number of processes')
+    parser.add_argument('--show', type=int, default=5, help='number of findings of a kind to print')
     parser.add_argument('--out', type=Path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
     return parser.parse_args(argv)
 

@@ -14,7 +14,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('name', nargs='+', help='as `ifirvos models` lists them')
+    parser.add_argument('name', nargs='+', help='names listed by `ifirvos models`')
     return parser.parse_args(argv)
 
 

@@ -29,13 +29,13 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument(
         'video',
         nargs='?',
-        help='a video file, a folder of images, an address (http, https, rtsp), or the number of a webcam',
+        help='a video file, a folder of images, a URL (http, https, rtsp), or the number of a webcam',
     )
-    parser.add_argument('sentences', nargs='*', metavar='sentence', help='what to segment, in quotes')
+    parser.add_argument('sentences', nargs='*', metavar='sentence', help='a sentence, in quotes')
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     many = parser.add_argument_group('many videos')
-    many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, in place of those above')
-    many.add_argument('--workers', type=int, help='processes; default: one a GPU, or one')
+    many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, instead of VIDEO and TEXT')
+    many.add_argument('--workers', type=int, help='number of processes; default: one per GPU, or one')
     many.add_argument(
         '--shard',
         type=_shard,
@@ -44,29 +44,37 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     )
     model = parser.add_argument_group('model')
     add_model_options(model)
-    model.add_argument('--device', help='cpu, cuda, cuda:1…; default: what is there')
+    model.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
     model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
     frames = parser.add_argument_group('frames')
     frames.add_argument(
         '--fps', type=positive_number, help="frame rate of the overlay; default: the video's, 10 for a folder"
     )
-    frames.add_argument('--max-frames', type=int, help='use only so many frames from the start')
-    frames.add_argument('--deinterlace', action='store_true', help="make whole frames of an interlaced video's fields")
+    frames.add_argument('--max-frames', type=int, help='number of frames to use')
+    frames.add_argument('--deinterlace', action='store_true', help='deinterlace interlaced video')
     frames.add_argument(
-        '--timeout', type=float, default=30.0, metavar='SECONDS', help='give an address up without a frame; default: 30'
+        '--timeout',
+        type=float,
+        default=30.0,
+        metavar='SECONDS',
+        help='stop reading a URL after this time without a frame; default: 30',
     )
     frames.add_argument('--max-pixels', type=int, default=100_000_000, help='largest frame; default: 100 million')
     frames.add_argument('--allow-special', action='store_true', help='also read a FIFO or device')
-    frames.add_argument('--clip-len', type=int, default=36, help='frames of a window; default: 36; 0: all at once')
-    frames.add_argument('--overlap', type=int, help='frames that windows share; default: 8, less in short windows')
+    frames.add_argument('--clip-len', type=int, default=36, help='frames per window; default: 36; 0: all at once')
+    frames.add_argument('--overlap', type=int, help='overlap of windows in frames; default: 8, less in short windows')
     frames.add_argument(
         '--link',
         choices=('agreement', 'independent'),
         default='agreement',
-        help="follow the object over windows, or DAVIS's independent windows; default: agreement",
+        help='follow the object over windows, or use independent windows as for DAVIS; default: agreement',
     )
     frames.add_argument(
-        '--memory', type=positive_number, default=2.0, metavar='GIB', help='for the sentences of a window'
+        '--memory',
+        type=positive_number,
+        default=2.0,
+        metavar='GIB',
+        help='memory for the sentences of a window; default: 2',
     )
     output = parser.add_argument_group('output')
     output.add_argument('--score-threshold', type=float, help='frames with a lower score get no mask; default: off')
@@ -81,12 +89,14 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         '--style',
         choices=('spotlight', 'paint'),
         default='spotlight',
-        help='of the overlays: dim what is not meant (default), or paint over what is',
+        help='style of the overlays: dim the rest (default), or paint the object',
     )
     output.add_argument(
-        '--together', action='store_true', help='write all_sentences/overlay.mp4 too: all sentences in one video'
+        '--together', action='store_true', help='also write all_sentences/overlay.mp4: all sentences in one video'
     )
-    output.add_argument('--cutout', action='store_true', help='write cutout.webm too: the object on transparency')
+    output.add_argument(
+        '--cutout', action='store_true', help='also write cutout.webm: the object on a transparent background'
+    )
     output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
     args = parser.parse_args(argv)
     if args.manifest is None and not args.sentences:

@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('tool', metavar='TOOL')
-    parser.add_argument('rest', nargs=argparse.REMAINDER, metavar='…', help='for the tool')
+    parser.add_argument('rest', nargs=argparse.REMAINDER, metavar='…', help='options of the tool')
     return parser.parse_args(argv)
 
 

@@ -12,8 +12,8 @@ from .common import run_command
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
-    parser.add_argument('name', nargs='*', help='only these')
-    parser.add_argument('--file', metavar='FILE', help='say what this checkpoint is')
+    parser.add_argument('name', nargs='*', help='list only these models')
+    parser.add_argument('--file', metavar='FILE', help='describe this checkpoint')
     return parser.parse_args(argv)
 
 

@@ -30,18 +30,18 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder to make; must not exist')
+    parser.add_argument('--out', type=Path, required=True, help='folder to create; must not exist')
     parser.add_argument('--train', type=int, default=8000, help='training clips')
     parser.add_argument('--val', type=int, default=550, help='validation clips: 2 of 5 are expressions of a pair kind')
-    parser.add_argument('--comp', type=int, default=200, help='clips with looks that training never shows')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='which to write')
-    parser.add_argument('--seed', type=int, default=0, help='a clip depends on seed, split and its number only')
-    parser.add_argument('--frames', type=int, default=24, help='frames a clip')
+    parser.add_argument('--comp', type=int, default=200, help='clips with held-out combinations')
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='splits to write')
+    parser.add_argument('--seed', type=int, default=0, help='a clip depends only on seed, split and its number')
+    parser.add_argument('--frames', type=int, default=24, help='frames per clip')
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='of a frame, in pixels'
+        '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='frame size in pixels'
     )
-    parser.add_argument('--frame-step', type=int, default=1, help='between frame names; Ref-YouTube-VOS has 5')
-    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='of the folder')
+    parser.add_argument('--frame-step', type=int, default=1, help='step between frame names; 5 in Ref-YouTube-VOS')
+    parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='layout of the folder')
     parser.add_argument(
         '--workers', type=int, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
     )

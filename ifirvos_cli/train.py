@@ -35,16 +35,18 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         '--amp', nargs='?', const='bf16', choices=AMP, help='automatic mixed precision, in bf16 or fp16'
     )
     parser.add_argument(
-        '--auto-scale-lr', action='store_true', help="scale the rate to the batch size, from the config's auto_scale_lr"
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate to the batch size, from the config's auto_scale_lr",
     )
     parser.add_argument(
         '--resume',
         nargs='?',
         const='auto',
-        help='go on from CHECKPOINT, or from the latest in the work directory, or start if it has none yet',
+        help='resume from CHECKPOINT, or the latest in the work directory; start if there is none',
     )
     parser.add_argument('--seed', type=int, help="default: the config's")
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
+    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')

@@ -27,7 +27,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('submission', type=Path)
     parser.add_argument('--expressions', type=Path, required=True)
-    parser.add_argument('--without', type=Path, help='expression file whose videos are left out')
+    parser.add_argument('--without', type=Path, help='expression file of videos to leave out')
     parser.add_argument('--frames', type=Path, help='folder of the frames, VIDEO/FRAME.jpg')
     return parser.parse_args(argv)
 

@@ -81,7 +81,7 @@ def table(extra: str) -> str:
 def main(argv: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--extra', default='onedl', help='of setup.cfg; default: onedl')
+    parser.add_argument('--extra', default='onedl', help='extra of setup.cfg; default: onedl')
     print(table(parser.parse_args(argv).extra), end='')
 
 

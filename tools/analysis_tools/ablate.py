@@ -40,21 +40,29 @@ STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('configs', type=Path, nargs='+', help='the variants; the last stage itself is called "full"')
+    parser.add_argument(
+        'configs', type=Path, nargs='+', help='the variants; the last stage itself is the variant "full"'
+    )
     parser.add_argument('--out', type=Path, required=True)
-    parser.add_argument('--stages', type=Path, nargs='+', default=[ROOT / path for path in STAGES], help='in order')
+    parser.add_argument(
+        '--stages',
+        type=Path,
+        nargs='+',
+        default=[ROOT / path for path in STAGES],
+        help='configs of the stages, in order',
+    )
     parser.add_argument('--seeds', type=int, nargs='+', default=[42])
-    parser.add_argument('--jobs', type=int, help='runs at once; default: one a GPU, or one without GPUs')
+    parser.add_argument('--jobs', type=int, help='parallel runs; default: one per GPU, or one')
     parser.add_argument('--gpus-per-job', type=int, default=1, help='more than one: through tools/dist_train.sh')
-    parser.add_argument('--per-kind', type=int, help='probe only the first so many sentences of every kind')
-    parser.add_argument('--data-root', help='of all data sets, in place of what the configs say')
+    parser.add_argument('--per-kind', type=int, help='number of sentences to probe per kind')
+    parser.add_argument('--data-root', help='data folder of all data sets')
     parser.add_argument(
         '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
     )
     parser.add_argument(
-        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; its schedule shrinks with them'
+        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; schedules are scaled'
     )
-    parser.add_argument('--table-only', action='store_true', help='train nothing; compare what is there')
+    parser.add_argument('--table-only', action='store_true', help='do not train; only compare finished runs')
     args = parser.parse_args(argv)
     if args.steps and len(args.steps) != len(args.stages):
         parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')

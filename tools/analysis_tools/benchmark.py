@@ -38,11 +38,11 @@ def add_jf(subcommands) -> None:
         'jf', aliases=['metrics'], help='J and F of a pair of masks, against the formula with dilations of full frames'
     )
     parser.add_argument('--size', type=int, nargs=2, default=(480, 854), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--frames', type=int, default=24, help='frames of a clip')
+    parser.add_argument('--frames', type=int, default=24, help='frames per clip')
     parser.add_argument(
-        '--shares', type=float, nargs='+', default=(0.02, 0.08, 0.25), help='of the frame in the object'
+        '--shares', type=float, nargs='+', default=(0.02, 0.08, 0.25), help='share of the frame covered by the object'
     )
-    parser.add_argument('--rounds', type=int, default=15, help='the best of so many is reported')
+    parser.add_argument('--rounds', type=int, default=15, help='repetitions; the best is reported')
     parser.set_defaults(run=run_jf)
 
 
@@ -111,11 +111,13 @@ def add_step(subcommands) -> None:
         'step', help='seconds and memory of a training step, with the compiled deformable attention and without'
     )
     parser.add_argument('--config', type=Path, default=ROOT / 'configs/ifirvos/r50_ytvos.py')
-    parser.add_argument('--frames', type=int, default=6, help='T')
+    parser.add_argument('--frames', type=int, default=6, help='frames per clip')
     parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--clips', type=int, default=1, help='of a GPU')
-    parser.add_argument('--iterations', type=int, default=10, help='the median of so many, after 3 for nothing')
-    parser.add_argument('--device', help='default: cuda where there is a GPU')
+    parser.add_argument('--clips', type=int, default=1, help='clips per GPU')
+    parser.add_argument(
+        '--iterations', type=int, default=10, help='iterations, after 3 warm-up iterations; the median is reported'
+    )
+    parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument('--with-cp', action='store_true', help='gradient checkpointing of backbone and encoder')
     parser.add_argument('--shrink', action='store_true', help='a tiny model, to try the command itself')
     parser.set_defaults(run=run_step)
@@ -247,10 +249,10 @@ def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
 
 
 def add_hours(subcommands) -> None:
-    parser = subcommands.add_parser('hours', help="steps of a config's training on its data, and hours at so many each")
+    parser = subcommands.add_parser('hours', help="steps of a config's training, and hours for given seconds per step")
     parser.add_argument('config', type=Path)
     parser.add_argument('--gpus', type=int, default=8)
-    parser.add_argument('--seconds', type=float, help='of a step, as `step` measures them on your GPU')
+    parser.add_argument('--seconds', type=float, help='seconds per step, as measured by `step`')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.set_defaults(run=run_hours)
 

@@ -57,9 +57,9 @@ def add_train(subcommands) -> None:
 
 
 def add_targets(subcommands) -> None:
-    parser = subcommands.add_parser('targets', help='the targets, against the straightforward way')
+    parser = subcommands.add_parser('targets', help='all targets, compared with the straightforward mode')
     parser.add_argument('--rounds', type=int, default=2)
-    parser.add_argument('--only', type=int, nargs='+', help='numbers of rows, from 0')
+    parser.add_argument('--only', type=int, nargs='+', help='run only these rows, from 0')
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', help='other settings, of both sides')
     parser.set_defaults(run=run_targets)
 
@@ -75,7 +75,7 @@ def _add_shared(parser: argparse.ArgumentParser, task: str) -> None:
         metavar=('A', 'B'),
         help='two settings, KEY=VALUE,KEY=VALUE, in turns: --compare mode=straightforward mode=product',
     )
-    parser.add_argument('--rounds', type=int, default=3, help='the median of so many, after one for nothing')
+    parser.add_argument('--rounds', type=int, default=3, help='rounds, after one warm-up round; the median is reported')
     parser.add_argument('--stages', action='store_true', help='also by stage, with FLOPs')
     parser.add_argument('--json', type=Path, help='write all numbers')
     parser.add_argument('--plot', type=Path, help='draw time and memory over T or sentences (.png)')

@@ -35,7 +35,7 @@ FPS = 8
 def add_long_video(subcommands) -> None:
     parser = subcommands.add_parser('long-video', help='peak memory of tools/infer.py on videos of different length')
     parser.add_argument(
-        '--frames', type=int, nargs='+', default=(200, 10_000), help='lengths; the first is the measure'
+        '--frames', type=int, nargs='+', default=(200, 10_000), help='lengths of the videos; the first is the reference'
     )
     parser.add_argument('--size', type=int, nargs=2, default=(96, 144), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--options', default='', help='more options for tools/infer.py, in one string')
@@ -60,7 +60,7 @@ def add_synth_video(subcommands) -> None:
         'synth-video', help='J&F, speed and memory of tools/infer.py on a long SynthRVOS video with four sentences'
     )
     parser.add_argument('--frames', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=0, help='of the clip')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the clip')
     parser.add_argument('--options', default='', help='more options for tools/infer.py, in one string')
     parser.set_defaults(run=run_synth_video)
 

@@ -24,15 +24,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """MMDetection's options, and those of clips."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
-    parser.add_argument('--output-dir', type=Path, help='where to write the pictures: 00000.png, 00001.png, …')
+    parser.add_argument('--output-dir', type=Path, help='folder for the images 00000.png, 00001.png, …')
     parser.add_argument('--not-show', action='store_true', help='open no window')
-    parser.add_argument('--show-interval', type=float, default=2, help='seconds a window stays; 0: until it is closed')
-    parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train', help='whose pipeline')
+    parser.add_argument(
+        '--show-interval', type=float, default=2, help='seconds until a window closes; 0: until it is closed'
+    )
+    parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train', help='pipeline to use')
     parser.add_argument('--show-number', type=int, default=20, help='how many clips, evenly spaced in the data set')
-    parser.add_argument('--max-frames', type=int, default=8, help='of a clip to draw, evenly spaced')
-    parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    parser.add_argument('--overwrite', action='store_true', help='replace pictures of an earlier run')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
+    parser.add_argument('--max-frames', type=int, default=8, help='frames per clip to draw, evenly spaced')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
+    parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
+    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     args = parser.parse_args(argv)
     if args.not_show and args.output_dir is None:

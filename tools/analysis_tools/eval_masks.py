@@ -31,9 +31,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument('masks', type=Path)
     parser.add_argument('--out', help='folder for json and csv files; default: none are written')
-    parser.add_argument('--split', choices=['test', 'val'], default='test', help="which of the config's dataloaders")
-    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='processes')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
+    parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
+    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='number of processes')
+    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     return parser.parse_args(argv)
 

@@ -30,13 +30,13 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--frames', type=Path, required=True, help='a video, a folder of frames, or the folder that holds all of them'
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder to make; must not exist')
+    parser.add_argument('--out', type=Path, required=True, help='folder to create; must not exist')
     parser.add_argument('--sentences', type=Path, help='csv: video, object, sentence')
-    parser.add_argument('--format', choices=FORMATS, help='of the annotations; default: as their contents tell')
+    parser.add_argument('--format', choices=FORMATS, help='format of the annotations; default: detected')
     parser.add_argument('--boxes', choices=('refuse', 'fill'), default='refuse', help='take boxes as masks: fill')
     parser.add_argument('--val-share', type=float, default=0.2, help='videos for validation; default: 0.2')
-    parser.add_argument('--seed', type=int, default=0, help='which videos those are; default: 0')
-    parser.add_argument('--every', type=int, default=1, help='keep every so many frames; Ref-YouTube-VOS has 5')
+    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of validation videos; default: 0')
+    parser.add_argument('--every', type=int, default=1, help='keep every N-th frame; 5 in Ref-YouTube-VOS')
     args = parser.parse_args(argv)
     if args.every < 1:
         parser.error('--every must be at least 1')

@@ -26,8 +26,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument('root', type=Path, help='folder that holds the folder of the data set')
-    parser.add_argument('--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='which')
-    parser.add_argument('--split-by', choices=('unc', 'umd', 'google'), default='unc', help='which refs(*).p')
+    parser.add_argument(
+        '--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='data set to convert'
+    )
+    parser.add_argument(
+        '--split-by', choices=('unc', 'umd', 'google'), default='unc', help='split, as in the name of refs(*).p'
+    )
     parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
     return parser.parse_args(argv)
 
