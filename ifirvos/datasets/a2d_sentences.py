@@ -35,20 +35,19 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
           text_annotations/a2d_missed_videos.txt                             videos to leave out
           text_annotations/a2d_annotation_with_instances/{video}/{frame}.h5  instance, reMask; frames count from 1
 
-    (the last three also directly below ``data_root``, or in ``Release``). A few frames of a video are annotated.
+    (the last three may also be directly in ``data_root``, or in ``Release``). A few frames of a video are annotated.
 
-    A record is a sentence and an annotated frame that shows its object, the frame being the key frame: ``exp_id`` is
-    ``v_{video}_f_{frame}_i_{instance}``, the image id of the COCO files that circulate. Which instances a frame shows
-    is in its .h5 file; so that not every file has to be opened, the lists by MTTR that circulate are taken where they
-    lie in ``data_root``: ``a2d_sentences_single_frame_{split}_annotations.json``, rows of sentence, video, frame
-    (from 1), instance.
+    A record is a sentence and an annotated frame that shows its object, the key frame. ``exp_id`` is
+    ``v_{video}_f_{frame}_i_{instance}``, the image id in MTTR's COCO files. The instances of a frame are in its .h5
+    file; to avoid opening all of them, MTTR's lists are used if they are in ``data_root``:
+    ``a2d_sentences_single_frame_{split}_annotations.json``, rows of sentence, video, frame (from 1), instance.
 
     Args:
         data_root: The folder above.
         split: ``'train'`` or ``'test'``.
-        ann_file: A list as above, relative to ``data_root``; None takes it if it is there; '' does without it.
-        coco_file: For test: masks from a COCO file as circulates
-            (``a2d_sentences_test_annotations_in_coco_format.json``) in place of the .h5 files. The pipeline then needs
+        ann_file: A list as above, relative to ``data_root``; None: use it if it exists; '': do not use it.
+        coco_file: For testing: masks from MTTR's COCO file
+            (``a2d_sentences_test_annotations_in_coco_format.json``) instead of the .h5 files. The pipeline then needs
             ``LoadRVOSMasks(reader='coco')``, else ``reader='a2d_h5'``.
         test_mode: By default for the test split.
         **kwargs: Arguments of :class:`AnnotatedFrameDataset`.

@@ -11,11 +11,11 @@ from .base_rvos_dataset import BaseRVOSDataset
 
 
 class AnnotatedFrameDataset(BaseRVOSDataset):
-    """One record, in training and in test mode, of each sentence and annotated frame.
+    """A data set with one record per sentence and annotated frame, in training and test mode.
 
-    ``load_annotations`` gives every expression the index of its frame as ``key_frame_id``. The frames of a record have
-    ``key_frame_flags``, which makes the frame known to the model and the metric as ``sample.key_frames_inds``; all
-    other frames of the clip have no ``mask_path``: nothing is to be learnt or scored there.
+    ``load_annotations`` sets the index of the frame as ``key_frame_id`` of every expression. The frames of a record
+    have ``key_frame_flags``, from which model and metric get ``sample.key_frames_inds``; the other frames of the clip
+    have no ``mask_path`` and are neither trained nor evaluated.
 
     Args:
         **kwargs: Arguments of :class:`BaseRVOSDataset`.
@@ -39,7 +39,7 @@ class AnnotatedFrameDataset(BaseRVOSDataset):
 
 
 def read_sentence_table(path: str, columns: Sequence[str]) -> list[list[str]]:
-    """Read a table of sentences as both data sets have it: comma-separated, a header, the sentence last.
+    """Read a table of sentences: comma-separated, with a header, the sentence last.
 
     Args:
         path: The file, utf-8 or latin-1.

@@ -18,7 +18,7 @@ def records_by_video(records: Iterable[Mapping]) -> dict[str, list[int]]:
     """Group records by their ``video_id``.
 
     Args:
-        records: What a data set's ``get_data_info`` gives, or its ``expressions``, in order.
+        records: Outputs of a data set's ``get_data_info``, or its ``expressions``, in order.
 
     Returns:
         The indices of every video's records, videos in the order of their first record.
@@ -33,23 +33,23 @@ def records_by_video(records: Iterable[Mapping]) -> dict[str, list[int]]:
 class BaseRVOSDataset(BaseVideoDataset):
     """A referring video data set; subclasses locate videos, sentences and masks.
 
-    A subclass writes :meth:`load_annotations` and :meth:`frame_info`. A record is light: the number of an expression
-    and, in training, of a key frame. Frame names and sentences are kept once, not once a record, and masks are read by
-    the pipeline, so a quarter of a million records take some ten megabytes.
+    Subclasses implement :meth:`load_annotations` and :meth:`frame_info`. A record is small: the number of an expression
+    and, in training, of a key frame. Frame names and sentences are stored once, and masks are read by the pipeline, so
+    a quarter of a million records take about ten megabytes.
 
-    What the pipeline gets (its first step is ``RVOSClipSample``)::
+    Input of the pipeline (its first step is ``RVOSClipSample``)::
 
         dict(video_id, video_length, exp_id, text, kind, obj_id, sample_idx,
              key_frame_id,                                  # training with records='key_frame' only
              images=[dict(frame_id, img_id, **frame_info)]) # every frame of the video
 
     Args:
-        records: Training only: ``'key_frame'`` makes one record of each (expression, key frame), ``'expression'`` one
-            of each expression, whose key frame the sampler draws. In test mode it is always one an expression.
-        key_frame_interval: Every how many frames a key frame is taken. ReferFormer takes every T-th.
+        records: Training only: ``'key_frame'``: one record per expression and key frame; ``'expression'``: one per
+            expression, with a random key frame. In test mode always one per expression.
+        key_frame_interval: Every ``key_frame_interval``-th frame is a key frame; T in ReferFormer.
         lowercase: Lower-case the sentences, as ReferFormer does. White space is collapsed too.
-        verbatim: Leave the sentences as they are, as ReferFormer does where it tests on whole videos.
-        max_refetch: How many other records are tried when a training pipeline returns None.
+        verbatim: Keep the sentences unchanged, as ReferFormer does when testing on whole videos.
+        max_refetch: Number of other records to try when a training pipeline returns None.
         **kwargs: Arguments of mmengine's BaseDataset: ``data_root``, ``pipeline``, ``test_mode``, ``indices``, …
 
     Raises:
@@ -89,20 +89,20 @@ class BaseRVOSDataset(BaseVideoDataset):
         Returns:
             The frame names of every video, in order, by video id; and the expressions: dicts of ``video_id`` (str),
             ``exp_id`` (str), ``text`` (str), ``kind`` (str, '' if the data set has none), ``obj_id`` (int, or None
-            where it is secret) and, where only some frames may be key frames, ``key_frame_ids`` (their indices).
+            if unknown) and, if only some frames may be key frames, ``key_frame_ids`` (their indices).
         """
         raise NotImplementedError
 
     def frame_info(self, expression: dict, frame_name: str) -> dict:
-        """Say where a frame lies.
+        """Return the paths of a frame.
 
         Args:
             expression: One of :meth:`load_annotations`'s.
             frame_name: A frame of its video.
 
         Returns:
-            ``img_path`` (str), ``mask_path`` (str, or None where the truth is unknown), and whatever else the mask
-            reader of the pipeline needs.
+            ``img_path`` (str), ``mask_path`` (str, or None without ground truth), and whatever else the mask reader of
+            the pipeline needs.
         """
         raise NotImplementedError
 
@@ -136,18 +136,18 @@ class BaseRVOSDataset(BaseVideoDataset):
         return expression.get('key_frame_ids', every)[:: self.key_frame_interval]
 
     def clean_text(self, text: str) -> str:
-        """Collapse white space and lower-case, unless asked not to."""
+        """Collapse white space and lower-case, unless ``verbatim``."""
         if self.verbatim:
             return text
         text = ' '.join(text.split())
         return text.lower() if self.lowercase else text
 
     def filter_data(self) -> list[dict]:
-        """Keep every record: which frames show the object is known only once their masks are read."""
+        """Keep every record, because masks, which show whether the object is visible, are read later."""
         return self.data_list
 
     def get_data_info(self, idx: int) -> dict:
-        """Return the record ``idx``, spelled out as the class documents it."""
+        """Return record ``idx`` in full, see the class."""
         record = super().get_data_info(idx)
         expression = self.expressions[record.pop('expression_id')]
         frames = self.videos[expression['video_id']]
@@ -157,7 +157,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         return dict(expression, video_length=len(frames), images=images, **record)
 
     def prepare_data(self, idx: int) -> Any:
-        """Run the pipeline on a record; in test mode too the pipeline's sampler chooses the frames."""
+        """Run the pipeline on a record; also in test mode its sampler chooses the frames."""
         info = self.get_data_info(idx)
         if not info['text']:
             raise InputError(

@@ -36,7 +36,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
     Args:
         data_root: The folder above.
-        ann_file: A list of samples as above, relative to ``data_root``; None takes it if it is there; '' does without.
+        ann_file: A list of samples as above, relative to ``data_root``; None: use it if it exists; '': do not use it.
         frames_per_video: Without such a list: how many frames of every video, evenly spaced; None: all with a mask.
         test_mode: One record a sentence and frame either way; False only says that the pipeline draws at random.
         **kwargs: Arguments of :class:`AnnotatedFrameDataset`.

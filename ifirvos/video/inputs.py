@@ -29,7 +29,7 @@ class VideoStream:
     Attributes:
         reader: The reader of a file, folder, address or webcam; None for arrays.
         num_frames: Frames to expect, None where nobody knows.
-        fps: Frames a second.
+        fps: Frames per second.
 
     Raises:
         FileNotFoundError, VideoError: the video cannot be read.
@@ -54,7 +54,7 @@ class VideoStream:
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second."""
+        """Frames per second."""
         return DEFAULT_FPS if self.reader is None else self.reader.fps
 
     def __iter__(self) -> Iterator[TimedFrame]:

@@ -31,7 +31,7 @@ class VideoReader:
             address (http, https, rtsp, rtsps, rtmp), or the number of a webcam.
         fps: Frames a second; None takes the file's own rate and times, and 10 for a folder.
         max_frames: Stop after so many frames; None reads all.
-        timeout: Seconds without a frame after which an address or a FIFO is given up.
+        timeout: Seconds without a frame after which reading of a URL or FIFO stops.
         deinterlace: Make whole frames of an interlaced video's fields (FFmpeg's bwdif).
         max_pixels: Most pixels of a frame.
         allow_special: Also read FIFOs and devices, which can be read only once.
@@ -76,32 +76,32 @@ class VideoReader:
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second; of a video of variable rate, the average."""
+        """Frames per second; the average for variable rates."""
         return self._fps or self._frames.fps
 
     @property
     def problem(self) -> str | None:
-        """What could not be read, known after an iteration."""
+        """What could not be read; set after an iteration."""
         return self._frames.problem
 
     @property
     def notes(self) -> list[str]:
-        """What was changed or is odd without being damage (HDR, interlaced, …), known after an iteration."""
+        """Conversions and peculiarities (HDR, interlaced, …); set after an iteration."""
         return list(self._frames.notes)
 
     @property
     def name(self) -> str:
-        """The source as text for messages and result files, whatever bytes are in its name."""
+        """Name of the source for messages and result files, also if it is not valid UTF-8."""
         return readable(self.source)
 
     @property
     def pixel_aspect(self) -> Fraction:
-        """Width of a pixel by its height; 1 of most videos."""
+        """Pixel aspect ratio, width by height; 1 for most videos."""
         return self._frames.pixel_aspect
 
     @property
     def sound_source(self) -> Path | None:
-        """The file whose sound goes with these frames, None where there is none or the rate was changed."""
+        """File with the sound of these frames; None if there is none or the rate was changed."""
         return self.source if isinstance(self._frames, StreamSource) and self._is_file and not self._fps else None
 
     @property
@@ -128,16 +128,16 @@ def _as_rate(fps: float | Fraction) -> Fraction:
 def read_video_frames(path: str, indices: Collection[int]) -> dict[int, np.ndarray]:
     """Decode frames of a video file, counted from 0 in the order they are shown.
 
-    The file is decoded from its start up to the last frame asked for: seeking lands on a wrong frame in files whose
-    index is not exact. Unlike `ifirvos.video.VideoReader` it does not pass over damage, which would shift the count.
+    The file is decoded from its start up to the last requested frame, because seeking is wrong in files with an inexact
+    index. Unlike `ifirvos.video.VideoReader` it does not skip damaged frames, which would shift the indices.
 
     Args:
         path: A video file.
-        indices: Which frames, at least one.
+        indices: Indices of the frames, at least one.
 
     Returns:
-        uint8 (H,W,3) BGR by index. Indices beyond the end are left out; the last frame of the file then stands under
-        the number it has.
+        uint8 (H,W,3) BGR by index. Indices beyond the end are left out; the last frame of the file is then
+        included under its own index.
 
     Raises:
         FileNotFoundError: If the file is missing.

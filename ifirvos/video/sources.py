@@ -23,7 +23,7 @@ TimedFrame = tuple[np.ndarray, Fraction]
 
 
 class FolderSource:
-    """The images of a folder in the order of the numbers in their names, all of one size.
+    """The images of a folder, sorted by the numbers in their names, all of one size.
 
     Raises:
         VideoError: there are none; when iterating, one cannot be read or has another size.
@@ -80,7 +80,7 @@ class FolderSource:
 
 
 class WebcamSource:
-    """A camera by its number. It has no end: stop iterating, or use ``max_frames``.
+    """A camera, given by its number. It never ends: stop iterating, or use ``max_frames``.
 
     Raises:
         VideoError: when iterating: no such camera, or it gives no frame.

@@ -30,14 +30,14 @@ from .sources import DEFAULT_FPS, TimedFrame
 
 
 class StreamSource:
-    """A video file, or an address, in any format that FFmpeg reads.
+    """A video file or URL, in any format that FFmpeg reads.
 
-    Frames are upright uint8 RGB of standard dynamic range, and all have the size of the first. What decodes is given;
-    ``problem`` then says what does not, ``notes`` what was changed.
+    Frames are upright uint8 RGB in SDR, all with the size of the first. Frames that cannot be decoded are skipped and
+    reported in ``problem``; ``notes`` lists conversions.
 
     Args:
         source: A path, or an address of ``opening.URL_SCHEMES``.
-        timeout: Seconds without a frame after which an address or a FIFO is given up.
+        timeout: Seconds without a frame after which reading of a URL or FIFO stops.
         deinterlace: Make interlaced frames progressive.
         max_pixels: Most pixels of a frame.
         allow_special: Also read FIFOs and devices, once.
@@ -232,7 +232,7 @@ class _Run:
             self.notes.append(f'its pixels are not square ({aspect}): masks are in pixels, the overlay keeps the shape')
 
     def problem(self) -> str | None:
-        """Say what could not be read so far."""
+        """Return what could not be read so far."""
         expected = self.stream.frames
         if self.stopped:
             return f'{self.name}: reading stopped after {self.decoded} frames ({self.stopped}).'

@@ -36,7 +36,7 @@ _LARGEST = 16_384  # of a side, that both encoders take
 
 
 def browser_encoder() -> str:
-    """Return the best encoder for browsers that this PyAV has: H.264, else VP9.
+    """Return the best available encoder for browsers: H.264, or else VP9.
 
     Raises:
         VideoError: it has neither.
@@ -48,7 +48,7 @@ def browser_encoder() -> str:
 
 
 def has_encoder(name: str) -> bool:
-    """Return whether this PyAV can write with an encoder."""
+    """Return whether PyAV has an encoder."""
     if name not in av.codecs_available:
         return False
     try:
@@ -59,26 +59,26 @@ def has_encoder(name: str) -> bool:
 
 
 def video_suffix(encoder: str | None = None) -> str:
-    """File name ending that goes with an encoder: '.mp4' or '.webm'."""
+    """Return the file suffix for an encoder: '.mp4' or '.webm'."""
     return '.' + _ENCODERS[encoder or browser_encoder()][0]
 
 
 class VideoWriter:
-    """Write frames to a video that browsers play (yuv420p); the file appears under its name when it is complete.
+    """Writes frames atomically to a video that browsers play (yuv420p).
 
-    Use as a context manager: leaving it by an exception removes what was written so far. H.264 and VP9 in yuv420p
-    want even sizes: an odd side is made even by repeating its last row or column.
+    Use as a context manager: an exception removes the incomplete file. H.264 and VP9 in yuv420p need even sizes: the
+    last row or column of an odd side is repeated.
 
     Args:
-        path: File to write; its ending must be that of the encoder (see :func:`video_suffix`).
-        fps: Frames a second.
+        path: File to write; its suffix must be that of the encoder (see :func:`video_suffix`).
+        fps: Frames per second.
         encoder: 'libx264' or 'libvpx-vp9'; None takes the first of them that exists, with ``alpha`` VP9.
-        sound_of: A video file whose sound is taken along, as far as there are frames; None: silent.
+        sound_of: Video file whose sound is copied, up to the last frame; None: no sound.
         alpha: Frames are RGBA and keep their transparency (VP9 only).
-        pixel_aspect: Width of a pixel by its height: players stretch the picture so.
+        pixel_aspect: Pixel aspect ratio, width by height, applied by players.
 
     Attributes:
-        notes: What had to be changed because the encoder does not take it: a rate, a size.
+        notes: Changes required by the encoder: rate, size.
 
     Raises:
         VideoError: the ending does not go with the encoder, or the encoder knows no transparency.

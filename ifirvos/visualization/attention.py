@@ -17,12 +17,12 @@ _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 @dataclass(frozen=True)
 class WordAttention:
-    """How much every pixel of a frame attends to each word of the sentence (paper 3.3, eq. 3), mean over heads.
+    """Attention of every pixel of a frame to each word of the sentence (paper 3.3, eq. 3), mean over heads.
 
     Attributes:
         words: (W,) in the order of the sentence.
-        maps: float32 (W, h, w) at the level's resolution, without padding. A pixel's shares of all words and of the
-            sentence's special tokens sum to 1.
+        maps: float32 (W, h, w) at the level's resolution, without padding. The attention of a pixel to all words and
+            special tokens sums to 1.
     """
 
     words: tuple[str, ...]
@@ -44,10 +44,10 @@ class WordAttention:
 def word_attention(
     model: nn.Module, frames: Tensor, clip: TrackDataSample, frame_id: int, level: int = 0
 ) -> WordAttention:
-    """Attention of one frame's pixels to the words of the clip's sentence.
+    """Compute the attention of one frame's pixels to the words of the clip's sentence.
 
-    Costs a pass of the frame through backbone and VLI (of the whole clip where VEwL reads LEwV's words,
-    ``text='dynamic'``), not through the Transformer.
+    Costs a pass of the frame through backbone and VLI (of the whole clip with ``text='dynamic'``), but not through the
+    transformer.
 
     Args:
         model: An :class:`IFIRVOS` whose VLI has VEwL, in evaluation mode.
@@ -99,7 +99,7 @@ def attention_of(
     """:func:`word_attention` of frames and a sentence as an :class:`RVOSInferencer` takes them.
 
     Args:
-        inferencer: The model, and how it resizes frames.
+        inferencer: Inferencer with the model and preprocessing.
         frames: T times uint8 RGB (H, W, 3).
         text: The sentence; lower-cased, as the inferencer does.
         frame_id: Which frame.

@@ -22,7 +22,7 @@ class Row:
     Attributes:
         title: The model's name.
         masks: bool (T, H, W).
-        region: J of every frame in [0, 1], (T,); None for the truth itself, or where nobody knows it.
+        region: J of every frame in [0, 1], (T,); None for the ground truth itself, or if there is none.
     """
 
     title: str
@@ -30,7 +30,7 @@ class Row:
     region: np.ndarray | None = None
 
     def color(self, index: int) -> tuple[int, int, int]:
-        """Of the row at this place: the truth has one of its own."""
+        """Return the colour of a row; the ground truth has its own."""
         return _TRUTH_COLOR if self.title == TRUTH else object_color(0 if index < 2 else 1 + index)
 
 
@@ -41,7 +41,7 @@ def comparison_sheet(
 
     Args:
         frames: uint8 (T, H, W, 3) RGB.
-        rows: The truth, if it is known, has the title ``TRUTH``; its outline is drawn white in the other rows.
+        rows: The ground truth, if known, has the title ``TRUTH``; its outline is drawn in white in the other rows.
         frame_ids: The columns, indices of frames.
         text: The sentence.
         cell_width: Width of a picture in pixels.
@@ -66,7 +66,7 @@ def comparison_sheet(
 
 
 def comparison_frame(frame: np.ndarray, rows: Sequence[Row], t: int) -> np.ndarray:
-    """Frame ``t`` of the video: a panel a row, side by side, uint8 RGB (H, rows * W, 3).
+    """Draw frame ``t`` of the video: one panel per row, side by side, uint8 RGB (H, rows * W, 3).
 
     Args:
         frame: uint8 (H, W, 3) RGB.

@@ -15,7 +15,7 @@ COLORS = ((230, 80, 0), (0, 158, 215), (0, 178, 120), (214, 110, 180), (240, 205
 
 
 def object_color(index: int) -> tuple[int, int, int]:
-    """Colour of the index-th sentence or object; they repeat after six."""
+    """Return the colour of the index-th sentence or object; colours repeat after six."""
     return COLORS[index % len(COLORS)]
 
 

@@ -31,8 +31,8 @@ def explain(
         model: An :class:`IFIRVOS`.
         frames: uint8 (T, 3, h, w), as a data set gives them.
         clip: Clip of those T frames.
-        drawn: The frames that matter.
-        parts: What is wanted, of ``RVOSVisualizer``'s.
+        drawn: Frames to explain.
+        parts: Parts to compute, of ``RVOSVisualizer``'s.
         attention_level: ``level`` of :func:`word_attention`.
     """
     if not {'reference_points', 'candidates', 'attention'} & set(parts):

@@ -26,9 +26,9 @@ def spread(total: int, number: int | None) -> list[int]:
 
 
 def safe_part(name: str) -> str:
-    """One part of a path out of an id that comes from a data set: letters, digits, '.', '_', '-', no leading dot.
+    """Return a safe path component for an id of a data set: letters, digits, '.', '_', '-', no leading dot.
 
-    What has to be changed gets a few digits of its hash, so that different ids stay different.
+    If anything is replaced, part of a hash is appended, so that different ids stay different.
     """
     name = str(name)
     clean = _UNSAFE.sub('_', name).lstrip('.')[:_MAX_PART]
@@ -38,7 +38,7 @@ def safe_part(name: str) -> str:
 
 
 def read_images(frames: Sequence[DetDataSample], backend_args: dict | None = None) -> list[np.ndarray]:
-    """Read the original pictures of frames of one clip, uint8 RGB (H, W, 3), from files or from one video file."""
+    """Read the original images of frames of one clip, uint8 RGB (H, W, 3), from files or from one video file."""
     paths = [frame.img_path for frame in frames]
     if all(Path(path).suffix.lower() in PICTURES for path in paths):
         return [mmcv.imfrombytes(get(path, backend_args=backend_args), channel_order='rgb') for path in paths]

@@ -21,21 +21,21 @@ from .visualizer import RVOSVisualizer
 
 @HOOKS.register_module()
 class RVOSVisualizationHook(Hook):
-    """Draws some frames of every ``interval``-th expression and gives them to all backends of the visualizer.
+    """Draws some frames of every ``interval``-th expression and passes them to all backends of the visualizer.
 
-    The picture of a frame is called ``VIDEO/EXPRESSION/FRAME``, in validation and in testing; the local backend writes
+    Images are named ``VIDEO/EXPRESSION/FRAME``; the local backend writes
     ``vis_data/vis_image/VIDEO/EXPRESSION/FRAME_STEP.png``. Every evaluation draws the same expressions, so that they
-    can be followed through a training. Of several processes, the first draws its own share.
+    can be compared over a training. With several processes, the first one draws its share.
 
-    What is drawn is the visualizer's choice (``RVOSVisualizer.parts``). Reference points, candidates and attention
-    need another forward pass of the clips that are drawn: the model itself keeps none of them.
+    ``RVOSVisualizer.parts`` selects what is drawn. Reference points, candidates and attention need another forward pass
+    of the drawn clips.
 
     Args:
-        draw: Off by default, as mmdet's hook, which it replaces in ``default_hooks``.
-        interval: Every so many expressions.
-        draw_gt: The truth beside the prediction.
-        num_frames: Frames of a clip, evenly spread; None draws all.
-        score_thr: Below it the object counts as absent.
+        draw: Draw anything; off by default, as in mmdet's hook, which this one replaces.
+        interval: Draw every ``interval``-th expression.
+        draw_gt: Draw the ground truth beside the prediction.
+        num_frames: Evenly spaced frames per clip; None: all.
+        score_thr: With a lower score the object counts as absent.
         attention_level: Level whose attention is shown, 0 to 3 for strides 8 to 64.
         backend_args: Arguments of mmengine's fileio, which reads the pictures.
     """
@@ -72,13 +72,13 @@ class RVOSVisualizationHook(Hook):
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[TrackDataSample]
     ) -> None:
-        """Draw those of the batch whose turn it is."""
+        """Draw every ``interval``-th expression."""
         self._draw_iter(runner, data_batch, outputs)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[TrackDataSample]
     ) -> None:
-        """Likewise."""
+        """Draw every ``interval``-th expression."""
         self._draw_iter(runner, data_batch, outputs)
 
     def _draw_iter(self, runner: Runner, data_batch: dict, clips: Sequence[TrackDataSample]) -> None:

@@ -16,10 +16,10 @@ _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 
 
 class OverlayColors:
-    """Gives every sentence of a video a colour, when its object is first seen, and keeps it.
+    """Assigns a colour to every sentence of a video when its object first appears.
 
-    The colour is the one of ``COLORS`` that differs most from what lies under the object's outline and from the colours
-    of the other sentences; none is used twice before all are used.
+    The colour of ``COLORS`` that differs most from the pixels under the object's outline and from the other sentences'
+    colours is chosen; all are used before one is repeated.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class OverlayColors:
         Args:
             index: The sentence's number.
             frame: uint8 RGB (H, W, 3).
-            mask: bool (H, W). Empty: nothing is chosen yet, and nothing will be painted.
+            mask: bool (H, W). If empty, no colour is chosen yet.
         """
         if index not in self._chosen and mask.any():
             self._chosen[index] = self._best(frame, mask)
@@ -72,9 +72,9 @@ def overlay_frame(
         frame: uint8 RGB (H, W, 3).
         masks: bool (H, W), one a sentence.
         colors: RGB, one a sentence.
-        style: ``'spotlight'``: what no sentence means loses its colour and half its light, and every object has a line
-            in its sentence's colour between two lines that are black or white, whichever differs more from what is
-            under them. ``'paint'``: objects are painted over, nothing else changes.
+        style: ``'spotlight'``: everything but the objects becomes grey and darker, and every object gets an outline in
+            its sentence's colour between two black or white lines, whichever contrasts more. ``'paint'``: only the
+            objects are painted over.
 
     Returns:
         A new image.
@@ -111,7 +111,7 @@ def draw_together(
     colors: Sequence[Sequence[int]],
     style: str = 'spotlight',
 ) -> np.ndarray:
-    """One frame with the objects of all sentences, and under it who is who.
+    """Draw a frame with the objects of all sentences and a legend.
 
     Args:
         frame: uint8 RGB (H, W, 3).
@@ -121,7 +121,7 @@ def draw_together(
         style: See :func:`overlay_frame`.
 
     Returns:
-        uint8 RGB, as wide as the frame, and higher by a line a sentence.
+        uint8 RGB, as wide as the frame, and higher by one line per sentence.
     """
     picture = overlay_frame(frame, masks, colors, style)
     size = max(9, round(min(frame.shape[:2]) / 18))
@@ -153,7 +153,7 @@ def draw_result(
     color: Sequence[int] = COLORS[0],
     style: str = 'spotlight',
 ) -> np.ndarray:
-    """One frame of an overlay video: the object, the sentence above it and the score at the right.
+    """Draw a frame of an overlay video: the object, the sentence at the top, the score at the right.
 
     Args:
         frame: uint8 (H, W, 3).

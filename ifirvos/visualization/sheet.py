@@ -16,7 +16,7 @@ _INK, _PAPER, _DIM = (28, 30, 34), (250, 250, 248), (120, 122, 126)
 def contact_sheet(
     rows: Sequence[dict], frame_ids: Sequence[int], cell_width: int = 240, gap: int = 6, title: str = ''
 ) -> np.ndarray:
-    """Frames as columns, sentences as rows: each row's title above its pictures.
+    """Draw frames as columns and sentences as rows, each with its title above.
 
     Args:
         rows: Dicts with ``title`` (str), ``images`` (one uint8 (H, W, 3) a column) and optionally ``color`` (RGB of

@@ -31,20 +31,19 @@ class RVOSVisualizer(DetLocalVisualizer):
 
     What it draws of a frame's data sample (coordinates and sizes are those of the picture):
 
-    - ``gt_instances`` masks: a panel at the left, the truth
-    - ``pred_track_instances`` masks, bboxes, scores: a panel, the prediction
+    - ``gt_instances`` masks: a panel on the left with the ground truth
+    - ``pred_track_instances`` masks, bboxes, scores: a panel with the prediction
     - ``pred_reference_points`` points (N,2) and ``pred_candidates`` masks, bboxes, scores, of all N queries, where
       :func:`explain` has put them there: in the same panel
-    - ``word_attention``, a :class:`WordAttention`: a panel a word, from blue where a pixel gives the word least of its
-      attention in this frame to red where it gives most. The range is written on the panel, because every panel has
-      its own
+    - ``word_attention``, a :class:`WordAttention`: one panel per word, from blue (minimum of the frame) to red
+      (maximum). The range is written on the panel
 
     Args:
         parts: What to draw, of ``PARTS``.
         alpha: Opacity of masks and heat maps.
         line_width: Width of outlines and boxes, in pixels.
-        mask_color: RGB of the predicted object; orange where it is not given.
-        max_words: Heat maps a frame, at most.
+        mask_color: RGB of the predicted object; default: orange.
+        max_words: Maximum number of heat maps per frame.
         name: For mmdet's ``DetLocalVisualizer``.
         *args: For the same.
         **kwargs: For the same: ``vis_backends``, ``save_dir``, ….
@@ -91,12 +90,12 @@ class RVOSVisualizer(DetLocalVisualizer):
             name: Name of the picture; '/' makes folders.
             image: uint8 (H, W, 3) RGB.
             data_sample: See the class.
-            draw_gt: Draw the truth, if there is one.
+            draw_gt: Draw the ground truth, if there is one.
             draw_pred: Draw the prediction, if there is one.
-            show: Open a window, and give the backends nothing.
+            show: Open a window instead of using the backends.
             wait_time: Seconds before the window closes.
-            out_file: Write the picture there, and give the backends nothing.
-            pred_score_thr: Below it the object counts as absent and is not drawn; its score is.
+            out_file: Write the image to this file instead of using the backends.
+            pred_score_thr: With a lower score the object is not drawn, but its score is.
             step: Training step, for the backends.
             text: The sentence.
         """
@@ -111,9 +110,9 @@ class RVOSVisualizer(DetLocalVisualizer):
 
     @master_only
     def add_image(self, name: str, image: np.ndarray, step: int = 0) -> None:
-        """As mmengine's; a name with '/' works with the local backend too.
+        """As mmengine's; names with '/' also work with the local backend.
 
-        That one writes NAME_STEP.png with ``cv2.imwrite``, which says nothing where the folder is missing.
+        It writes NAME_STEP.png with ``cv2.imwrite``, which fails silently if the folder does not exist.
         """
         for backend in self._vis_backends.values():
             if isinstance(backend, LocalVisBackend):
@@ -194,7 +193,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         self.draw_bboxes(boxes, colors, style, self.line_width / 2)
 
     def draw_attention(self, image: np.ndarray, attention: WordAttention) -> list[np.ndarray]:
-        """Return a heat map a word over the picture, uint8 RGB (H, W, 3) each."""
+        """Return one heat map per word over the image, uint8 RGB (H, W, 3) each."""
         panels = []
         for word, weights in list(zip(attention.words, attention.maps, strict=True))[: self.max_words]:
             size = image.shape[1::-1]

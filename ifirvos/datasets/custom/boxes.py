@@ -4,7 +4,7 @@ from ifirvos.errors import InputError
 
 
 def refuse_box(where: str) -> None:
-    """Refuse a box in place of a mask.
+    """Raise for a box instead of a mask.
 
     Raises:
         InputError: Always.

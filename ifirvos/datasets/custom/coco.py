@@ -21,13 +21,13 @@ _SENTENCE_KEYS = ('sentence', 'sentences', 'expression', 'expressions', 'caption
 
 
 def said_of(annotation: dict) -> list[str]:
-    """Return the sentences that an annotation carries."""
+    """Return the sentences of an annotation."""
     given = [annotation[key] for key in _SENTENCE_KEYS if annotation.get(key)]
     return [str(text) for part in given for text in (part if isinstance(part, list) else [part])]
 
 
 def read_coco(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
-    """Read a file of either kind.
+    """Read a file of either format.
 
     Raises:
         InputError: It is neither.

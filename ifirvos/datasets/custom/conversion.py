@@ -39,8 +39,8 @@ class ConversionReport:
         videos: Videos by split.
         expressions: Sentences by split.
         frames: Frames of all videos.
-        from_labels: Objects of which nothing was said, so that their label is their sentence.
-        shared_pixels: Pixels that belonged to several objects, of which the last has them.
+        from_labels: Objects without a sentence, which get their label as sentence.
+        shared_pixels: Pixels of several objects, which go to the last.
         notes: What was left out, and why.
     """
 
@@ -57,7 +57,7 @@ def read_sentences(path: Path) -> Sentences:
 
     Args:
         path: The file. A video is named as in the annotations, with or without its ending; an object by its number
-            there (id of the track or region, pixel value of the mask), or by its label where no other has it.
+            there (id of the track or region, pixel value of the mask), or by its label if it is unique.
 
     Raises:
         InputError: A column is missing, or a field is empty.
@@ -93,10 +93,10 @@ def convert(
         videos: The annotations.
         frames_root: A video file, a folder of frames, or the folder that holds those of all videos.
         out: Folder to create.
-        sentences: See :func:`read_sentences`; they come before those of the annotations.
-        val_share: Share of the videos that are for validation, at least one; 0 for none.
-        seed: Which videos those are.
-        every: Keep every so many frames; Ref-YouTube-VOS keeps every fifth.
+        sentences: See :func:`read_sentences`; they replace those of the annotations.
+        val_share: Share of the videos for validation, at least one; 0: none.
+        seed: Seed of the choice of validation videos.
+        every: Keep every N-th frame; 5 in Ref-YouTube-VOS.
         progress: Wraps the videos, to show a bar.
 
     Raises:
@@ -143,7 +143,7 @@ def convert(
 
 
 def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | list[Path]:
-    """Return where the frames of a video are: its file, its folder, or the list of its images.
+    """Return the video file, the folder, or the list of images of a video.
 
     Raises:
         FileNotFoundError: They are not there.

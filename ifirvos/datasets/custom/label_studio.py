@@ -22,7 +22,7 @@ from .video import CustomObject, CustomVideo, box_to_rle, mask_to_rle, to_rle
 
 
 def read_label_studio(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
-    """Read an export; of every task the last annotation that was not cancelled, else the first prediction.
+    """Read an export: of every task the last annotation that was not cancelled, or else the last prediction.
 
     Raises:
         InputError: It is no such file, or its video's size is not known.
@@ -129,7 +129,7 @@ def _pixels(box: dict, size: tuple[int, int]) -> tuple[float, float, float, floa
 
 
 def local_path(address: str) -> str:
-    """Return the path in a task's address: of a local storage (``?d=…``), of an upload, of a web server."""
+    """Return the path in a task's URL: of a local storage (``?d=…``), an upload, or a web server."""
     parts = urlsplit(address)
     inner = parse_qs(parts.query).get('d')
     return inner[0] if inner else unquote(parts.path).lstrip('/') or address

@@ -14,7 +14,7 @@ from .video import CustomObject, CustomVideo, mask_to_rle
 
 
 def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
-    """Read all videos of a folder; frames and masks of a video go together by their order.
+    """Read all videos of a folder; masks are assigned to frames by their order.
 
     Raises:
         InputError: There is none, or a mask has colours in place of numbers.

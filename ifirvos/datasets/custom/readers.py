@@ -53,8 +53,8 @@ def read_annotations(path: Path, format_name: str | None = None, fill_boxes: boo
 
     Args:
         path: The file or folder.
-        format_name: A name of ``FORMATS``; None finds it out.
-        fill_boxes: Take a box, where there is no mask, as the object's mask.
+        format_name: A name of ``FORMATS``; None: detected.
+        fill_boxes: Use filled boxes as masks where there are none.
 
     Raises:
         FileNotFoundError: It is not there.

@@ -16,9 +16,9 @@ class CustomObject:
     """One object of a video.
 
     Attributes:
-        name: How the annotations call it: the label and, where they number the objects, the number.
+        name: Its number or label in the annotations.
         label: Its label alone.
-        sentences: What is said of it; the annotations may have none.
+        sentences: Its sentences; may be empty.
         masks: COCO RLEs by number of the frame, from 0; a frame that is not there does not show the object.
     """
 
@@ -28,7 +28,7 @@ class CustomObject:
     masks: dict[int, dict] = field(default_factory=dict)
 
     def add(self, frame: int, rle: dict) -> None:
-        """Add a mask; a second one of the same frame is united with the first."""
+        """Add a mask; several masks of a frame are merged."""
         known = self.masks.get(frame)
         self.masks[frame] = rle if known is None else rle_tools.merge([known, rle])
 
@@ -40,9 +40,9 @@ class CustomVideo:
     Attributes:
         name: Name of the video, as the annotations have it.
         objects: The objects, in the order of their numbers, from 1.
-        files: Its frames, where the annotations list them, relative to the folder of the frames; None: all frames of
-            the video file or folder of that name.
-        frames: Numbers of the frames that were annotated, where that is not every one.
+        files: Its frames, if the annotations list them, relative to the folder of frames; None: all frames of the
+            video file or folder of that name.
+        frames: Numbers of the annotated frames; None: all.
     """
 
     name: str
@@ -93,9 +93,9 @@ def box_to_rle(box: tuple[float, float, float, float], size: tuple[int, int]) ->
 
 
 def label_map(video: CustomVideo, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, int]:
-    """Return the number of the object at every pixel, uint8 (H, W), and how many pixels had more than one.
+    """Return the object number of every pixel, uint8 (H, W), and the number of pixels with several objects.
 
-    A pixel has one object in this layout: the last of those that cover it.
+    Where objects overlap, the last one gets the pixel.
     """
     labels, shared = np.zeros(size, np.uint8), 0
     for number, one in enumerate(video.objects, 1):

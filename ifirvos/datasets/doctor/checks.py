@@ -37,7 +37,7 @@ def spell(counts: Mapping[str, int]) -> str:
 
 
 def name_release(kind: Kind, split: str, counts: dict[str, int], generated: dict | None, found: Findings) -> str:
-    """Name the release; add a finding where it is unknown."""
+    """Identify the release; add a finding if it is unknown."""
     if generated is not None:
         name = f'SynthRVOS (generator {generated["generator_version"]}, seed {generated["seed"]})'
         written = generated['splits'].get(split) if kind.type == 'SynthRVOSDataset' else None
@@ -57,7 +57,7 @@ MOST_WORDS = 510
 
 
 def check_sentences(dataset: BaseRVOSDataset, found: Findings) -> None:
-    """Empty and over-long sentences, and records that a metric would take for one."""
+    """Check for empty and very long sentences, and for records with the same ids."""
     ids = Counter((expression['video_id'], expression['exp_id']) for expression in dataset.expressions)
     for (video_id, exp_id), times in ids.items():
         if times > 1:
@@ -76,7 +76,7 @@ def check_sentences(dataset: BaseRVOSDataset, found: Findings) -> None:
 def check_split(
     kind: Kind, root: str, split: str, generated: dict | None, quick: bool = False, workers: int = 1
 ) -> dict:
-    """All there is to say of a split, for the json file: ``ok``, ``release``, counts, ``problems`` by kind."""
+    """Check a split; return ``ok``, ``release``, counts and ``problems`` by kind, for the json file."""
     found, release, counts = Findings(), 'no known release', {}
     try:
         dataset = build(kind, root, split)

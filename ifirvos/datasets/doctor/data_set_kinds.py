@@ -12,15 +12,15 @@ class Kind:
     """How a data set is read.
 
     Attributes:
-        type: Its class.
+        type: Class of the data set.
         reader: Reader of its masks, a key of ``MASK_READERS``.
-        splits: Name -> paths below the root of which one tells that the split is there.
+        splits: Name -> paths below the root, one of which shows that the split exists.
         official: Counts of its releases.
         options: Arguments of the class, beside ``data_root`` and ``split``.
-        units: What videos and records are called.
+        units: Names of videos and records in messages.
         has_split: Whether the class takes ``split``.
-        secret: Whether masks of a split may be secret, so that it is for submission only.
-        in_videos: Whether frames are in a video file, of which only annotated frames have a size of interest.
+        secret: Whether a split may have no public masks, so that it is for submission only.
+        in_videos: Whether frames are in video files; then only the sizes of annotated frames are checked.
     """
 
     type: str

@@ -23,7 +23,7 @@ class Examiner:
     """Checks all records of a video.
 
     Args:
-        dataset: Has one record an expression.
+        dataset: Data set with one record per expression.
         kind: Kind of the data set.
         quick: Decode nothing.
     """
@@ -91,7 +91,7 @@ class Examiner:
     def check_masks(
         self, info: dict, sizes: Mapping[int, tuple[int, int]], seen: dict[tuple, bool | None], found: Findings
     ) -> None:
-        """Read what is known of an expression; ``seen`` remembers the masks of its video: shown, empty, unreadable."""
+        """Check the masks of an expression; ``seen`` caches the masks of its video: not empty, empty, unreadable."""
         known = [image for image in info['images'] if image['mask_path'] is not None]
         if not known:
             found.unknown += 1

@@ -33,12 +33,12 @@ class Findings:
     problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, kind: str, text: str) -> None:
-        """Note a problem, once."""
+        """Add a problem, once."""
         if text not in self.problems[kind]:
             self.problems[kind].append(text)
 
     def merge(self, other: 'Findings') -> None:
-        """Add what was found elsewhere."""
+        """Merge other findings."""
         self.frames += other.frames
         self.masks += other.masks
         self.unknown += other.unknown

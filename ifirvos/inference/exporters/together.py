@@ -25,7 +25,7 @@ class Together:
     Attributes:
         folder: Output folder.
         texts: The sentences.
-        fps: Frames a second.
+        fps: Frames per second.
         size: Height and width in pixels.
         video: Name of the video.
         video_id: Id of the video.
