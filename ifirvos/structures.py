@@ -42,11 +42,6 @@ def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
     return part
 
 
-def key_frames_of(clip: TrackDataSample) -> TrackDataSample:
-    """Return the annotated frames (``key_frames_inds``) of a clip."""
-    return part_of(clip, clip.key_frames_inds)
-
-
 def select_frames(
     feats: list[Tensor], clips: list[TrackDataSample], chosen: Sequence[Sequence[int]]
 ) -> tuple[list[Tensor], list[TrackDataSample]]:

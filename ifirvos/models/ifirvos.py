@@ -1,20 +1,17 @@
 """The detector and its data flow."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
-from mmdet.models.detectors import DeformableDETR
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
-from ifirvos.structures import padding_masks, select_frames
+from ifirvos.structures import select_frames
 
-from .deformable_attention import ClipDeformableEncoder
-from .ifi_decoder import IFIDeformableDetrTransformerDecoder
-from .positional_encoding import MaskedSinePositionalEncoding, SinePositionalEncoding1D
+from .clip_deformable_detr import ClipDeformableDETR
+from .positional_encoding import SinePositionalEncoding1D
 from .query_linker import QueryLinker
 from .text_encoder import TextProjection
 
@@ -23,7 +20,7 @@ FPN_TEXTS = ('raw', 'lewv')
 
 
 @MODELS.register_module()
-class IFIRVOS(DeformableDETR):
+class IFIRVOS(ClipDeformableDETR):
     r"""Referring video object segmentation with inter-frame and vision-language interaction (arXiv 2307.00536).
 
     .. code:: text
@@ -64,8 +61,7 @@ class IFIRVOS(DeformableDETR):
             ReferFormer. False: all frames are processed, so that they can interact, and the head uses the annotated
             ones.
         **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may have ``frame_chunk``, the number of
-            frames processed at once in frame-independent stages, ``sentence_chunk``, the number of sentences processed
-            at once in :meth:`predict_video`, and ``window``, see :meth:`predict`.
+            frames processed at once in frame-independent stages, and ``window``, see :meth:`predict`.
     """
 
     # With VEwL and the level embedding, what ``frozen_trunk`` holds still.
@@ -125,13 +121,7 @@ class IFIRVOS(DeformableDETR):
         return self
 
     def _init_layers(self) -> None:
-        self.positional_encoding = MaskedSinePositionalEncoding(**self.positional_encoding)
-        self.encoder = MODELS.build({'type': ClipDeformableEncoder, **self.encoder})
-        self.decoder = MODELS.build({'type': IFIDeformableDetrTransformerDecoder, **self.decoder})
-        self.embed_dims = self.encoder.embed_dims
-        self.query_embedding = nn.Embedding(self.num_queries, self.embed_dims)
-        self.level_embed = nn.Parameter(torch.zeros(self.num_feature_levels, self.embed_dims))
-        self.reference_points_fc = nn.Linear(self.embed_dims, 2)
+        super()._init_layers()
         self.vli = None if self._vli_cfg is None else MODELS.build(self._vli_cfg)
 
     def init_weights(self) -> None:
@@ -155,31 +145,12 @@ class IFIRVOS(DeformableDETR):
         its own query sequence (ReferFormer on Ref-DAVIS17: 36). The metainfo ``query_index`` is then a list with one
         entry per window. Clips with annotated frames are not split.
         """
-        return self._predict(self._extract_windows(batch_inputs), batch_data_samples)
+        return self._predict(self.extract_windows(batch_inputs), batch_data_samples)
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips -> the outputs of all layers, see :meth:`RVOSHead.forward`."""
         feats = self.extract_feat(batch_inputs)
         return self.bbox_head(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
-
-    @torch.no_grad()
-    def predict_video(self, frames: Tensor, data_samples: ClipList) -> ClipList:
-        """Predict E sentences of one video; every frame passes through the backbone once.
-
-        Args:
-            frames: (T,3,H,W), as the data preprocessor gives them.
-            data_samples: One a sentence, all of the same video.
-
-        Returns:
-            list[TrackDataSample]: As :meth:`predict`.
-        """
-        feats = self._extract_windows(frames[None])
-        at_once = (self.test_cfg or {}).get('sentence_chunk', 1)
-        for first in range(0, len(data_samples), at_once):
-            clips = data_samples[first : first + at_once]
-            repeated = [feat.repeat(len(clips), 1, 1, 1) for feat in feats]
-            self._predict(repeated, clips)
-        return data_samples
 
     @torch.no_grad()
     def predict_features(
@@ -188,17 +159,22 @@ class IFIRVOS(DeformableDETR):
         """Predict E sentences at once from the features of one video.
 
         Args:
-            img_feats: Features of the video's T frames, (T,C,h,w) a level.
+            img_feats: Features of the video's T frames, (T,C,h,w) a level: what :meth:`extract_feat` gave, or
+                :meth:`extract_windows`.
             data_samples: One a sentence, all of the same T frames.
-            linkers: One a sentence, see :meth:`RVOSHead.predict`.
+            linkers: One a sentence, see :meth:`RVOSHead.predict`; the T frames then are a window of the caller's, and
+                ``test_cfg.window`` is not read.
 
         Returns:
             list[TrackDataSample]: As :meth:`predict`.
         """
+        res2, *levels = img_feats
         if len(data_samples) > 1:
-            res2, *levels = img_feats
-            img_feats = [res2, *(feat.repeat(len(data_samples), 1, 1, 1) for feat in levels)]
-        outputs = self.forward_transformer(img_feats, data_samples, lazily=True)
+            levels = [feat.repeat(len(data_samples), 1, 1, 1) for feat in levels]
+        if linkers is None:
+            res2 = res2 if len(data_samples) == 1 else res2.repeat(len(data_samples), 1, 1, 1)
+            return self._predict([res2, *levels], data_samples)
+        outputs = self.forward_transformer([res2, *levels], data_samples, lazily=True)
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
@@ -229,11 +205,6 @@ class IFIRVOS(DeformableDETR):
 
     # ------------------------------------------------------------------ stages
     @property
-    def frame_chunk(self) -> int | None:
-        """Frames at a time in frame-independent stages; None (all) in training."""
-        return None if self.training else (self.test_cfg or {}).get('frame_chunk')
-
-    @property
     def takes_clips(self) -> bool:
         """Whether the backbone needs whole clips, because it attends across frames (Video-Swin)."""
         return getattr(self.backbone, 'takes_clips', False)
@@ -250,7 +221,7 @@ class IFIRVOS(DeformableDETR):
             chunks.append([res2, *self.neck(deeper)])
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
 
-    def _extract_windows(self, batch_inputs: Tensor) -> list[Tensor]:
+    def extract_windows(self, batch_inputs: Tensor) -> list[Tensor]:
         """As :meth:`extract_feat`; with ``test_cfg.window``, without attention across windows."""
         window = (self.test_cfg or {}).get('window')
         if not window or not self.takes_clips:
@@ -319,27 +290,8 @@ class IFIRVOS(DeformableDETR):
         )
         return dict(**decoder_outputs, mask_features=mask_features)
 
-    def encode_positions(self, img_feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor | None], list[Tensor]]:
-        """Return padding masks (B,h,w), None where no clip is padded, and 2-D encodings (B,C,h,w), strides 4 to 64.
-
-        All frames of a clip share them.
-        """
-        full = padding_masks(clips, img_feats[0])
-        masks, positions = [], []
-        for feat in img_feats:
-            mask = None if full is None else F.interpolate(full[:, None].float(), size=feat.shape[-2:])[:, 0].bool()
-            like = feat.new_empty(len(clips), 1, *feat.shape[-2:])
-            masks.append(mask)
-            positions.append(self.positional_encoding(mask, like).to(feat))
-        return masks, positions
-
     def _read_by_trunk(self, words: Tensor) -> Tensor:
         return words.detach() if self.frozen_trunk else words
-
-    @staticmethod
-    def _per_frame(x: Tensor | None, num_frames: int) -> Tensor | None:
-        """(B,...) -> (B*T,...)."""
-        return None if x is None else x.repeat_interleave(num_frames, 0)
 
     def interact(
         self,
@@ -391,108 +343,3 @@ class IFIRVOS(DeformableDETR):
                 '(docs/extending.md).'
             )
         return sentence
-
-    def pre_transformer(
-        self, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None], num_frames: int
-    ) -> tuple[dict, dict]:
-        """F'_v (B*T,C,h,w), positions (B,C,h,w), masks (B,h,w) -> mmdet's arguments of encoder and decoder.
-
-        mmdet's method reads the padding of every frame; here the frames of a clip share it.
-        """
-        device, frames = levels[0].device, len(levels[0])
-        shapes = [level.shape[-2:] for level in levels]
-        position = torch.cat(
-            [(p + embed[:, None, None]).flatten(2) for p, embed in zip(positions, self.level_embed, strict=True)], 2
-        )
-        if masks[0] is None:
-            mask, valid_ratios = None, levels[0].new_ones(frames, len(levels), 2)
-        else:
-            mask = self._per_frame(torch.cat([m.flatten(1) for m in masks], 1), num_frames)
-            valid_ratios = self._per_frame(torch.stack([self.get_valid_ratio(m) for m in masks], 1), num_frames)
-        spatial_shapes = torch.tensor(shapes, device=device)
-        shared = dict(
-            spatial_shapes=spatial_shapes,
-            level_start_index=F.pad(spatial_shapes.prod(1).cumsum(0)[:-1], (1, 0)),
-            valid_ratios=valid_ratios,
-        )
-        encoder_inputs = dict(
-            feat=torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2),
-            feat_mask=mask,
-            feat_pos=self._per_frame(position.transpose(1, 2), num_frames),
-            **shared,
-        )
-        return encoder_inputs, dict(memory_mask=mask, **shared)
-
-    def forward_encoder(
-        self,
-        feat: Tensor,
-        feat_mask: Tensor | None,
-        feat_pos: Tensor,
-        spatial_shapes: Tensor,
-        level_start_index: Tensor,
-        valid_ratios: Tensor,
-    ) -> dict[str, Tensor]:
-        """Encode as mmdet does, at inference in chunks of frames."""
-        memory = []
-        for start in range(0, len(feat), self.frame_chunk or len(feat)):
-            part = slice(start, start + (self.frame_chunk or len(feat)))
-            outputs = super().forward_encoder(
-                feat[part],
-                None if feat_mask is None else feat_mask[part],
-                feat_pos[part],
-                spatial_shapes,
-                level_start_index,
-                valid_ratios[part],
-            )
-            memory.append(outputs['memory'])
-        return dict(memory=torch.cat(memory) if len(memory) > 1 else memory[0])
-
-    def pre_decoder(self, memory: Tensor, sentence: Tensor, num_frames: int) -> dict[str, Tensor]:
-        """Initialise all N queries of all frames with the clip's sentence (B,C); they differ in their positions."""
-        frames = len(memory)
-        query = self._per_frame(sentence, num_frames)[:, None].expand(-1, self.num_queries, -1)
-        query_pos = self.query_embedding.weight[None].expand(frames, -1, -1)
-        return dict(
-            query=query.to(memory),
-            query_pos=query_pos,
-            memory=memory,
-            reference_points=without_autocast(self.reference_points_fc)(query_pos).sigmoid(),
-        )
-
-    def forward_decoder(
-        self,
-        query: Tensor,
-        query_pos: Tensor,
-        memory: Tensor,
-        memory_mask: Tensor | None,
-        reference_points: Tensor,
-        spatial_shapes: Tensor,
-        level_start_index: Tensor,
-        valid_ratios: Tensor,
-        num_frames: int,
-    ) -> dict:
-        """Return ``hidden_states`` (layers,B*T,N,C) and the other arguments of :meth:`RVOSHead.forward` by name."""
-        hidden_states, references, *rest = self.decoder(
-            query=query,
-            value=memory,
-            query_pos=query_pos,
-            key_padding_mask=memory_mask,
-            reference_points=reference_points,
-            spatial_shapes=spatial_shapes,
-            level_start_index=level_start_index,
-            valid_ratios=valid_ratios,
-            reg_branches=[without_autocast(branch) for branch in self.bbox_head.reg_branches],
-            num_frames=num_frames,
-        )
-        outputs = dict(hidden_states=hidden_states, references=[reference_points, *references])
-        return outputs if not rest or rest[0] is hidden_states else dict(**outputs, box_states=rest[0])
-
-
-def without_autocast(layer: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Run a layer in the precision of its weights: the 8 bits of bf16 put a box pixels off."""
-
-    def run(x: Tensor) -> Tensor:
-        with torch.autocast(x.device.type, enabled=False):
-            return layer(x.to(next(layer.parameters()).dtype))
-
-    return run

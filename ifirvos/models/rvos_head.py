@@ -15,7 +15,7 @@ from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
-from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, key_frames_of
+from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, select_frames
 
 from .dynamic_mask_head import DynamicMaskHead
 from .pixel_decoder import FusedFrames
@@ -31,15 +31,11 @@ def key_frames_only(
     """
     if 'key_frames_inds' not in clips[0]:
         return hidden_states, references, mask_features, clips
-    num_frames = len(clips[0])
-    index = [number * num_frames + t for number, clip in enumerate(clips) for t in clip.key_frames_inds]
-    index = torch.tensor(index, device=mask_features.device)
-    return (
-        hidden_states[:, index],
-        [reference[index] for reference in references],
-        mask_features[index],
-        [key_frames_of(clip) for clip in clips],
+    per_frame = [*references, hidden_states.transpose(0, 1), mask_features]
+    (*references, states, mask_features), clips = select_frames(
+        per_frame, clips, [clip.key_frames_inds for clip in clips]
     )
+    return states.transpose(0, 1), references, mask_features, clips
 
 
 @MODELS.register_module()

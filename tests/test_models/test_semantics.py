@@ -317,15 +317,18 @@ def test_training_is_not_chunked():
     assert model.frame_chunk is None
 
 
-@pytest.mark.parametrize('sentence_chunk', [1, 2, 3])
-def test_sentences_of_a_video_together_equal_one_by_one(sentence_chunk):
+@torch.no_grad()
+@pytest.mark.parametrize('at_once', [1, 2, 3])
+def test_sentences_of_a_video_together_equal_one_by_one(at_once):
     model, inputs = tiny.tiny_model(), tiny.frames()
     sentences = [SHORT, LONG, 'the star']
     alone = [model.predict(inputs, [tiny.clip(inputs, s, original_size=(50, 70))])[0] for s in sentences]
-    model.test_cfg = dict(sentence_chunk=sentence_chunk, frame_chunk=2)
+    model.test_cfg = dict(frame_chunk=2)
     calls = []
     model.backbone.register_forward_hook(lambda _, args, __: calls.append(len(args[0])))
-    together = model.predict_video(inputs[0], [tiny.clip(inputs, s, original_size=(50, 70)) for s in sentences])
+    feats = model.extract_feat(inputs)
+    clips = [tiny.clip(inputs, s, original_size=(50, 70)) for s in sentences]
+    together = [clip for i in range(0, 3, at_once) for clip in model.predict_features(feats, clips[i : i + at_once])]
     assert sum(calls) == 3  # every frame once, whatever the number of sentences
     assert_same_predictions(predictions(together), predictions(alone))
     masks = predictions(together)[0][1]

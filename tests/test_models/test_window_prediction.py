@@ -65,8 +65,8 @@ def test_sentences_of_one_video_in_windows(model, inputs):
     texts = ['the red circle', 'the small star on the left']
     expected = [predict(model, inputs[:1], dict(window=2), text=text)[0] for text in texts]
     samples = [tiny.clip(inputs[:1], text) for text in texts]
-    model.test_cfg['sentence_chunk'] = 2
-    for clip, other in zip(model.predict_video(inputs[0], samples), expected, strict=True):
+    feats = model.extract_windows(inputs[:1])
+    for clip, other in zip(model.predict_features(feats, samples), expected, strict=True):
         assert_close(soft_masks(clip), soft_masks(other), rtol=0, atol=1e-6)
         assert clip.query_index == other.query_index
 

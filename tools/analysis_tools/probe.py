@@ -69,6 +69,7 @@ def expressions_by_video(dataset, per_kind: int | None) -> dict[str, list[int]]:
     return videos
 
 
+@torch.no_grad()
 def predict(
     model: torch.nn.Module, frames: torch.Tensor, clips: Sequence[TrackDataSample], order: np.ndarray
 ) -> list[list[DetDataSample]]:
@@ -86,7 +87,9 @@ def predict(
         sample.video_data_samples = [DetDataSample(metainfo=clip[int(t)].metainfo) for t in order]
         samples.append(sample)
     back = np.argsort(order)
-    model.predict_video(frames[torch.as_tensor(order)], samples)
+    feats = model.extract_windows(frames[None, torch.as_tensor(order)])
+    for sample in samples:
+        model.predict_features(feats, [sample])
     return [[sample[int(t)].cpu() for t in back] for sample in samples]  # the masks of all orders do not fit a GPU
 
 
