@@ -1,14 +1,20 @@
 """Which tests run: the fast ones by default, slow ones when ``-m`` names them, GPU ones where there is a GPU."""
 
 import os
+from functools import cache
 
 # Tests use no network: a hub name that was meant to be a local file then fails at once instead of downloading.
 os.environ.setdefault('HF_HUB_OFFLINE', '1')
 
+import mmengine.config.utils
 import pytest
 import torch
 
 import ifirvos  # noqa: F401  (mmcv.ops can be imported only after it, where the operators are not compiled)
+
+# mmengine reads mmdet's hundred model lists anew for every config that inherits one of mmdet's, five sixths of the time
+# that a config takes; the tests load some hundreds.
+mmengine.config.utils._get_cfg_metainfo = cache(mmengine.config.utils._get_cfg_metainfo)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
