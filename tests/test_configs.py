@@ -34,24 +34,26 @@ def _scope_and_seed():
 
 
 @cache
-def _load(name: str) -> Config:
+def loaded(name: str) -> Config:
+    """To read."""
     return Config.fromfile(CONFIGS / name)
 
 
 def load(name: str) -> Config:
-    return deepcopy(_load(name))
+    """To change."""
+    return deepcopy(loaded(name))
 
 
 def distinct_models() -> list[str]:
     """A config for every model: schedules and data sets of the same one need no test of it each."""
     first = {}
     for name in LEAVES:
-        first.setdefault(str(shrink(load(name)).model), name)  # two sizes of a backbone shrink to one
+        first.setdefault(str(shrink(loaded(name)).model), name)  # two sizes of a backbone shrink to one
     return list(first.values())
 
 
 def build(name: str) -> torch.nn.Module:
-    model = MODELS.build(shrink(load(name)).model)
+    model = MODELS.build(shrink(loaded(name)).model)
     model.init_weights()
     return model
 
@@ -100,11 +102,11 @@ def test_loss_reaches_every_trained_parameter(name):
     trained = {key: p.grad for key, p in model.named_parameters() if p.requires_grad}
     assert [key for key, grad in trained.items() if grad is None or not grad.isfinite().all()] == []
     for part, on in {
-        'text_encoder.': not load(name).model.text_encoder.get('frozen', False),
-        'vli.': model.vli is not None and (lewv_of(model) or not load(name).model.frozen_trunk),
+        'text_encoder.': not loaded(name).model.text_encoder.get('frozen', False),
+        'vli.': model.vli is not None and (lewv_of(model) or not loaded(name).model.frozen_trunk),
         'decoder.layers.0.ifi.': ifi_of(model),
         'text_projection.': True,
-        'pixel_decoder.': not load(name).model.frozen_trunk,
+        'pixel_decoder.': not loaded(name).model.frozen_trunk,
     }.items():
         assert any(grad.any() for key, grad in trained.items() if key.startswith(part)) == on, part
 
@@ -114,7 +116,7 @@ def test_shapes_of_outputs_and_predictions(name):
     model = build(name)
     model.eval()
     batch = batch_for(model, num_clips=2, num_frames=3, sizes=(64, 96), original_scale=2.25)
-    batch_size, frames, queries, layers = 2, 3, load(name).model.num_queries, len(model.decoder.layers)
+    batch_size, frames, queries, layers = 2, 3, loaded(name).model.num_queries, len(model.decoder.layers)
     with torch.no_grad():
         outputs = model(**batch, mode='tensor')
         clips = model(**batch, mode='predict')
@@ -230,7 +232,7 @@ DIFFERENCES = {
 
 @pytest.mark.parametrize(('base', 'name'), DIFFERENCES, ids=[name for _, name in DIFFERENCES])
 def test_a_variant_changes_what_it_says_and_nothing_else(base, name):
-    found = difference(load(base).to_dict(), load(name).to_dict())
+    found = difference(loaded(base).to_dict(), loaded(name).to_dict())
     pipelines = {key for key in found if key.endswith('pipeline')}
     protocol = set(PROTOCOL) & found.keys()  # ReferFormer's steps, which tests/parity/test_protocol.py looks at
     assert bool(protocol) == bool(pipelines) == ('num_frames' in found)
@@ -258,7 +260,7 @@ def test_all_tasks_of_the_zoo_have_all_backbones():
 
 @pytest.mark.parametrize(('family', 'backbone', 'task'), WITH_BACKBONE)
 def test_a_backbone_changes_itself_and_nothing_else(family, backbone, task):
-    other, ours = (load(f'{family}/{name}_{task}.py').to_dict() for name in ('r50', backbone))
+    other, ours = (loaded(f'{family}/{name}_{task}.py').to_dict() for name in ('r50', backbone))
     found = difference(other, ours)
     assert found.pop('with_backbone') is not None
     expected = BACKBONES[backbone]
@@ -283,7 +285,7 @@ def test_a_backbone_changes_itself_and_nothing_else(family, backbone, task):
 
 def test_the_temporal_model_is_the_small_one_with_the_time_in_ifi():
     """What differs beside the model is what it is trained on."""
-    found = difference(load('ifirvos/r18_synth.py').to_dict(), load('ifirvos/r18_synth_temporal.py').to_dict())
+    found = difference(loaded('ifirvos/r18_synth.py').to_dict(), loaded('ifirvos/r18_synth_temporal.py').to_dict())
     of_model = {key: value for key, value in found.items() if key.startswith('model.')}
     assert of_model == {f'{IFI}.temporal_pos': 'learned'}
     assert not any(key.startswith(('val_', 'test_')) for key in found)
@@ -291,7 +293,7 @@ def test_the_temporal_model_is_the_small_one_with_the_time_in_ifi():
 
 @pytest.mark.parametrize('name', [name for name in LEAVES if '/synth_as/' in name])
 def test_every_protocol_gets_the_small_model_as_it_was_trained(name):
-    found = difference(load('ifirvos/r18_synth.py').model.to_dict(), load(name).model.to_dict())
+    found = difference(loaded('ifirvos/r18_synth.py').model.to_dict(), loaded(name).model.to_dict())
     of_training = {'frozen_trunk', 'bbox_head.loss_cls.loss_weight'}
     assert {key for key in found if not key.startswith('test_cfg')} == of_training
 
@@ -315,7 +317,7 @@ def test_stage_two_of_the_small_model_adds_only_its_extensions_to_stage_one(name
     assert all(second[key].shape == tensor.shape for key, tensor in first.items())
 
 
-STARTED = {name: start for name in LEAVES if (start := load(name).get('load_from')) and '/ablations' not in name}
+STARTED = {name: start for name in LEAVES if (start := loaded(name).get('load_from')) and '/ablations' not in name}
 
 
 @pytest.mark.parametrize('name', [name for name, start in STARTED.items() if not start.startswith('work_dirs/')])
@@ -334,7 +336,7 @@ def test_a_config_starts_from_what_another_leaves(name):
     cfg = load(name)
     folder, checkpoint = os.path.split(cfg.load_from)
     (maker,) = [other for other in LEAVES if default_work_dir(Path('configs', other)) == folder]
-    loop = load(maker).train_cfg
+    loop = loaded(maker).train_cfg
     assert checkpoint == (f'iter_{loop.max_iters}.pth' if 'max_iters' in loop else f'epoch_{loop.max_epochs}.pth')
     given, wanted = build(maker).state_dict(), build(name).state_dict()
     allowed = cfg.default_hooks.hand_over.allow_missing
@@ -378,7 +380,7 @@ def test_real_data_are_resized_as_in_the_reference():
     """To its sizes and by PIL, whose bilinear resize is antialiased (parity's README); SynthRVOS needs no reference."""
     for name in OWN_DATA:
         if 'r50' in name or 'swin' in name:
-            found = resizes(load(name).to_dict())
+            found = resizes(loaded(name).to_dict())
             assert found
             assert {resize.get('resize_type', resize['type']) for resize in found} == {'ReferenceResize'}, name
     image = np.random.default_rng(0).integers(0, 256, (72, 128, 3), np.uint8)
@@ -407,7 +409,7 @@ LAYOUT_OF_REF_YOUTUBE_VOS = {'RefYouTubeVOSDataset', 'SynthRVOSDataset'}
 DATA = [
     name
     for name in OWN_DATA
-    if load(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS and load(name).get('train_dataloader')
+    if loaded(name).get('dataset_type') in LAYOUT_OF_REF_YOUTUBE_VOS and loaded(name).get('train_dataloader')
 ]
 
 
@@ -465,7 +467,7 @@ def strings(node) -> list[str]:
 
 @pytest.mark.parametrize('name', OWN_DATA)
 def test_hooks_build_and_no_path_is_absolute(name):
-    cfg = load(name).to_dict()
+    cfg = loaded(name).to_dict()
     for hook in [*cfg['default_hooks'].values(), *cfg.get('custom_hooks', [])]:
         if hook['type'] not in {'DetVisualizationHook', 'RVOSVisualizationHook'}:  # they need the runner's visualizer
             HOOKS.build(dict(hook))

@@ -1,10 +1,19 @@
 """The quick prediction, which draws one query's masks of one layer, gives what all outputs of all layers would."""
 
+from functools import cache
+
 import intermediates
 import official
 import pytest
 import torch
 import torch.nn.functional as F
+
+
+@cache
+def full_output(model, case: str) -> dict[str, torch.Tensor]:
+    """All outputs of all layers, which do not depend on the size of the original."""
+    with torch.no_grad():
+        return model(*official.batch(case), mode='tensor')
 
 
 @pytest.mark.parametrize(
@@ -14,10 +23,9 @@ import torch.nn.functional as F
 )
 def test_prediction_is_the_chosen_query_of_the_full_output(referformer, case, original_size):
     inputs, clips = official.batch(case, original_size)
-    with torch.no_grad():
-        full = referformer(inputs, clips, mode='tensor')
-        with intermediates.calls_of(mask_head=referformer.bbox_head.mask_head) as calls:
-            predicted = referformer(inputs, clips, mode='predict')
+    full = full_output(referformer, case)
+    with torch.no_grad(), intermediates.calls_of(mask_head=referformer.bbox_head.mask_head) as calls:
+        predicted = referformer(inputs, clips, mode='predict')
     (drawn,) = calls['mask_head']
     assert drawn.output.shape[:2] == (inputs.shape[:2].numel(), 1)  # one query a frame, one layer
     drawn = drawn.output[:, 0].unflatten(0, inputs.shape[:2])

@@ -14,16 +14,6 @@ def data_root(tmp_path_factory):
     return write_demo_dataset(tmp_path_factory.mktemp('training') / 'data', num_clips=3)
 
 
-@pytest.fixture(scope='session', autouse=True)
-def _short_runs():
-    """mmengine lays the config out anew with yapf for every checkpoint, nine tenths of a tiny run's time, and asks
-    compilers for their versions, half of the rest."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda code, **kwargs: (code, False))
-        patch.setattr('mmengine.runner.runner.collect_env', lambda: dict(machine='a test'))
-        yield
-
-
 @pytest.fixture(scope='module', autouse=True)
 def _load_safely():
     loader = CheckpointLoader._schemes['']
