@@ -160,7 +160,8 @@ def run(args: argparse.Namespace) -> list[Path]:
     from rich.progress import Progress
 
     from ifirvos.inference.exporters import FOLDER
-    from ifirvos.inference.inferencer import RVOSInferencer, check_sentences
+    from ifirvos.inference.inferencer import RVOSInferencer
+    from ifirvos.inference.sentences import check_sentences
     from ifirvos.inference.writers import ResultWriter, check_free, unique_slugs
     from ifirvos.video.reader import VideoReader
     from ifirvos.video.writer import video_suffix

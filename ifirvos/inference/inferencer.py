@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from ifirvos.errors import InputError, LimitError
+from ifirvos.errors import InputError
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
@@ -33,7 +33,8 @@ from .loading import checked_device, open_model, resolve_model
 from .model_index import ROOT
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
-from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, boxes_of
+from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, to_result
+from .sentences import check_sentences, texts_of_videos
 from .windows import LINKS, FeatureWindow, windows
 from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, check_style, draw_window, unique_slugs
 
@@ -41,8 +42,6 @@ __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sent
 
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
-MAX_SENTENCES = int(os.environ.get('IFIRVOS_MAX_SENTENCES', 1000))
-MAX_CHARACTERS = 10_000  # of a sentence: RoBERTa takes some 2,000
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 # Bytes that a sentence takes at its peak for each byte of fp32 features of its window, at most: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
@@ -183,7 +182,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         )
         if not is_batch(inputs):
             return self._segment(inputs, check_sentences(texts), out_dir=out_dir, **options)
-        texts = _texts_of_videos(texts, len(inputs))
+        texts = texts_of_videos(texts, len(inputs))
         names = unique_slugs([_video_name(video, number) for number, video in enumerate(inputs, 1)])
         folders = [None if out_dir is None else Path(out_dir) / name for name in names]
         return [
@@ -337,7 +336,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         self, preds: Sequence[TrackDataSample], texts: Sequence[str], score_threshold: float | None = None
     ) -> list[SentenceResult]:
         """Convert data samples to arrays, with empty masks and boxes in frames below the threshold."""
-        return [_to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
+        return [to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
         """Return how many sentences keep within ``memory``."""
@@ -377,59 +376,6 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """None: the config's visualizer belongs to its runner and would make folders."""
 
 
-def check_sentences(texts: str | Sequence[str]) -> list[str]:
-    """Return the sentences as a list, without surrounding blanks.
-
-    Raises:
-        InputError: there is none, or one is empty.
-    """
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if not texts:
-        raise InputError('Give at least one sentence.')
-    for number, text in enumerate(texts, 1):
-        if not isinstance(text, str):
-            raise InputError(f'Sentence {number} is a {type(text).__name__}, not a string.')
-        if not text.strip():
-            raise InputError(f'Sentence {number} is empty: say what to segment, for example "the red star".')
-        if len(text) > MAX_CHARACTERS:
-            raise LimitError(f'Sentence {number} has {len(text):,} characters, more than {MAX_CHARACTERS:,}.')
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f'Sentence {number} has a character that is not text (U+{ord(text[error.start]):04X}): '
-                'is it written in UTF-8?'
-            ) from error
-    if len(texts) > MAX_SENTENCES:
-        raise LimitError(
-            f'{len(texts):,} sentences are more than {MAX_SENTENCES:,}; '
-            'the environment variable IFIRVOS_MAX_SENTENCES sets another limit.'
-        )
-    return [text.strip() for text in texts]
-
-
-def _texts_of_videos(texts: str | Sequence, number: int) -> list[list[str]]:
-    """Return the sentences of every video: the same for all, or a list for each."""
-    if isinstance(texts, str) or not any(isinstance(part, list | tuple) for part in texts):
-        return [check_sentences(texts)] * number
-    if len(texts) != number:
-        raise InputError(f'{number} videos need {number} lists of sentences, or one list for all, not {len(texts)}.')
-    return [check_sentences(part) for part in texts]
-
-
 def _video_name(video: VideoInput, number: int) -> str:
     source = video.source if isinstance(video, VideoReader) else video
     return Path(readable(source)).stem if isinstance(source, str | os.PathLike) else f'video {number}'
-
-
-def _to_result(sample: TrackDataSample, text: str, score_threshold: float | None) -> SentenceResult:
-    instances = [frame.pred_track_instances for frame in sample]
-    scores = np.array([float(frame.scores[0]) for frame in instances], np.float32)
-    masks = np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
-    present = np.ones(len(scores), bool) if score_threshold is None else scores >= score_threshold
-    masks[~present] = False
-    return SentenceResult(text, masks, scores, boxes_of(masks), int(sample.query_index), present)
-
-
-def _numpy(values: torch.Tensor | np.ndarray) -> np.ndarray:
-    return values.cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)

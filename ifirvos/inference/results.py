@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from mmdet.structures import TrackDataSample
 from pycocotools import mask as rle_tools
+from torch import Tensor
 
 MASK_FORMATS = ('bool', 'rle')
 
@@ -209,3 +211,17 @@ class ResultCollector:
             queries,
             np.concatenate(self._vis) if self._vis else None,
         )
+
+
+def to_result(sample: TrackDataSample, text: str, score_threshold: float | None) -> SentenceResult:
+    """Convert a data sample with predictions to arrays; masks and boxes of frames below the threshold become empty."""
+    instances = [frame.pred_track_instances for frame in sample]
+    scores = np.array([float(frame.scores[0]) for frame in instances], np.float32)
+    masks = np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
+    present = np.ones(len(scores), bool) if score_threshold is None else scores >= score_threshold
+    masks[~present] = False
+    return SentenceResult(text, masks, scores, boxes_of(masks), int(sample.query_index), present)
+
+
+def _numpy(values: Tensor | np.ndarray) -> np.ndarray:
+    return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
-from PIL import Image
 
 from ifirvos.errors import InputError, OutputExistsError, VideoError
 from ifirvos.files import write_whole
-from ifirvos.label_maps import write_palette_png
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import DEFAULT_FPS
-from ifirvos.video.writer import VideoWriter, has_encoder, video_suffix
+from ifirvos.video.writer import video_suffix
 from ifirvos.visualization import STYLES, OverlayColors, draw_result
 
 from .exporters import EXPORTS, FOLDER, Together, stable_id, with_needed
 from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
-from .results import FrameResult, MaskSequence, SentenceResult, WindowResult
+from .results import FrameResult, SentenceResult, WindowResult
+from .sentence_files import SINKS, Sink, Target
 
 __all__ = [
     'DEFAULT_SAVES',
@@ -45,28 +41,6 @@ __all__ = [
 
 DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
 SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # the exports hold all sentences of a video, in a folder of their own
-CSV_COLUMNS = ('frame', 'time', 'score', 'present', 'x1', 'y1', 'x2', 'y2', 'area', 'query')
-_FRINGE = 9  # pixels of background that a cut-out keeps under its transparent edge: lossy video mixes neighbours
-
-
-@dataclass(frozen=True)
-class _Target:
-    """The output of one sentence."""
-
-    folder: Path
-    text: str
-    index: int
-    fps: Fraction
-    sound: Path | None
-    video_id: int
-    sentence_id: int
-    pixel_aspect: Fraction
-    notes: list[str]  # what a writer had to change
-    colors: OverlayColors
-    style: str
-
-
-Sink = Callable[[FrameResult], None]
 
 
 def check_saves(save: Sequence[str]) -> tuple[str, ...]:
@@ -93,91 +67,6 @@ def check_style(style: str) -> str:
     return style
 
 
-# ---------------------------------------------------------------------- one kind of file each
-@contextmanager
-def _overlay(to: _Target) -> Iterator[Sink]:
-    def draw(one: FrameResult) -> np.ndarray:
-        color = to.colors.color(to.index, one.frame, one.mask)
-        return draw_result(one.frame, one.mask, to.text, one.score, color, to.style)
-
-    path = to.folder / f'overlay{video_suffix()}'
-    with VideoWriter(path, to.fps, sound_of=to.sound, pixel_aspect=to.pixel_aspect) as video:
-        yield lambda one: video.write(draw(one), one.time)
-    to.notes.extend(video.notes)
-
-
-@contextmanager
-def _masks(to: _Target) -> Iterator[Sink]:
-    folder = to.folder / 'masks'
-    folder.mkdir()
-    yield lambda one: write_palette_png(folder / f'{one.number:05d}.png', one.mask)
-
-
-@contextmanager
-def _rle(to: _Target) -> Iterator[Sink]:
-    """Write a YouTube-VIS result list with one entry; written as it comes, so the entry's score stands at its end.
-
-    ``id`` and ``image_id`` are not YouTube-VIS's: pycocotools' ``COCO.loadRes`` asks for them.
-    """
-    scores = []
-    entry = dict(id=to.sentence_id, video_id=to.video_id, image_id=to.video_id, category_id=to.index + 1)
-    entry['sentence'] = to.text
-    with (to.folder / 'masks.json').open('w', encoding='utf-8') as file:
-        file.write(f'[{json.dumps(entry)[:-1]}, "segmentations": [')
-
-        def write(one: FrameResult) -> None:
-            rle = MaskSequence([one.mask]).rles[0] if one.present else None
-            file.write((',' if scores else '') + '\n' + json.dumps(rle))
-            scores.append(one.score)
-
-        yield write
-        file.write(f'\n], "score": {float(np.mean(scores)) if scores else 0.0:.6f}}}]\n')
-
-
-@contextmanager
-def _csv(to: _Target) -> Iterator[Sink]:
-    with (to.folder / 'frames.csv').open('w', encoding='utf-8', newline='') as file:
-        rows = csv.writer(file)
-        rows.writerow(CSV_COLUMNS)
-        yield lambda one: rows.writerow(
-            [
-                one.number,
-                f'{float(one.time):.6f}',
-                f'{one.score:.6f}',
-                int(one.present),
-                *(f'{side:.2f}' for side in one.box),
-                int(one.mask.sum()),
-                one.query,
-            ]
-        )
-
-
-@contextmanager
-def _cutout(to: _Target) -> Iterator[Sink]:
-    """VP9 with an alpha channel; PNGs in a folder where PyAV has no encoder for it."""
-    if not has_encoder('libvpx-vp9'):
-        folder = to.folder / 'cutout'
-        folder.mkdir()
-        yield lambda one: Image.fromarray(cut_out(one.frame, one.mask)).save(folder / f'{one.number:05d}.png')
-        return
-    path = to.folder / 'cutout.webm'
-    with VideoWriter(path, to.fps, sound_of=to.sound, alpha=True, pixel_aspect=to.pixel_aspect) as video:
-        yield lambda one: video.write(cut_out(one.frame, one.mask), one.time)
-    to.notes.extend(video.notes)
-
-
-_SINKS: dict[str, Callable[[_Target], AbstractContextManager[Sink]]] = dict(
-    overlay=_overlay, masks=_masks, rle=_rle, csv=_csv, cutout=_cutout
-)
-
-
-def cut_out(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Cut the object out: uint8 RGB (H, W, 3) and bool (H, W) -> RGBA (H, W, 4), transparent and black around it."""
-    kept = cv2.dilate(mask.astype(np.uint8), np.ones((_FRINGE, _FRINGE), np.uint8))[..., None]
-    return np.concatenate([frame * kept, mask[..., None].astype(np.uint8) * 255], axis=2)
-
-
-# ---------------------------------------------------------------------- all of them
 class ResultWriter:
     """Writes the results of a video as they come; a folder a sentence, which gets its name when all is complete.
 
@@ -293,7 +182,7 @@ class ResultWriter:
         sound = None if self.reader is None else self.reader.sound_source
         aspect = Fraction(1) if self.reader is None else self.reader.pixel_aspect
         for index, (folder, text) in enumerate(zip(self._staged, self.texts, strict=False)):
-            target = _Target(
+            target = Target(
                 folder,
                 text,
                 index,
@@ -306,9 +195,7 @@ class ResultWriter:
                 self._colors,
                 self.style,
             )
-            self._sinks.append(
-                [self._stack.enter_context(_SINKS[name](target)) for name in self.save if name in _SINKS]
-            )
+            self._sinks.append([self._stack.enter_context(SINKS[name](target)) for name in self.save if name in SINKS])
         if self.exports:
             name = 'frames' if self.reader is None else Path(self.reader.name).name
             together = Together(

@@ -14,14 +14,13 @@ from pycocotools import mask as rle_tools
 
 from ifirvos.errors import InputError, VideoError
 from ifirvos.inference.results import SentenceResult, WindowResult
+from ifirvos.inference.sentence_files import CSV_COLUMNS, cut_out
 from ifirvos.inference.writers import (
-    CSV_COLUMNS,
     SAVES,
     OutputExistsError,
     ResultWriter,
     check_free,
     check_saves,
-    cut_out,
     draw_window,
     staged_folders,
     write_results,
@@ -194,7 +193,7 @@ def test_a_cut_out_is_the_object_on_transparency(tmp_path):
 
 
 def test_without_an_encoder_a_cut_out_is_pictures(tmp_path, monkeypatch):
-    monkeypatch.setattr('ifirvos.inference.writers.has_encoder', lambda name: False)
+    monkeypatch.setattr('ifirvos.inference.sentence_files.has_encoder', lambda name: False)
     (folder,) = write_streamed(tmp_path, [make_result('a')], save=('cutout',))
     assert sorted(path.name for path in (folder / 'cutout').iterdir()) == [f'{t:05d}.png' for t in range(4)]
 
