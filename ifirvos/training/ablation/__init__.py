@@ -1,0 +1,1 @@
+"""Variants of a model, trained alike under several seeds and compared."""

@@ -1,0 +1,56 @@
+"""The table says what was done."""
+
+from copy import deepcopy
+
+import pytest
+from ablation_configs import stages, write_configs
+
+from ifirvos.errors import InputError
+from ifirvos.training.ablation.plan import plan, refuse_other_configs
+from ifirvos.training.ablation.report import compare, steps
+
+
+@pytest.fixture(scope='module')
+def configs(tmp_path_factory):
+    return write_configs(tmp_path_factory.mktemp('report'), 'nowhere')
+
+
+def pretend(run, iterations: int) -> None:
+    """Leaves what a run of so many iterations in its last stage would."""
+    for stage, cfg in enumerate(run.stages):
+        cfg = deepcopy(cfg)
+        cfg.load_from = 'the stage before'
+        if stage == len(run.stages) - 1:
+            cfg.train_cfg.max_iters = iterations
+        run.work_dir(stage).mkdir(parents=True)
+        cfg.dump(str(run.config(stage)))
+    columns = 'video_id,exp_id,kind,J,F,oracle_J,reversal_IoU,shuffled_J,shuffled_F\n'
+    run.probe.write_text(columns + 'v,0,attr,1,2,3,4,5,6\n')
+    run.probe.with_suffix('.json').write_text('{"per_kind": null}')
+
+
+def test_rows_that_were_trained_for_another_time_are_named(configs, tmp_path):
+    """The table says what was done, not what is asked for now; and nothing is mixed in one folder."""
+    runs = plan([configs / 'second.py', configs / 'wo_ifi.py'], stages(configs), (1, 2), tmp_path)
+    for run in runs:
+        pretend(run, 2)
+    refuse_other_configs(runs)
+    assert steps(runs[0].stages) == '2+2'
+    assert 'NOT EQUAL' not in compare(runs, tmp_path)
+    for left in tmp_path.rglob('*.py'):
+        left.unlink()
+    for run in runs:
+        run.probe.unlink()
+        for stage in range(2):
+            run.work_dir(stage).rmdir()
+        pretend(run, 900 if (run.variant, run.seed) == ('wo_ifi', 2) else 2)
+    text = compare(runs, tmp_path)
+    assert 'NOT EQUAL: the variants differ in their steps.' in text
+    assert '2+2 / 2+900' in text
+    with pytest.raises(InputError, match=r'wo_ifi/seed2/stage2\.py was trained with another train_cfg'):
+        refuse_other_configs(runs)
+
+
+def test_nothing_is_done_yet(configs, tmp_path):
+    assert compare(plan([configs / 'second.py'], stages(configs), [1], tmp_path), tmp_path) is None
+    assert not list(tmp_path.iterdir())
