@@ -7,6 +7,7 @@ import io
 import re
 import sys
 import types
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -15,6 +16,14 @@ from .deferred_imports import deferred
 # The oldest versions the tests pass on (the upstream line; onedl-* is newer under the same import names).
 MINIMUM_VERSIONS = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
 REMEDY = "pip install -e '.[onedl]' in the ifirvos checkout installs what is needed (docs/install.md)"
+
+# Warnings about code of others that a user can do nothing about: how the message begins, and whose it is.
+WARNINGS_OF_OTHERS = {
+    'torch.meshgrid: in an upcoming release': "mmdet's deformable encoder calls it without indexing; torch 2 keeps it",
+    'faster_coco_eval is not installed': 'for a metric of mmdet that nothing here uses',
+    '`broadcast_buffers` is deprecated': "mmengine's wrapper for distributed training passes it on to torch's",
+    'torch.utils.checkpoint: the use_reentrant parameter': "mmdet's ResNet leaves it at torch's default",
+}
 
 
 class MissingOperators(types.ModuleType):
@@ -48,6 +57,8 @@ def install() -> bool:
     Raises:
         ImportError: mmengine, mmcv or mmdet is missing or too old, or mmcv's operators do not fit the torch present.
     """
+    for beginning in WARNINGS_OF_OTHERS:
+        warnings.filterwarnings('ignore', message=re.escape(beginning))
     with _without_what_is_seldom_used():
         return _install()
 

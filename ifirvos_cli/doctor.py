@@ -75,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
     if unknown:
         raise SystemExit(f'{args.dataset} has no split {sorted(unknown)}, but {list(kind.splits)}.')
     init_default_scope('mmdet')
-    MMLogger.get_instance('dataset_doctor', log_level='WARNING')  # what the classes log is printed here anyway
+    if not MMLogger.check_instance_created('dataset_doctor'):
+        MMLogger.get_instance('dataset_doctor', log_level='WARNING')  # what the classes log is printed here anyway
     cv2.setNumThreads(0)
     generated = args.root / 'synth_rvos.json'
     generated = read_json(generated) if generated.is_file() else None

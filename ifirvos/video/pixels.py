@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from fractions import Fraction
 
 import av
 import cv2
@@ -146,7 +147,10 @@ class Deinterlacer:
     def _start(self, frame: av.VideoFrame, size: tuple) -> None:
         self._graph, self._size = Graph(), size
         source = self._graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 1000),  # any will do for frames without times
         )
         bwdif = self._graph.add('bwdif', 'mode=send_frame:deint=interlaced')
         sink = self._graph.add('buffersink')

@@ -26,6 +26,8 @@ def test_a_run_leaves_everything_that_describes_it(work_dir):
     log = next(work_dir.glob('*/*.log')).read_text()
     for text in ('System environment', 'Run: commit ', 'seed 42'):
         assert text in log
+    for text in ('FileClient', 'HardDiskBackend', 'torch.meshgrid', 'will be deprecated'):
+        assert text not in log, 'nothing that a user can do anything about'
     checkpoint = load_checkpoint(work_dir / 'iter_2.pth')
     assert checkpoint['meta']['run_info']['seed'] == 42
     picture = cv2.imread(str(work_dir / 'curves.png'))
