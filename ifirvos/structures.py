@@ -52,6 +52,13 @@ def select_frames(
     return [feat[index] for feat in feats], [part_of(clip, frames) for clip, frames in zip(clips, chosen, strict=True)]
 
 
+def spread(total: int, number: int | None) -> list[int]:
+    """Spread ``number`` indices evenly over ``total``, first and last among them; all where there are no more."""
+    if number is None or number >= total:
+        return list(range(total))
+    return np.linspace(0, total - 1, number).round().astype(int).tolist() if number > 1 else [total // 2]
+
+
 def image_sizes(clips: list[TrackDataSample], like: Tensor) -> Tensor:
     """(B,2): (w, h) in pixels of each clip's input without padding."""
     return like.new_tensor([clip[0].img_shape[1::-1] for clip in clips])

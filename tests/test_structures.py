@@ -9,7 +9,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 
-from ifirvos.structures import MASK_TARGETS, clip_targets, flatten_samples, image_sizes, padding_masks
+from ifirvos.structures import MASK_TARGETS, clip_targets, flatten_samples, image_sizes, padding_masks, spread
 
 CPU = torch.device('cpu')
 
@@ -102,3 +102,10 @@ def test_area_targets_keep_the_area(y, x, height, width):
     mask = rectangle((12, 20), y, y + height, x, x + width)
     (target,) = clip_targets([make_clip([mask], (12, 20), padded=(16, 32))], (4, 8), 4, 'area', CPU)
     assert target.masks.sum().item() * 16 == pytest.approx(mask.sum())
+
+
+def test_spread():
+    assert spread(10, 4) == [0, 3, 6, 9]
+    assert spread(10, 1) == [5]
+    assert spread(3, 4) == spread(3, None) == [0, 1, 2]
+    assert spread(0, 4) == []

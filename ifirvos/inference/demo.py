@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
 from ifirvos.label_maps import read_palette_png
-from ifirvos.synth.clip import Clip, make_clip
+from ifirvos.structures import spread
+from ifirvos.synth.clip import Clip, clip_with
 from ifirvos.synth.render import draw_frames
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter
-from ifirvos.visualization import contact_sheet, draw_contour, draw_mask, object_color
+from ifirvos.visualization import contact_sheet, object_color
+from ifirvos.visualization.comparison import draw_cell
 
 KINDS = ('attr', 'spatial', 'motion')
 # Of the split 'valid', whose data sets start at 0 and end far below. Chosen with seed 0, as a clip in which the shipped
@@ -22,17 +23,11 @@ KINDS = ('attr', 'spatial', 'motion')
 FIRST_INDEX = 100_026
 FPS = 8
 COLUMNS, CELL_WIDTH = 5, 288
-WHITE = (255, 255, 255)
 
 
 def held_out_clip(seed: int) -> Clip:
     """Return the first clip from FIRST_INDEX on with a sentence of each of KINDS; no model is involved."""
-    index = FIRST_INDEX
-    while True:
-        clip = make_clip(seed, 'valid', index)
-        if set(KINDS) <= {expression.kind for expression in clip.expressions}:
-            return clip
-        index += 1
+    return clip_with(KINDS, seed, 'valid', FIRST_INDEX)
 
 
 def questions(clip: Clip) -> list[tuple[str, str, np.ndarray]]:
@@ -60,30 +55,19 @@ def j_and_f(truth: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
     return 100 * region_similarity(truth, masks).mean(), 100 * contour_accuracy(truth, masks).mean()
 
 
-def cell(frame: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, color: Sequence[int]) -> np.ndarray:
-    """Return an image of the sheet: the prediction painted, the ground truth as a thin white line."""
-    size = CELL_WIDTH, max(1, round(CELL_WIDTH * frame.shape[0] / frame.shape[1]))
-    frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
-    picture = draw_mask(frame, _resize(mask, size), color, alpha=0.3, thickness=3, dim=0.3)
-    if truth is not None:
-        draw_contour(picture, _resize(truth, size), WHITE)
-    return picture
-
-
-def _resize(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_LINEAR) > 0.5
-
-
 def draw_sheet(
     video: Path, titles: Sequence[str], notes: Sequence[str], masks: Sequence, truths: Sequence
 ) -> np.ndarray:
     """Draw frames as columns and sentences as rows."""
-    frame_ids = np.unique(np.linspace(0, len(masks[0]) - 1, COLUMNS).round().astype(int)).tolist()
+    frame_ids = spread(len(masks[0]), COLUMNS)
     frames = {t: frame for t, frame in enumerate(VideoReader(video)) if t in frame_ids}
     rows = []
     for index, (title, note, mask, truth) in enumerate(zip(titles, notes, masks, truths)):
         color = object_color(index)
-        images = [cell(frames[t], mask[t], None if truth is None else truth[t], color) for t in frame_ids]
+        images = [
+            draw_cell(frames[t], mask[t], None if truth is None else truth[t], color, CELL_WIDTH, 0.3, 3, dim=0.3)
+            for t in frame_ids
+        ]
         rows.append(dict(title=title, note=note, images=images, color=color))
     heading = 'painted: what the model found' + ('; white line: the truth' if truths[0] is not None else '')
     return contact_sheet(rows, frame_ids, cell_width=CELL_WIDTH, title=heading)

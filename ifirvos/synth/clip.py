@@ -1,6 +1,8 @@
 """One clip of SynthRVOS from (seed, split, index): scene, annotation and expressions."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from itertools import count
 
 import numpy as np
 
@@ -64,3 +66,19 @@ def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFEREN
             absent = ask_absent(np.random.default_rng([*place, 1]), facts, MIXES[split].absent)
             return Clip(f'{split}_{index:05d}', facts, expressions, absent)
     raise RuntimeError(f'No clip of kind {kind!r} fits into frames of {size[0]}x{size[1]}: use a size nearer to 2:3.')
+
+
+def clip_with(kinds: Collection[str], seed: int, split: str, start: int) -> Clip:
+    """Return the first clip from index ``start`` on that has a sentence of each of the kinds.
+
+    Args:
+        kinds: Kinds of sentences, of ``KINDS``.
+        seed: Of the data set.
+        split: Of the data set; its clips begin at 0.
+        start: Index of the first clip to try.
+    """
+    return next(
+        clip
+        for clip in (make_clip(seed, split, index) for index in count(start))
+        if set(kinds) <= {expression.kind for expression in clip.expressions}
+    )

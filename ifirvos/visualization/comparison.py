@@ -52,9 +52,11 @@ def comparison_sheet(
     truth = _truth(rows)
     lines = []
     for index, row in enumerate(rows):
-        color = row.color(index)
+        color, beside = row.color(index), None if row.masks is truth else truth
         images = [
-            _cell(frames[t], row.masks[t], None if truth is None or row.masks is truth else truth[t], color, cell_width)
+            draw_cell(
+                frames[t], row.masks[t], None if truth is None or row.masks is truth else truth[t], color, cell_width
+            )
             for t in frame_ids
         ]
         line = dict(title=row.title, images=images, color=color)
@@ -84,13 +86,35 @@ def _truth(rows: Sequence[Row]) -> np.ndarray | None:
     return next((row.masks for row in rows if row.title == TRUTH), None)
 
 
-def _cell(
-    frame: np.ndarray, mask: np.ndarray, truth: np.ndarray | None, color: tuple[int, int, int], width: int
+def draw_cell(
+    frame: np.ndarray,
+    mask: np.ndarray,
+    truth: np.ndarray | None,
+    color: Sequence[int],
+    width: int,
+    alpha: float = 0.4,
+    thickness: int = 2,
+    dim: float = 0.25,
 ) -> np.ndarray:
-    """Scaled before it is painted, so that lines have the same width whatever the size of the video."""
+    """Paint the prediction on a small picture, the truth as a thin white line.
+
+    The picture is scaled before it is painted, so that lines have the same width whatever the size of the video.
+
+    Args:
+        frame: uint8 (H, W, 3) RGB.
+        mask: bool (H, W).
+        truth: bool (H, W), or None.
+        color: RGB.
+        width: Of the picture.
+        alpha: Opacity of the colour, see :func:`draw_mask`.
+        thickness: Of the outline.
+        dim: How much darker everything else is.
+    """
     size = width, max(1, round(width * frame.shape[0] / frame.shape[1]))
     mode = cv2.INTER_AREA if frame.shape[1] > width else cv2.INTER_CUBIC
-    picture = draw_mask(cv2.resize(frame, size, interpolation=mode), _resize(mask, size), color, 0.4, 2, dim=0.25)
+    picture = draw_mask(
+        cv2.resize(frame, size, interpolation=mode), _resize(mask, size), color, alpha, thickness, dim=dim
+    )
     if truth is not None:
         draw_contour(picture, _resize(truth, size), _WHITE)
     return picture

@@ -18,13 +18,6 @@ _UNSAFE = re.compile(r'[^A-Za-z0-9._-]+')
 _MAX_PART = 80
 
 
-def spread(total: int, number: int | None) -> list[int]:
-    """Spread ``number`` indices evenly over ``total``, first and last among them; all where there are no more."""
-    if number is None or number >= total:
-        return list(range(total))
-    return np.linspace(0, total - 1, number).round().astype(int).tolist() if number > 1 else [total // 2]
-
-
 def safe_part(name: str) -> str:
     """Return a safe path component for an id of a data set: letters, digits, '.', '_', '-', no leading dot.
 

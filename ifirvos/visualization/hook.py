@@ -12,10 +12,10 @@ from mmengine.visualization import Visualizer
 from torch import Tensor
 
 from ifirvos.registry import HOOKS
-from ifirvos.structures import frame_name
+from ifirvos.structures import frame_name, spread
 
 from .explain import explain
-from .frames import read_images, safe_part, spread
+from .frames import read_images, safe_part
 from .visualizer import RVOSVisualizer
 
 

@@ -7,14 +7,7 @@ import numpy as np
 import pytest
 
 from ifirvos.video.writer import VideoWriter, video_suffix
-from ifirvos.visualization.frames import read_images, safe_part, spread
-
-
-def test_spread():
-    assert spread(10, 4) == [0, 3, 6, 9]
-    assert spread(10, 1) == [5]
-    assert spread(3, 4) == spread(3, None) == [0, 1, 2]
-    assert spread(0, 4) == []
+from ifirvos.visualization.frames import read_images, safe_part
 
 
 @pytest.mark.parametrize('name', ['../../etc', '..', '.', '', '/abs', 'a/b', 'a\\b', 'x' * 300, '.hidden', 'ä', 'a\0b'])

@@ -66,7 +66,8 @@ from tqdm import tqdm
 
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.inference.writers import staged_folders, write_whole
-from ifirvos.visualization.frames import safe_part, spread
+from ifirvos.structures import spread
+from ifirvos.visualization.frames import safe_part
 
 EXPRESSIONS, FRAMES = 'rvos_expressions.csv', 'rvos_frames.csv'
 USER_ERROR = 2

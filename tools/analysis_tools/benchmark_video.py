@@ -96,14 +96,9 @@ def run_synth_video(args: argparse.Namespace) -> None:
 
 def clip_with_all_kinds(seed: int) -> Clip:
     """Return the first held-out clip from FIRST_INDEX on that has a sentence of each of KINDS. No model is asked."""
-    from ifirvos.synth.clip import make_clip
+    from ifirvos.synth.clip import clip_with
 
-    index = FIRST_INDEX
-    while True:
-        clip = make_clip(seed, 'valid', index)
-        if set(KINDS) <= {expression.kind for expression in clip.expressions}:
-            return clip
-        index += 1
+    return clip_with(KINDS, seed, 'valid', FIRST_INDEX)
 
 
 def back_and_forth(clip_frames: int, num_frames: int) -> np.ndarray:

@@ -60,10 +60,10 @@ from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.writers import write_whole
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS
-from ifirvos.structures import frame_name
+from ifirvos.structures import frame_name, spread
 from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.visualization.comparison import TRUTH, Row, comparison_frame, comparison_sheet
-from ifirvos.visualization.frames import safe_part, spread
+from ifirvos.visualization.frames import safe_part
 
 USER_ERROR = 2
 

@@ -6,6 +6,7 @@ import numpy as np
 from mmdet.datasets.transforms import BaseFrameSample
 
 from ifirvos.registry import TRANSFORMS
+from ifirvos.structures import spread
 
 
 def reference_indices(video_length: int, num_frames: int, key_frame: int) -> list[int]:
@@ -69,9 +70,7 @@ def uniform_indices(video_length: int, num_frames: int, key_frame: int) -> list[
     Returns:
         min(T, video_length) sorted, distinct frame indices.
     """
-    if num_frames == 1:
-        return [video_length // 2]
-    return np.linspace(0, video_length - 1, min(num_frames, video_length)).round().astype(int).tolist()
+    return spread(video_length, num_frames)
 
 
 def window_indices(video_length: int, num_frames: int, key_frame: int) -> list[int]:
