@@ -1,5 +1,5 @@
-# ReferFormer on A2D-Sentences. The official code samples T=5 frames and keeps only the annotated one after the backbone;
-# with a ResNet, which processes frames one by one, this equals T=1.
+# ReferFormer on A2D-Sentences. The official code samples T=5 frames and keeps only the annotated one after the
+# backbone; with a ResNet, which processes frames one by one, this equals T=1.
 _base_ = '../_base_/protocols/referformer_a2d.py'
 load_from = 'work_dirs/referformer/r50_refcoco_pretrain/epoch_12.pth'
 

@@ -54,9 +54,7 @@ def comparison_sheet(
     for index, row in enumerate(rows):
         color, beside = row.color(index), None if row.masks is truth else truth
         images = [
-            draw_cell(
-                frames[t], row.masks[t], None if truth is None or row.masks is truth else truth[t], color, cell_width
-            )
+            draw_cell(frames[t], row.masks[t], None if beside is None else beside[t], color, cell_width)
             for t in frame_ids
         ]
         line = dict(title=row.title, images=images, color=color)
