@@ -1,5 +1,6 @@
 """Which tests run: the fast ones by default, slow ones when ``-m`` names them, GPU ones where there is a GPU."""
 
+import gc
 import os
 from functools import cache
 
@@ -14,7 +15,7 @@ import ifirvos  # noqa: F401  (mmcv.ops can be imported only after it, where the
 
 # mmengine reads mmdet's hundred model lists anew for every config that inherits one of mmdet's, five sixths of the time
 # that a config takes; the tests load some hundreds.
-mmengine.config.utils._get_cfg_metainfo = cache(mmengine.config.utils._get_cfg_metainfo)
+mmengine.config.utils.load = cache(mmengine.config.utils.load)
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -25,6 +26,12 @@ def _short_runs():
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda code, **kwargs: (code, False))
         patch.setattr('mmengine.runner.runner.collect_env', lambda: dict(machine='a test'))
         yield
+
+
+def pytest_collection_finish() -> None:
+    """mmengine collects garbage whenever it builds a data set; what was imported need not be looked through."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

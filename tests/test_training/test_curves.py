@@ -17,7 +17,7 @@ from ifirvos.training.curves import draw_curves, read_scalars
 @pytest.fixture(scope='module')
 def work_dir(data_root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('curves')
-    run(tiny_config(data_root), folder, Losses(), train_cfg__max_iters=2, train_cfg__val_interval=1)
+    run(tiny_config(data_root, curves=True), folder, Losses(), train_cfg__max_iters=2, train_cfg__val_interval=1)
     return folder
 
 
