@@ -56,7 +56,7 @@ BACKBONES = dict(
 )
 
 
-def shrink(cfg: Config | str | Path) -> Config:
+def shrink(cfg: Config | str | Path, dropout: bool = True) -> Config:
     """Return a copy of a config with a model that builds and runs in a moment, and downloads nothing.
 
     Widths and depths become tiny; every structural choice stays: which modules are on, fusion, text, temporal position,
@@ -64,6 +64,7 @@ def shrink(cfg: Config | str | Path) -> Config:
 
     Args:
         cfg: A config with a ``model``, or its file.
+        dropout: False sets every rate of dropout to 0, so that the output is no matter of chance.
 
     Raises:
         KeyError: no recipe for the backbone in ``BACKBONES``.
@@ -81,6 +82,11 @@ def shrink(cfg: Config | str | Path) -> Config:
         model.text_encoder.update(name='synth_tokenizer', pretrained=False, config=dict(TEXT))
     if (model.get('vli') or {}).get('type') == 'VisionLanguageInteraction':
         model.vli.feedforward_channels = SIZES['feedforward_channels']  # of fusion='ffn', 2048 where not given
+    if not dropout:
+        model.text_dropout = 0.0
+        if 'config' in model.text_encoder:
+            model.text_encoder.config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
+        _set_dropout(model)
     return cfg
 
 
@@ -90,6 +96,14 @@ def _set_sizes(node: dict | list) -> None:
     for child in node.values() if isinstance(node, dict) else node:
         if isinstance(child, (dict, list)):
             _set_sizes(child)
+
+
+def _set_dropout(node: dict | list) -> None:
+    if isinstance(node, dict):
+        node.update({key: 0.0 for key in node if 'drop' in key and isinstance(node[key], float)})
+    for child in node.values() if isinstance(node, dict) else node:
+        if isinstance(child, (dict, list)):
+            _set_dropout(child)
 
 
 def demo_rvos_inputs(

@@ -48,6 +48,20 @@ def test_what_is_off_stays_off():
     assert model.decoder.layer_cfg.ifi_cfg is None
 
 
+def test_without_dropout_the_output_is_no_matter_of_chance():
+    def rates(node) -> list[float]:
+        if not isinstance(node, dict | list):
+            return []
+        own = [value for key, value in node.items() if 'drop' in key] if isinstance(node, dict) else []
+        children = node.values() if isinstance(node, dict) else node
+        return own + [rate for child in children for rate in rates(child)]
+
+    assert any(rates(shrink(MODEL).model))
+    found = rates(shrink(MODEL, dropout=False).model)
+    assert len(found) > 5
+    assert not any(found)
+
+
 def test_an_unknown_backbone_is_named():
     cfg = Config.fromfile(MODEL)
     cfg.model.backbone = dict(type='Novel')

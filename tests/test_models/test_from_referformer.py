@@ -20,8 +20,7 @@ def outputs(model, inputs):
 def both():
     torch.manual_seed(0)
     referformer = tiny.tiny_model(**REFERFORMER)
-    ifi = {**tiny.TINY['decoder']['layer_cfg']['ifi_cfg'], 'gate': True}
-    model = tiny.tiny_model(vli__lewv=dict(gate=True), decoder__layer_cfg__ifi_cfg=ifi)
+    model = tiny.tiny_model(vli__lewv__gate=True, decoder__layer_cfg__ifi_cfg__gate=True)
     return referformer, model
 
 

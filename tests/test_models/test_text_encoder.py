@@ -25,8 +25,9 @@ from ifirvos.models.text_encoder import (
     load_tokenizers,
     without_weights,
 )
+from ifirvos.testing import TEXT
 
-CONFIG = tiny.TINY['text_encoder']['config']
+CONFIG = dict(TEXT, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
 SENTENCES = ['the red circle', 'the small blue star that moves to the left']
 
 

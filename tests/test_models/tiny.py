@@ -7,50 +7,18 @@ import torch
 from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.config import Config
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ifirvos.testing import SIZES, WIDTH, shrink
+
 BASE = Path(__file__).parents[2] / 'configs/_base_/models/ifirvos_r50.py'
-C, HEADS, QUERIES, LAYERS = 32, 4, 3, 2
-ATTENTION = dict(embed_dims=C, num_heads=HEADS, dropout=0.0)
-DEFORMABLE = dict(**ATTENTION, num_points=2)
-FEEDFORWARD = dict(embed_dims=C, feedforward_channels=48, ffn_drop=0.0)
-TINY = dict(
+C, QUERIES, LAYERS = WIDTH, 3, SIZES['num_layers']
+CHANGES = dict(
     num_queries=QUERIES,
-    backbone=dict(depth=18, base_channels=8, frozen_stages=-1, init_cfg=None),
-    neck=dict(in_channels=[16, 32, 64], out_channels=C, norm_cfg=dict(type='GN', num_groups=8)),
-    text_encoder=dict(
-        name='synth_tokenizer',
-        pretrained=False,
-        frozen=False,
-        config=dict(
-            vocab_size=537,
-            hidden_size=24,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=32,
-            max_position_embeddings=64,
-            type_vocab_size=1,
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        ),
-    ),
-    text_dropout=0.0,
-    vli=dict(embed_dims=C, num_heads=HEADS, feedforward_channels=48),
-    positional_encoding=dict(num_feats=C // 2),
-    encoder=dict(num_layers=1, layer_cfg=dict(self_attn_cfg=DEFORMABLE, ffn_cfg=FEEDFORWARD)),
-    decoder=dict(
-        num_layers=LAYERS,
-        layer_cfg=dict(
-            self_attn_cfg=ATTENTION,
-            cross_attn_cfg=DEFORMABLE,
-            ffn_cfg=FEEDFORWARD,
-            ifi_cfg=dict(embed_dims=C, num_heads=HEADS, feedforward_channels=48, dropout=0.0),
-        ),
-    ),
-    pixel_decoder=dict(in_channels=[8, C, C, C], embed_dims=C, num_heads=HEADS, feedforward_channels=48, dropout=0.0),
-    bbox_head=dict(embed_dims=C, mask_head=dict(in_channels=C)),
+    backbone=dict(frozen_stages=-1),
+    text_encoder=dict(frozen=False),
+    encoder=dict(num_layers=1),
     test_cfg=dict(frame_chunk=None),
 )
 
@@ -61,8 +29,8 @@ def tiny_model(**overrides) -> nn.Module:
     Args:
         **overrides: Dotted config keys with ``__`` for the dots, as ``decoder__layer_cfg__ifi_cfg=None``.
     """
-    config = Config.fromfile(BASE)
-    config.merge_from_dict(dict(model=TINY))
+    config = shrink(BASE, dropout=False)
+    config.merge_from_dict(dict(model=CHANGES))
     config.merge_from_dict({'model.' + key.replace('__', '.'): value for key, value in overrides.items()})
     model = MODELS.build(config.model)
     model.init_weights()

@@ -14,23 +14,8 @@ from ifirvos.testing import demo_rvos_inputs, shrink
 CONFIGS = Path(__file__).parents[2] / 'configs'
 
 
-def without_dropout(node: dict | list) -> None:
-    """Every rate of dropout below becomes 0."""
-    if isinstance(node, dict):
-        node.update({key: 0.0 for key in node if 'drop' in key and isinstance(node[key], float)})
-    for child in node.values() if isinstance(node, dict) else node:
-        if isinstance(child, (dict, list)):
-            without_dropout(child)
-
-
 def model_config(config: str = 'ifirvos/r50_ytvos.py', dropout: bool = False) -> Config:
-    cfg = shrink(CONFIGS / config)
-    if not dropout:
-        cfg.model.text_dropout = 0.0
-        cfg.model.text_encoder.config.update(hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
-        cfg.model.pixel_decoder.dropout = 0.0
-        without_dropout(cfg.model)
-    return cfg
+    return shrink(CONFIGS / config, dropout)
 
 
 def build(cfg: Config, seed: int = 0) -> nn.Module:
