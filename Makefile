@@ -6,9 +6,10 @@ WEB := .venv-web
 DOCS := .venv-docs
 export PYTHON TORCH
 # Tests are many small computations: more threads only get into each other's way, a process a core does not. A file stays in
-# one process, for its fixtures. WORKERS=0 runs all in one.
+# one process, for its fixtures; files come in their order, not those with most tests first: the long ones have few.
+# WORKERS=0 runs all in one.
 WORKERS := auto
-PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile
+PYTEST := -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help env demo docs test test-slow test-web test-openmmlab lint format check-env clean

@@ -1,10 +1,12 @@
 """Runs of a second: the R50 model of the paper, shrunk but with its dropout, on a few tiny clips."""
 
+import gc
 from pathlib import Path
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
+from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from ifirvos.testing import shrink
 
@@ -98,8 +100,19 @@ def run(cfg: Config, work_dir: Path, *hooks: Hook, resume: bool = False, **chang
     runner = Runner.from_cfg(cfg)
     for hook in hooks:
         runner.register_hook(hook)
-    runner.train()
+    try:
+        runner.train()
+    finally:
+        end_workers()
     return runner
+
+
+def end_workers() -> None:
+    """End them now: torch waits five seconds for each where the garbage collector finds their iterator in a cycle, as
+    in a runner and its loop, for then their queues are closed first."""
+    for found in gc.get_objects():
+        if type(found) is _MultiProcessingDataLoaderIter:
+            found._shutdown_workers()
 
 
 def weights(runner: Runner) -> dict:
