@@ -72,9 +72,9 @@ def clip_with(kinds: Collection[str], seed: int, split: str, start: int) -> Clip
     """Return the first clip from index ``start`` on that has a sentence of each of the kinds.
 
     Args:
-        kinds: Kinds of sentences, of ``KINDS``.
-        seed: Of the data set.
-        split: Of the data set; its clips begin at 0.
+        kinds: Kinds of sentences.
+        seed: Seed of the data set.
+        split: Split of the data set; its clips begin at 0.
         start: Index of the first clip to try.
     """
     return next(

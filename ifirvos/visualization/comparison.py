@@ -103,9 +103,9 @@ def draw_cell(
         mask: bool (H, W).
         truth: bool (H, W), or None.
         color: RGB.
-        width: Of the picture.
+        width: Width of the picture.
         alpha: Opacity of the colour, see :func:`draw_mask`.
-        thickness: Of the outline.
+        thickness: Width of the outline in pixels.
         dim: How much darker everything else is.
     """
     size = width, max(1, round(width * frame.shape[0] / frame.shape[1]))

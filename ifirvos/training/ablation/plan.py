@@ -20,7 +20,7 @@ class Run:
 
     Attributes:
         variant: Its name, 'full' for the last stage itself.
-        seed: Of all its stages.
+        seed: Seed of all its stages.
         folder: Where its configs, stages and logs go.
         stages: The config of every stage, in order.
     """
@@ -137,8 +137,8 @@ def plan(
         seeds: Seeds of every variant.
         out: Where the runs' folders go.
         steps: Iterations of each stage; None: as the configs say.
-        data_root: Of all data sets; None: as the configs say.
-        changes: Of all stages, by dotted key.
+        data_root: Where all data sets lie; None: as the configs say.
+        changes: Changes to all stages, by dotted key.
 
     Raises:
         MissingFileError: there is no such variant.
