@@ -98,7 +98,7 @@ def compare(runs: Sequence[Run], out: Path, per_kind: int | None = None) -> str 
         return None
     variants, notes, rows = {}, {}, {}
     for name, seeds in done.items():
-        rows[name] = {run.seed: list(csv.DictReader(run.probe.open(newline=''))) for run in seeds}
+        rows[name] = {run.seed: _read_rows(run.probe) for run in seeds}
         variants[name] = summarize_variant(list(rows[name].values()))
         notes[name] = note(seeds)
     problems = [
@@ -118,3 +118,8 @@ def compare(runs: Sequence[Run], out: Path, per_kind: int | None = None) -> str 
     write_whole(out / 'table.csv', csv_text(table_rows(variants)))
     draw_chart(variants, out / 'chart.png')
     return text
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline='', encoding='utf-8') as file:
+        return list(csv.DictReader(file))
