@@ -35,7 +35,7 @@ class RVOSVisualizationHook(Hook):
         interval: Draw every ``interval``-th expression.
         draw_gt: Draw the ground truth beside the prediction.
         num_frames: Evenly spaced frames per clip; None: all.
-        score_thr: With a lower score the object counts as absent.
+        score_thr: Score below which the object counts as absent.
         attention_level: Level whose attention is shown, 0 to 3 for strides 8 to 64.
         backend_args: Arguments of mmengine's fileio, which reads the pictures.
     """

@@ -95,7 +95,7 @@ class RVOSVisualizer(DetLocalVisualizer):
             show: Open a window instead of using the backends.
             wait_time: Seconds before the window closes.
             out_file: Write the image to this file instead of using the backends.
-            pred_score_thr: With a lower score the object is not drawn, but its score is.
+            pred_score_thr: Score below which the object is not drawn, but its score is.
             step: Training step, for the backends.
             text: The sentence.
         """
