@@ -12,17 +12,17 @@ from importlib import metadata
 
 # Sub-command -> what it does, as `ifirvos --help` prints it; the module of the same name does it.
 COMMANDS = {
-    'infer': 'segment in a video what sentences refer to',
-    'demo': 'see the shipped model work on a rendered clip, or on your video',
-    'web': 'the same in a web page',
-    'models': 'list the models: training data, figures, weights',
-    'download': 'get the weights of a model in advance',
+    'infer': 'segment the objects that sentences refer to in a video',
+    'demo': 'demonstrate the small model on a rendered clip, or on your video',
+    'web': 'segment videos in a web page',
+    'models': 'list the models: training data, results, weights',
+    'download': 'download the weights of a model',
     'train': 'train a config',
     'test': 'evaluate a checkpoint',
-    'synth': 'make the synthetic benchmark SynthRVOS',
-    'doctor': 'check a data set before it is used',
-    'env': 'say what is installed and what is amiss',
-    'mmdet': "run one of MMDetection's own tools on a config of ours",
+    'synth': 'generate the benchmark SynthRVOS',
+    'doctor': 'check a data set before training',
+    'env': 'check the installation',
+    'mmdet': "run one of MMDetection's tools",
 }
 
 

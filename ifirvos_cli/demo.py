@@ -1,9 +1,9 @@
-"""See the model work: on a rendered clip, or on a video of your own.
+"""Demonstrates the model on a rendered clip, or on your own video.
 
     ifirvos demo [--video clip.mp4 --text "the red car; the dog on the left"]
 
-Without a video a SynthRVOS clip is generated that no training or validation set holds, written to an mp4, and given to
-`ifirvos infer` as any user's file would be; the masks that it wrote are then compared with the truth.
+Without a video, a SynthRVOS clip outside all data sets is generated, written to an mp4 and processed by `ifirvos
+infer`; the masks are then compared with the ground truth.
 """
 
 from __future__ import annotations

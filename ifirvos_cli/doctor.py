@@ -1,12 +1,11 @@
-"""Says what is there of a data set, and what is wrong with it, before hours of training find out.
+"""Checks a data set before training.
 
     ifirvos doctor DATASET ROOT [--split SPLIT …] [--quick] [--workers N] [--out FILE]
 
-ROOT is the ``data_root`` of a config. Every split that is there (or that ``--split`` asks for) is read by the class
-that reads it in training and evaluation; its counts are compared with the official ones, and every frame and mask is
-decoded, masks as the pipelines do it. Errors would stop training or evaluation: exit code 1. Warnings would not.
-All findings go to a json file, ``work_dirs/dataset_doctor/DATASET.json`` by default, which each run replaces.
-``--quick`` decodes nothing: it finds missing and foreign files, but neither damaged ones nor objects never shown.
+ROOT is the ``data_root`` of a config. Every split (or those of ``--split``) is read by the class used in training and
+evaluation, its counts are compared with the official ones, and every frame and mask is decoded. Errors, which would
+stop training or evaluation, give exit code 1; warnings do not. All findings go to a json file, by default
+``work_dirs/dataset_doctor/DATASET.json``. ``--quick`` only looks for missing and unknown files.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Downloads the weights of models, once, into the cache: ``ifirvos download NAME …``.
 
-They go below $IFIRVOS_HOME, or the user's cache. IFIRVOS_MIRROR names another base address, or a folder.
+They go to $IFIRVOS_HOME, or the user's cache. IFIRVOS_MIRROR is another base URL, or a folder.
 """
 
 import argparse

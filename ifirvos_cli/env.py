@@ -1,4 +1,4 @@
-"""Says what is installed, and what to do where something is amiss. Exit code 1: something is broken."""
+"""Checks the installation and says what to do. Exit code 1: something is broken."""
 
 import argparse
 from collections.abc import Sequence

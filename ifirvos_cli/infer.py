@@ -1,4 +1,4 @@
-"""Segment in a video what sentences refer to.
+"""Segment the objects that sentences refer to in a video.
 
     ifirvos infer clip.mp4 "the large red star" "the circle on the left" --out results
 

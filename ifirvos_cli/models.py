@@ -1,6 +1,6 @@
-"""Lists the models that can be named: what they were trained on, their figures, where their weights are.
+"""Lists the models: training data, results, weights.
 
-With --file, says what a file of weights is, and which config fits it.
+With --file, describes a file of weights and the config that fits it.
 """
 
 import argparse

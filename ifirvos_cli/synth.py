@@ -1,9 +1,9 @@
-"""Generates SynthRVOS, the data set that needs no download, in the layout of Ref-YouTube-VOS or of another data set.
+"""Generates the benchmark SynthRVOS, in the layout of Ref-YouTube-VOS or another data set.
 
     ifirvos synth --out data/synth_rvos
 
-Prints, for every kind of expression, how many there are, what guessing scores and what perfect masks at stride 4 score,
-and writes the same to OUT/synth_rvos.json.
+Prints for every kind of expression the number, the chance level, and the ceiling (perfect masks at stride 4), and
+writes the same to OUT/synth_rvos.json.
 """
 
 import argparse

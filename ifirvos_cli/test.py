@@ -3,8 +3,8 @@
     ifirvos test CONFIG CHECKPOINT [--work-dir DIR] [--data-root DIR] [--text-encoder FOLDER]
                   [--cfg-options KEY=VALUE …]
 
-Prints the table of the config's ``test_evaluator``, which also leaves it in the work directory. Every weight must fit.
-CHECKPOINT is a file of ours or of the official ReferFormer code, or the name of a model (``ifirvos models``).
+Prints the table of the config's ``test_evaluator``, and writes it to the work directory. Loading is strict. CHECKPOINT
+is a file, ours or of the official ReferFormer code, or the name of a model (``ifirvos models``).
 """
 
 from __future__ import annotations

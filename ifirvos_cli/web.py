@@ -1,8 +1,8 @@
-"""A web page that segments in uploaded videos what sentences refer to.
+"""A web page that segments the objects that sentences refer to in uploaded videos.
 
     ifirvos web [--host 127.0.0.1] [--port 7860] [--weights FILE] [--config FILE]
 
-Only this machine can open it, unless --host says otherwise: then anybody who reaches the port can use the model.
+Only this machine can open it, unless --host is set: then anybody who can reach the port can use the model.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Writes ifirvos/config_types.py: the classes that the configs of this repository build a model from.
+"""Writes ifirvos/config_types.py: the classes in the models of this repository's configs.
 
     python tools/build_config_types.py
 
-Run it when a config names a new class; tests/test_plain_config.py says when.
+Run it when a config uses a new class; tests/test_plain_config.py fails until then.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Trains the small byte-level BPE tokenizer of the SynthRVOS model on all sentences the generator can say.
+"""Trains the small byte-level BPE tokenizer of the SynthRVOS model on all sentences of the generator.
 
     python tools/build_synth_tokenizer.py
 

@@ -3,10 +3,10 @@
     python tools/check_submission.py ZIP_OR_FOLDER --expressions meta_expressions.json [--without other.json]
                                      [--frames JPEGImages]
 
-Every video, expression and frame of the expression file must be there, as 8-bit grey PNG of the size of its frame with
-values 0 and 255 only, and nothing else. ``--without`` leaves out the videos of a second file (on Ref-YouTube-VOS the
-validation set is ``valid`` minus ``test``). Without ``--frames`` all masks of a video must have one size.
-Exit code 1 if anything is wrong.
+Every video, expression and frame of the expression file must exist as an 8-bit grey PNG of the frame's size with values
+0 and 255 only, and nothing else. ``--without`` excludes the videos of a second file (on Ref-YouTube-VOS the validation
+set is ``valid`` minus ``test``). Without ``--frames`` all masks of a video must have the same size. Exit code 1 if
+anything is wrong.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""See the model work: ``ifirvos demo`` from a checkout, installed or not."""
+"""Demonstrates the model: the same as ``ifirvos demo``, without installing the package."""
 
 import sys
 from pathlib import Path

@@ -2,7 +2,7 @@
 
     python tools/draw_figures.py [--out docs/images]
 
-The names in the boxes are those of the code; tests/test_tools/test_draw_figures.py looks each of them up.
+The names in the boxes are those of the code, checked by tests/test_tools/test_draw_figures.py.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Segments in a video what sentences refer to: ``ifirvos infer`` from a checkout, installed or not."""
+"""Segments the objects that sentences refer to: the same as ``ifirvos infer``, without installing the package."""
 
 import sys
 from pathlib import Path

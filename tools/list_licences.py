@@ -2,7 +2,7 @@
 
     python tools/list_licences.py [--extra onedl]
 
-Reads the metadata of what is installed: the dependencies of the package and theirs.
+Reads the metadata of the installed dependencies, direct and indirect.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
     python tools/list_messages.py [--out docs/messages.md]
 
-Reads the sources: what is raised, and what argparse and sys.exit are told. '…' stands for what a message fills in.
+Collects from the sources the messages of exceptions, argparse and sys.exit. '…' replaces variable parts.
 """
 
 import argparse

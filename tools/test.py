@@ -1,4 +1,4 @@
-"""Evaluates a checkpoint: ``ifirvos test`` from a checkout, installed or not."""
+"""Evaluates a checkpoint: the same as ``ifirvos test``, without installing the package."""
 
 import sys
 from pathlib import Path

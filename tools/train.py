@@ -1,4 +1,4 @@
-"""Trains a config: ``ifirvos train`` from a checkout, installed or not."""
+"""Trains a config: the same as ``ifirvos train``, without installing the package."""
 
 import sys
 from pathlib import Path

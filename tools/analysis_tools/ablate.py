@@ -3,13 +3,12 @@
     python tools/analysis_tools/ablate.py configs/ifirvos/r18_synth.py configs/ifirvos/ablations_synth/*.py \
         --seeds 42 43 --out DIR
 
-A variant is a config that inherits the last of ``--stages`` and changes its model. It is trained through all stages,
-each from the weights of the one before: in the earlier ones with the same change of the model, so that every variant
-gets the same steps, data and seeds. Then probe.py looks at it, and DIR gets table.md, table.csv and chart.png.
+A variant is a config that inherits the last of ``--stages`` and changes its model. It is trained in all stages with
+this change, each from the weights of the previous one, so that all variants have the same steps, data and seeds. Then
+probe.py evaluates it, and DIR gets table.md, table.csv and chart.png.
 
-What is done is not done again: a run that was cut off goes on from its last checkpoint, and another call adds variants
-or seeds to the same DIR. Several run at once where the machine allows (``--jobs``). DIR/VARIANT/seedN holds the configs
-that were trained, in full, and all logs.
+Finished runs are kept and interrupted ones resumed; further calls add variants or seeds to the same DIR. ``--jobs``
+sets the number of parallel runs. DIR/VARIANT/seedN has the full configs and all logs.
 """
 
 import argparse

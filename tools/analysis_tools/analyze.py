@@ -1,15 +1,15 @@
-"""Lists the best and the worst expressions of a run, and where two runs differ most, with pictures.
+"""Lists the best and worst expressions of a run, and those in which two runs differ most, with figures.
 
     python tools/analysis_tools/analyze.py NAME=RUN [NAME=RUN] --out DIR [--config CONFIG --models MODEL [MODEL]]
 
-A RUN is a folder with rvos_expressions.csv and rvos_frames.csv, which RVOSMetric writes (``tools/test.py`` beside its
-log, ``tools/analysis_tools/eval_masks.py --out``); the newest below the folder is taken. DIR gets
+A RUN is a folder with rvos_expressions.csv and rvos_frames.csv, written by RVOSMetric (``tools/test.py`` beside its
+log, ``tools/analysis_tools/eval_masks.py --out``); the newest below the folder is used. DIR gets
 
-    analysis.md       the lists, means by group, and the pictures in place
+    analysis.md       the lists, means by group, and the figures
     expressions.csv   every expression with both scores and their difference
-    pictures/         Figure 5 of every listed expression, where --config (its data set) and --models (one a run: a
-                      checkpoint or a folder of masks, see compare.py) are given; their columns hold the worst
-                      frame, or the one in which the runs differ most
+    pictures/         figures of the listed expressions, if --config (its data set) and --models (one per run: a
+                      checkpoint or a folder of masks, see compare.py) are given; with the worst frame, or the
+                      one in which the runs differ most
 """
 
 import argparse

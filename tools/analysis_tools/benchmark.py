@@ -1,11 +1,11 @@
-"""Times parts of ifirvos against the straightforward way of doing the same, in one run.
+"""Benchmarks parts of ifirvos against straightforward implementations, in the same run.
 
     python tools/analysis_tools/benchmark.py targets     # what docs/performance.md promises
     python tools/analysis_tools/benchmark.py infer --stages
     python tools/analysis_tools/benchmark.py train --compare mode=straightforward mode=product
     python tools/analysis_tools/benchmark.py metrics
     python tools/analysis_tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
-    python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # what a whole training takes at that
+    python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # hours of a whole training
 
 A subcommand is a function ``add_NAME(subcommands)`` that declares its arguments and sets ``run``, added to ``main``.
 """

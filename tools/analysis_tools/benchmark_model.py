@@ -1,7 +1,7 @@
-"""Subcommands of benchmark.py about the model: a prediction and a training step, settings side by side in one run.
+"""Subcommands of benchmark.py for the model: prediction and training step, comparing settings in one run.
 
-Every setting gets a process of its own, because how memory is allocated belongs to a process; they take turns, so that
-what else the machine does falls on all of them alike.
+Every setting runs in its own process, because memory allocation is per process; they take turns, so that other load
+affects all of them alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Subcommands of benchmark.py about whole videos: what tools/infer.py needs in memory and time, and how good it is."""
+"""Subcommands of benchmark.py for whole videos: memory, time and quality of tools/infer.py."""
 
 from __future__ import annotations
 

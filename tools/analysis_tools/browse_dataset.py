@@ -1,11 +1,11 @@
-"""Draws what the pipeline of a config yields: frames, mask, box and sentence of its clips.
+"""Draws the output of a config's pipeline: frames, masks, boxes and sentence of its clips.
 
     python tools/analysis_tools/browse_dataset.py CONFIG --output-dir DIR --not-show \
         [--phase train|val|test] [--show-number N]
 
-A picture a clip: its frames side by side as the network gets them, after all augmentation, the mask painted, the box
-around it, and the sentence above. What nobody annotated is left unpainted; annotated frames of A2D- and JHMDB-Sentences
-have a yellow border. Without ``--not-show`` a window shows each, for which a display is needed.
+One image per clip: its frames side by side as the network gets them, after all augmentation, with masks, boxes and the
+sentence. Annotated frames of A2D- and JHMDB-Sentences have a yellow border. Without ``--not-show`` each is shown in a
+window, which needs a display.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python tools/analysis_tools/compare.py CONFIG NAME=RUN [NAME=RUN …] --video VIDEO --expression EXP --out DIR
 
 A RUN is a checkpoint (CHECKPOINT.pth with its config inside, or CONFIG.py,CHECKPOINT.pth) or a folder of masks as
-``eval_masks.py`` takes it ([Annotations/]VIDEO/EXPRESSION/FRAME.png). CONFIG says which data set: its test
-dataloader's, or with ``--split val`` the validation's. DIR gets VIDEO_EXP.png and a video with the rows side by side.
+for ``eval_masks.py`` ([Annotations/]VIDEO/EXPRESSION/FRAME.png). The data set is that of CONFIG's test dataloader, or
+with ``--split val`` of its validation dataloader. DIR gets VIDEO_EXP.png and a video with the rows side by side.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Says what is there of a data set, and what is wrong with it: ``ifirvos doctor`` from a checkout, installed or not."""
+"""Checks a data set: the same as ``ifirvos doctor``, without installing the package."""
 
 import sys
 from pathlib import Path

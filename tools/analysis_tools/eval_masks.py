@@ -1,16 +1,16 @@
-"""Scores a folder of predicted masks by the official protocol of a data set, without a model.
+"""Evaluates a folder of predicted masks with the protocol of a data set, without a model.
 
     python tools/analysis_tools/eval_masks.py CONFIG MASKS [--out DIR] [--split test|val] \
         [--workers N] [--cfg-options KEY=VALUE …]
 
-Data set and protocol are the config's: its test dataloader and evaluator. MASKS holds, as PNGs of the original size,
+Data set and protocol are those of the config's test dataloader and evaluator. MASKS has PNGs of the original size,
 
-    [Annotations/]VIDEO/EXPRESSION/FRAME.png    everything but 0 is the object; a submission folder fits as it is
-    anno_0/VIDEO/FRAME.png, anno_1/…            Ref-DAVIS17 (RefDAVISMetric): label maps, one folder an annotator
+    [Annotations/]VIDEO/EXPRESSION/FRAME.png    nonzero is the object; a submission folder works
+    anno_0/VIDEO/FRAME.png, anno_1/…            Ref-DAVIS17 (RefDAVISMetric): label maps, one folder per annotator
 
-FRAME is the name of the picture, or for frames of a video file its number from 0 with five digits. Only annotated
-frames are needed. The figures are those of ``tools/test.py`` with the same masks. Two things need a model: average
-precision over all queries (A2D, JHMDB) is left out, and a predicted box (RefCOCO) is that of the mask.
+FRAME is the name of the image, or for video files the number of the frame from 0 with five digits. Only annotated
+frames are needed. The results equal those of ``tools/test.py`` with the same masks, except average precision over all
+queries (A2D, JHMDB), which is omitted, and boxes (RefCOCO), which are those of the masks.
 """
 
 import argparse

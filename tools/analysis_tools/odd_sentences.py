@@ -1,10 +1,9 @@
-"""Asks for the same objects in twenty odd ways: words never seen, typos, upper case, another word order.
+"""Evaluates unusual sentences: unknown words, typos, upper case, other word orders.
 
     python tools/analysis_tools/odd_sentences.py [--config CONFIG --weights WEIGHTS] [--clips N] [--out FILE.csv]
 
-    python tools/analysis_tools/odd_sentences.py [--config CONFIG --weights WEIGHTS] [--clips N] [--out FILE]
-way of asking: J of the object, in how many clips the answer is that to "the red star" (IoU of the masks above a half),
-and the mean score. In percent. Without --config and --weights: the model that the inferencer takes.
+For every kind of sentence, in percent: J of the object, the share of clips with the same answer as for "the red star"
+(IoU of the masks above 0.5), and the mean score. Without --config and --weights the default model is used.
 """
 
 import argparse

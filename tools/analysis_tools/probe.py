@@ -1,11 +1,11 @@
-"""Looks closer at a checkpoint than J and F do, an expression at a time.
+"""Analyses a checkpoint beyond J and F, expression by expression.
 
     python tools/analysis_tools/probe.py CONFIG CHECKPOINT --out FILE.csv [--per-kind N]
 
-For every expression of the config's test set: J and F; the J of the best query (were the masks there, and only the
-choice wrong?); the IoU of the masks with those of the reversed clip (100: blind to the order of frames); J and F with
-the frames in a random order; the J of a random object. In percent; ablate.py makes tables of such files. Beside
-FILE.csv, FILE.json says what was probed.
+For every expression of the config's test set, in percent: J and F; the J of the best query (shows whether masks or
+choice are wrong); the IoU of the masks with those of the reversed clip (100: the order of frames has no effect); J and
+F with the frames in random order; the J of a random object. ablate.py makes tables of these files. FILE.json has the
+settings.
 """
 
 import argparse

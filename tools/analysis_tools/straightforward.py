@@ -1,8 +1,8 @@
-"""The model computed as the official ReferFormer code computes it: what benchmark.py takes as its measure.
+"""The model computed as in the official ReferFormer code, as the baseline of benchmark.py.
 
-Every query's masks on every layer, from features repeated for each query; attention weights kept; one sentence at a
-time from the frames on; mmcv's PyTorch sampling; batch norms as they are; all frames at once. Weights and outputs are
-the same.
+Masks of every query and layer, from features repeated for each query; stored attention weights; sentences one by one,
+each from the frames on; mmcv's PyTorch sampling; unfused batch norms; all frames at once. Weights and outputs are the
+same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generates SynthRVOS: ``ifirvos synth`` from a checkout, installed or not."""
+"""Generates SynthRVOS: the same as ``ifirvos synth``, without installing the package."""
 
 import sys
 from pathlib import Path

@@ -1,12 +1,12 @@
-"""Converts RefCOCO, RefCOCO+ or RefCOCOg to json: one file a split, an image and an annotation of each expression.
+"""Converts RefCOCO, RefCOCO+ or RefCOCOg to json: one file per split, with an image and an annotation per expression.
 
     python tools/dataset_converters/refcoco_to_json.py data/coco --dataset refcoco --split-by unc
 
 reads data/coco/refcoco/refs(unc).p and instances.json and writes data/coco/refcoco/instances_refcoco_train.json and so
 on, the files that MDETR and ReferFormer use. The usual --split-by: unc for refcoco and refcoco+, umd for refcocog.
 
-refs(*).p is a pickle, and a pickle may run any program when it is loaded: this one is read without that ability, and
-refused if it holds anything but lists, dictionaries, numbers and strings.
+refs(*).p is a pickle, which can run code when loaded. It is read with a restricted unpickler, which accepts only lists,
+dictionaries, numbers and strings.
 """
 
 import argparse

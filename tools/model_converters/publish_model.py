@@ -1,8 +1,8 @@
-"""Makes a checkpoint to hand out: weights in half the bits, the full config, and what is to be known about them.
+"""Prepares a checkpoint for publication: float16 weights, the full config, and a card.
 
     python tools/model_converters/publish_model.py IN CONFIG OUT [--dtype float16] [--card KEY=VALUE …]
 
-Optimiser, schedulers and log buffers are left behind. The same input gives the same bytes.
+Optimiser, schedulers and log buffers are removed. The same input gives the same bytes.
 """
 
 import argparse

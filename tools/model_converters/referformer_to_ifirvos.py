@@ -1,9 +1,9 @@
-"""Converts an official ReferFormer checkpoint into one of ours, which holds the config that fits it.
+"""Converts an official ReferFormer checkpoint to our format, with the fitting config inside.
 
     python tools/model_converters/referformer_to_ifirvos.py SRC DST [--config CONFIG] [--report REPORT.json]
 
-Prints what became of every key; exits with 1, and writes nothing, if one is left over. Nobody has to convert: wherever
-weights are taken, an official checkpoint is as good.
+Prints a report of every key; if one is left over, exits with 1 without writing. Conversion is optional: official
+checkpoints can be used directly.
 """
 
 import argparse
