@@ -22,7 +22,7 @@ from mmdet.registry import (
 )
 from mmengine import registry as mmengine_registry
 from mmengine.config.utils import MODULE2PACKAGE
-from mmengine.registry import FUNCTIONS, STRATEGIES, Registry  # mmdet has none of its own
+from mmengine.registry import FUNCTIONS, STRATEGIES, Registry  # mmdet has none
 
 __all__ = [
     'DATASETS',

@@ -18,7 +18,7 @@ from .annotated_frame_dataset import AnnotatedFrameDataset, read_rows, read_sent
 
 SPLITS = {'train': '0', 'test': '1'}  # as videoset.csv numbers them
 _VIDEO_ID, _SUBSET = 0, 8  # columns of videoset.csv, which has no header
-# Where people put the sentences beside A2D's own archive: MTTR and ReferFormer, nowhere special, LAVT.
+# Common places of the sentences: those of MTTR and ReferFormer, the data root, LAVT.
 _TEXT_FOLDERS = ('text_annotations', '', 'Release')
 _MOST_INSTANCES = 10_000  # of a frame
 _CLIP_FOLDERS = ('Release/clips320H', 'clips320H')
@@ -134,7 +134,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             self._find(_TEXT_FOLDERS, 'a2d_annotation.txt'), ('video_id', 'instance_id', 'query')
         )
         rows = []
-        shown = lru_cache(maxsize=1)(self._shown_instances)  # the sentences of a video stand together
+        shown = lru_cache(maxsize=1)(self._shown_instances)  # sentences of a video are consecutive
         for video_id, instance, text in sentences:
             if video_id not in used:
                 continue

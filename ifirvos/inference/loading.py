@@ -157,13 +157,13 @@ class OpenedModel:
             InputError: It cannot be built from this config, or the tokenizer cannot be had.
             CheckpointError: The weights do not fit.
         """
-        # mmengine's BaseModel looks for the data preprocessor where the default scope says, which need not be set here.
+        # mmengine's BaseModel builds the data preprocessor in the default scope, which may not be set.
         with DefaultScope.overwrite_default_scope(MODELS.scope):
             try:
                 with self.budget:
                     # mmdet's detectors write into what they are built of.
                     model = MODELS.build(deepcopy(self.config.model))
-            # A text encoder that cannot be had, a class that does not take what the config says
+            # A text encoder that cannot be loaded, or a class with other arguments than the config's
             except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
                 kind = CheckpointError if isinstance(error, CheckpointError) else InputError
                 raise kind(

@@ -32,7 +32,7 @@ RECORD = 'video.json'
 SUMMARY = 'summary.csv'
 SUMMARY_COLUMNS = ('name', 'status', 'video', 'sentences', 'frames', 'seconds', 'mean_score', 'note')
 
-# (job, folder of its video, replace what is there) -> frames, mean_score, problem
+# (job, folder of its video, overwrite) -> frames, mean_score, problem
 Segment = Callable[[Job, Path, bool], dict]
 
 
@@ -108,7 +108,7 @@ def do_job(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bo
             record.update(segment(job, folder, True))
         except OutputExistsError as error:
             return dict(status='failed', error=str(error), settings=record['settings'])
-        except Exception as error:  # whatever is wrong with one video, the others go on
+        except Exception as error:  # a failing video does not stop the others
             MMLogger.get_current_instance().debug(traceback.format_exc())
             record.update(status='failed', error=f'{type(error).__name__}: {error}'.splitlines()[0])
         record['seconds'] = round(time.monotonic() - began, 3)

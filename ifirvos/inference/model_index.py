@@ -8,7 +8,7 @@ import yaml
 
 INDEX = 'model-index.yml'
 SHIPPED_MODEL = 'r18_synth'
-# Configs, index and weights lie in the package's .mim, where mim and mmengine look for them. In a checkout it links to
+# Configs, index and weights are in the package's .mim, where mim and mmengine look for them. In a checkout it links to
 # those at the top.
 ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
 

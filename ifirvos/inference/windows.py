@@ -81,7 +81,7 @@ class FeatureWindow:
             list[Tensor]: the window's features, (size, C, h, w) a level.
         """
         self._levels = self._levels or [fresh[:0] for fresh in new]
-        for level, fresh in enumerate(new):  # one after the other, so that only one of them is there twice
+        for level, fresh in enumerate(new):  # one after the other, so that only one of them is in memory twice
             old, kept = self._levels[level], size - len(fresh)
             self._levels[level] = torch.cat([old[len(old) - kept :], fresh]) if kept else fresh
         return self._levels

@@ -35,7 +35,7 @@ from .model_index import find_entry, shipped
 
 BLOCK = 2**20  # bytes at a time
 SECONDS = 30  # without a byte, after which a connection counts as broken
-TRIES = 4  # each goes on where the one before broke off
+TRIES = 4  # each resumes the previous one
 WAIT = 1.0  # seconds before the second try, twice as many before each further one
 LARGEST_PAGE = 2**20  # bytes of a web page that is looked at
 LOCK_SECONDS = 3600  # to wait for another process's download
@@ -196,7 +196,7 @@ def _download(entry: Mapping, url: str, part: Path, show_progress: bool) -> None
                 reason = f'the connection broke off after {part.stat().st_size:,} bytes'
             except urllib.error.HTTPError as error:
                 with error:
-                    if error.code == 416:  # what is there is no beginning of the file
+                    if error.code == 416:  # the partial file is not a prefix of the file
                         _forget(part)
                     elif error.code < 500 and error.code != 429:
                         page = error.read(LARGEST_PAGE).decode('utf-8', 'replace')
@@ -232,7 +232,7 @@ def _transfer(entry: Mapping, url: str, part: Path, progressed, follow: bool = T
         length = int(length) if length and length.isdecimal() else None
         resumed = answer.status == 206 and _range_start(answer.headers.get('Content-Range')) == have
         if have and not resumed:
-            have = 0  # the host cannot go on, or the file has changed
+            have = 0  # the host cannot resume, or the file has changed
         total = None if length is None else have + length
         free = shutil.disk_usage(part.parent).free
         if length is not None and length > free:
@@ -284,7 +284,7 @@ def _page_reason(page: str, otherwise: str) -> str:
     return otherwise
 
 
-# ---------------------------------------------------------------------- what is there
+# ---------------------------------------------------------------------- existing files
 def _notes(part: Path) -> Path:
     return part.with_name(f'{part.name}.json')
 

@@ -43,7 +43,7 @@ def _forward(first, stop, value, shapes, locations, weights, out):
                     if x > -1 and y > -1 and x < width and y < height:
                         x0, y0, right, low = _corner(x, y)
                         weight = weights[b, q, head, level, p]
-                        # Pixels outside weigh nothing; any pixel may stand for them.
+                        # Pixels outside have weight zero, so any index will do.
                         left, right = (
                             (1 - right if x0 >= 0 else np.float32(0)),
                             (right if x0 + 1 < width else np.float32(0)),

@@ -122,7 +122,7 @@ class RobertaTextEncoder(BaseModule):
                 f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
                 f'holds it (config.json, weights, tokenizer files), or make the hub reachable. {_first_line(error)}'
             ) from error
-        # transformers fills what the weights lack with random values and says so in passing.
+        # transformers initialises missing weights randomly and only logs it.
         missing = [key for key in loaded['missing_keys'] if not key.startswith('pooler.') and 'position_ids' not in key]
         if missing:
             raise RuntimeError(

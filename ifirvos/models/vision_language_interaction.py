@@ -261,7 +261,7 @@ class VisionLanguageInteraction(BaseModule):
             coarse_first = self.lewv is not None and self.lewv.order == 'coarse_to_fine'
             for index, level in enumerate(levels):
                 read = texts[len(levels) - 1 - index if coarse_first else index] if self.text == 'dynamic' else words
-                read = read.detach() if frozen else read  # what is frozen must not pull at the words
+                read = read.detach() if frozen else read  # no gradient from frozen modules to the words
                 parts = level.split(max_pixels or level.shape[1], 1)
                 enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))
             levels = enhanced

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from mmengine.dist import all_reduce
 from mmengine.optim import OptimWrapper
-from mmengine.registry import FUNCTIONS  # mmdet has none of its own
+from mmengine.registry import FUNCTIONS  # mmdet has none
 from torch import nn
 
 from ifirvos.registry import OPTIM_WRAPPERS

@@ -69,7 +69,7 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
             callback(checkpoint)
         _load_checkpoint_to_model(self.model.module, checkpoint, strict)
         if hasattr(self.model.optimizer, 'refresh_fp32_params'):
-            self.model.optimizer.refresh_fp32_params()  # ZeRO steps on a copy of its own
+            self.model.optimizer.refresh_fp32_params()  # ZeRO updates its own copy
         return checkpoint
 
     def resume(self, filename: str, **kwargs: Any) -> dict:

@@ -47,7 +47,7 @@ DATASET_KINDS = {
         {
             'train': ('train', 'meta_expressions/train'),
             'valid': ('valid', 'val', 'meta_expressions/valid', 'meta_expressions/val'),
-            'test': ('test',),  # its expressions alone are there to tell the validation set
+            'test': ('test',),  # only its expressions exist, to identify the validation set
         },
         releases.REF_YOUTUBE_VOS,
     ),

@@ -6,7 +6,7 @@ from mmcv.transforms import BaseTransform
 
 from ifirvos.registry import TRANSFORMS
 
-# "bright", "upright", "copyright" and "leftover" must stay: what stands before and after the side is listed.
+# "bright", "upright", "copyright" and "leftover" must not change, so the allowed prefixes and suffixes are listed.
 _BEFORE = r'(?:top|bottom|upper|lower|front|back|rear|far|near|mid|middle|center|centre)'
 _AFTER = r'(?:(?:er)?most|wards?|sides?|hand(?:ed|er)?|y|ie|ish)'
 _SIDE = re.compile(rf'\b({_BEFORE}?)(left|right)(?={_AFTER}?\b)', re.IGNORECASE)

@@ -30,7 +30,7 @@ class LoadVideoFrames(BaseTransform):
         for index, is_key in zip(indices, results.get('key_frame_flags', ())):
             if is_key and index > end:
                 raise VideoError(f'{path} has {end + 1} frames, so no frame {index + 1}, which is annotated.')
-        # A copy each: a frame that the clip holds twice must not be changed twice.
+        # Copies, so that a frame that occurs twice in the clip is not changed twice.
         results['img'] = [frames[min(index, end)].copy() for index in indices]
         results['img_shape'] = [image.shape[:2] for image in results['img']]
         results['ori_shape'] = list(results['img_shape'])

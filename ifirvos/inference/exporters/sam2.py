@@ -60,7 +60,7 @@ def refine_with_sam2(
     for start, reverse in ((min(given), False), (max(given), True)):
         for frame, numbers, logits in predictor.propagate_in_video(state, start_frame_idx=start, reverse=reverse):
             for number, logit in zip(numbers, logits, strict=True):
-                # An object's own frames lie before its prompt on the way back, from it on on the way forth.
+                # Backward, an object's frames are those before its prompt; forward, those from it on.
                 if (frame < prompts[number - 1]) == reverse:
                     masks[number - 1][frame] = np.asarray((logit > 0).cpu()).reshape(logit.shape[-2:])
     return [

@@ -60,7 +60,7 @@ class Machine:
             with self.lock:
                 if self.stopped:
                     raise Interrupted
-                # A session of its own: Ctrl-C reaches this program only, which then asks the others to save.
+                # A new session: Ctrl-C reaches only this program, which then asks the others to save.
                 process = subprocess.Popen(
                     [str(part) for part in command],
                     stdout=output,
