@@ -18,8 +18,8 @@ from ifirvos.visualization import contact_sheet, object_color
 from ifirvos.visualization.comparison import draw_cell
 
 KINDS = ('attr', 'spatial', 'motion')
-# Of the split 'valid', whose data sets start at 0 and end far below. Chosen with seed 0, as a clip in which the shipped
-# model finds all three: over many clips it finds what moves in three of four.
+# Index in the split 'valid', whose data sets end far below. Chosen with seed 0 as a clip in which the included
+# model finds all three objects; over many clips it finds three of four moving ones.
 FIRST_INDEX = 100_026
 FPS = 8
 COLUMNS, CELL_WIDTH = 5, 288

@@ -14,7 +14,7 @@ from .model_index import find_entry
 
 SIZE = (288, 192)  # (W, H) of SynthRVOS
 FEW_GREY_LEVELS = 2
-# Share of pixels that are like their neighbours at that size: 0.88 to 0.96 on rendered clips, 0.71 to 0.89 after strong
+# Share of pixels that equal their neighbours at this size: 0.88 to 0.96 on rendered clips, 0.71 to 0.89 after strong
 # JPEG compression; 0.12 to 0.64 on photographs, 0.68 on a blurred one (30 clips; 6 pictures of scikit-image).
 LEAST_FLATNESS = 0.70
 LOOKED_AT = 8  # frames

@@ -52,7 +52,7 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
         for folder in staged:
             folder.mkdir()
         yield staged
-        check_free(folders, overwrite)  # somebody may have come in between
+        check_free(folders, overwrite)  # another process may have created it meanwhile
         _swap(staged, folders)
     finally:
         shutil.rmtree(stage)

@@ -43,7 +43,7 @@ __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sent
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
-# Bytes that a sentence takes at its peak for each byte of fp32 features of its window, at most: 12 to 20 were measured,
+# Upper bound of a sentence's peak memory per byte of fp32 features of its window: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
 BYTES_A_FEATURE_BYTE = 20
 Progressed = Callable[[int, int | None], None]
@@ -340,7 +340,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
         """Return how many sentences keep within ``memory``."""
-        features = sum(level.numel() for level in feats) * 4  # most of what follows is fp32 whatever came in
+        features = sum(level.numel() for level in feats) * 4  # most later steps are in fp32 anyway
         masks = len(feats[0]) * meta['ori_shape'][0] * meta['ori_shape'][1]
         return max(1, int(self.memory * 2**30 // (BYTES_A_FEATURE_BYTE * features + masks)))
 

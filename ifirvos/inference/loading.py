@@ -161,7 +161,7 @@ class OpenedModel:
         with DefaultScope.overwrite_default_scope(MODELS.scope):
             try:
                 with self.budget:
-                    # mmdet's detectors write into what they are built of.
+                    # mmdet's detectors modify their config.
                     model = MODELS.build(deepcopy(self.config.model))
             # A text encoder that cannot be loaded, or a class with other arguments than the config's
             except (RuntimeError, MemoryError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -200,7 +200,7 @@ def open_model(
     elif text := config_text(checkpoint):
         config, name = model_config(text, folder), f'{named.weights} (its own config)'
         if folder is not None and not (Path(folder) / 'config.json').is_file():
-            # It has the tokenizer alone: the shape is the config's own, else roberta-base's.
+            # The folder has only the tokenizer: the shape is the config's, or roberta-base's.
             config.model.text_encoder.name = 'roberta-base'
         budget = limit_of(checkpoint)
         config.merge_from_dict(dict(cfg_options or {}))
@@ -212,7 +212,7 @@ def open_model(
     encoder = config.get('model', {}).get('text_encoder')
     if encoder is not None and checkpoint is not None:
         config.model.text_encoder = without_weights(encoder, folder)
-        config.model.backbone.init_cfg = None  # the checkpoint brings those too
+        config.model.backbone.init_cfg = None  # those are in the checkpoint too
     elif encoder is not None and folder is not None:
         encoder.name = folder
     return OpenedModel(config, checkpoint, budget, name, named.weights)

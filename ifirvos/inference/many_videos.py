@@ -180,7 +180,7 @@ def run_jobs(
     Raises:
         InputError: The model cannot be built.
     """
-    context = multiprocessing.get_context('spawn')  # CUDA does not live through a fork
+    context = multiprocessing.get_context('spawn')  # CUDA does not survive a fork
     given = (build, out, made_with, overwrite)
     left = list(reversed(jobs))
     team = [_Worker(context, number, *given) for number in range(min(workers, len(jobs)))]

@@ -29,7 +29,7 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
     if model.training:
         raise ValueError('Only a model in evaluation mode can be prepared for inference: call model.eval() first.')
     if isinstance(getattr(model, 'backbone', None), ResNet):
-        model.unprepared_state = dict(model.state_dict())  # a plain attribute: part of no state dict
+        model.unprepared_state = dict(model.state_dict())  # a plain attribute, not in the state dict
         with torch.no_grad():
             fuse_conv_bn(model.backbone)
             model.backbone.to(memory_format=torch.channels_last)

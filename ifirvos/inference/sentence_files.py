@@ -21,7 +21,7 @@ from ifirvos.visualization import OverlayColors, draw_result
 from .results import FrameResult, MaskSequence
 
 CSV_COLUMNS = ('frame', 'time', 'score', 'present', 'x1', 'y1', 'x2', 'y2', 'area', 'query')
-_FRINGE = 9  # pixels of background that a cut-out keeps under its transparent edge: lossy video mixes neighbours
+_FRINGE = 9  # background pixels kept under the transparent edge of a cut-out, because lossy video blends neighbours
 Sink = Callable[[FrameResult], None]
 
 

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
-SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # the exports hold all sentences of a video, in a folder of their own
+SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # exports have all sentences of a video, in a separate folder
 
 
 def check_saves(save: Sequence[str]) -> tuple[str, ...]:

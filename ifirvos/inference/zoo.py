@@ -34,11 +34,11 @@ from ifirvos.files import unfinished, write_whole
 from .model_index import find_entry, shipped
 
 BLOCK = 2**20  # bytes at a time
-SECONDS = 30  # without a byte, after which a connection counts as broken
+SECONDS = 30  # seconds without data after which a connection counts as broken
 TRIES = 4  # each resumes the previous one
 WAIT = 1.0  # seconds before the second try, twice as many before each further one
-LARGEST_PAGE = 2**20  # bytes of a web page that is looked at
-LOCK_SECONDS = 3600  # to wait for another process's download
+LARGEST_PAGE = 2**20  # bytes of a web page to read
+LOCK_SECONDS = 3600  # seconds to wait for another process's download
 QUOTA = re.compile(r'quota exceeded|too many users|download quota', re.IGNORECASE)
 
 

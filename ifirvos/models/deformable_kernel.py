@@ -14,7 +14,7 @@ from numba import njit
 from torch import Tensor
 
 ZERO = np.float32(0)
-# Not 'nnan': a location that is no number must fail the comparisons that keep indices inside.
+# Not 'nnan': NaN locations must fail the bounds checks.
 FAST = {'contract', 'reassoc', 'nsz', 'arcp'}
 
 
@@ -65,7 +65,7 @@ def _forward(first, stop, value, shapes, locations, weights, out):
 def _backward(first, stop, value, shapes, locations, weights, grad, grad_value, grad_locations, grad_weights):
     _, queries, heads, levels, points = weights.shape
     depth = value.shape[3]
-    for task in range(first, stop):  # the rows of grad_value that a task adds to are its own
+    for task in range(first, stop):  # tasks write to disjoint rows of grad_value
         b, head = task // heads, task % heads
         for q in range(queries):
             up = grad[b, q, head]

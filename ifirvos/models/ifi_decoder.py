@@ -147,7 +147,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         )
         if self.ifi is None or getattr(self.ifi, 'place', 'before') == 'after':  # then the decoder calls it
             return query
-        # mmdet has scaled them for every level by how much of it is not padding.
+        # mmdet has scaled them by the valid share of every level.
         centres = reference_points[:, :, 0, :2] / valid_ratios[:, None, 0]
         return self.ifi(query, num_frames, centres, query_pos)
 
@@ -209,7 +209,7 @@ class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
             query = layer(query, reference_points=reference_points[:, :, None] * ratios[:, None], **shared)
             box_states.append(query)
             delta, known = branch(query), inverse_sigmoid(reference_points)
-            # The first layer knows a point, the others a box.
+            # The first layer has points, the others boxes.
             reference_points = (delta + F.pad(known, (0, 4 - known.shape[-1]))).sigmoid().detach()
             references.append(reference_points)
             if layer.ifi is not None:

@@ -64,7 +64,7 @@ class IFIRVOS(ClipDeformableDETR):
             frames processed at once in frame-independent stages, and ``window``, see :meth:`predict`.
     """
 
-    # With VEwL and the level embedding, what ``frozen_trunk`` holds still.
+    # Frozen by ``frozen_trunk``, together with VEwL and the level embedding.
     TRUNK = ('backbone', 'neck', 'encoder', 'pixel_decoder')
 
     def __init__(
@@ -274,7 +274,7 @@ class IFIRVOS(ClipDeformableDETR):
         sizes = [level.shape[-2:] for level in levels]
         maps = memory.split([size.numel() for size in sizes], 1)
         maps = [m.transpose(1, 2).unflatten(2, size) for m, size in zip(maps, sizes, strict=True)]
-        # To predict, masks of one query are drawn: F_seg is made where it is asked for, a few frames at a time.
+        # Prediction computes the masks of one query, so F_seg is computed on demand, a few frames at a time.
         fuse = getattr(self.pixel_decoder, 'fuse', None) if lazily else None
         if fuse is None:
             fuse, res2 = self.pixel_decoder, res2.repeat(len(memory) // len(res2), 1, 1, 1)

@@ -251,7 +251,7 @@ class FusedFrames:
         )
         block = fpn.blocks[level]
         laterals = [self._lateral(chunk) for chunk in chunks]
-        # Of a clip in one piece the map is needed again at once; of several, making it again is cheap.
+        # For a single chunk the map is needed again at once; for several, recomputing it is cheap.
         self._kept = laterals[0] if len(chunks) == 1 else None
         reduced = [block.reduce(lateral) for lateral in laterals]
         self._found = block.look_at_clip(

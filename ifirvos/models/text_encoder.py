@@ -15,7 +15,7 @@ from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 _ASSETS = Path(__file__).parents[1] / 'assets'
-# roberta-base's own config.json, so that a checkpoint that brings the weights needs no file of it but the tokenizer's.
+# roberta-base's config.json, so that with weights from a checkpoint only the tokenizer files are needed.
 ROBERTA_BASE = dict(
     vocab_size=50265,
     hidden_size=768,
@@ -178,7 +178,7 @@ class RobertaTextEncoder(BaseModule):
         )
         try:
             tokenizer = (RobertaTokenizerFast if bare else AutoTokenizer).from_pretrained(self.name)
-        except Exception as error:  # transformers and the hub's client raise what they like
+        except Exception as error:  # transformers and the Hub client raise many kinds of errors
             raise RuntimeError(
                 f'The tokenizer {self.name!r} could not be loaded ({_first_line(error)}). {_tokenizer_advice()}'
             ) from error

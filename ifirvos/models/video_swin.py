@@ -92,10 +92,10 @@ class WindowAttention(nn.Module):
     def forward(self, x: Tensor, partition: WindowPartition) -> Tensor:
         """Attend within the windows (W,B,N,C) of a partition; same shape."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.num_heads, -1)).permute(3, 0, 1, 4, 2, 5)  # W B heads N C/heads
-        # Contiguous: a mask with other strides keeps CUDA from its fused kernels.
+        # Contiguous, because other strides prevent CUDA's fused kernels.
         bias = self.relative_position_bias_table[partition.offsets].permute(2, 0, 1).contiguous().to(q)
         out = torch.empty_like(v)
-        # One call a kind of mask: a mask for each window would take as much memory as all attention weights.
+        # One call per mask: a mask per window would take as much memory as all attention weights.
         for windows, apart in partition.groups:
             mask = bias if apart is None else bias.masked_fill(apart, -torch.inf)
             some = (part[windows].flatten(0, 1) for part in (q, k, v))

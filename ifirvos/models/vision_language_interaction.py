@@ -119,7 +119,7 @@ class LanguageEnhancementWithVision(BaseModule):
         Returns:
             tuple: F_l before and after each of the N_l iterations, N_l + 1 times (B,L,C), and the sentence (B,C).
         """
-        # The product shrinks F about fiftyfold at initialisation: below what fp16 can carry a gradient for.
+        # The product shrinks F about fiftyfold at initialisation, so that gradients underflow in fp16.
         with torch.autocast(words.device.type, enabled=False):
             dtype = self.pool.weight.dtype
             texts = [words.to(dtype)]

@@ -47,7 +47,7 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Remove incomplete files of a killed process."""
         logger = MMLogger.get_current_instance()
-        logger.addFilter(is_not_about_file_client)  # the hook makes one for old subclasses and does not use it
+        logger.addFilter(is_not_about_file_client)  # the hook creates one for old subclasses without using it
         try:
             super().before_train(runner)
         finally:

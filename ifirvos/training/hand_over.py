@@ -34,7 +34,7 @@ class HandOverHook(Hook):
             fine-tuning: ``bbox_head[.]cls_branches[.]``.
     """
 
-    priority = 'VERY_LOW'  # behind EMAHook, which swaps averaged and trained weights
+    priority = 'VERY_LOW'  # after EMAHook, which swaps averaged and trained weights
 
     def __init__(
         self, allow_missing: Sequence[str] = (), allow_unexpected: Sequence[str] = (), drop: Sequence[str] = ()

@@ -32,7 +32,7 @@ class ResumableLoop:
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, Any]]:
         """Yield the batches of an epoch of the data behind the first ``done``, with their numbers."""
-        self.dataloader.sampler.set_seed(self.runner.seed)  # a checkpoint that is resumed brings its own
+        self.dataloader.sampler.set_seed(self.runner.seed)  # a resumed checkpoint has its own
         self.dataloader.sampler.set_epoch(epoch)
         self.dataloader.sampler.skip(done * self.dataloader.batch_size)
         batches = iter(self.dataloader)
@@ -115,7 +115,7 @@ class ResumableIterLoop(ResumableLoop, IterBasedTrainLoop):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        del self.dataloader_iterator  # upstream's starts the workers at once, and always at the first sample
+        del self.dataloader_iterator  # upstream's starts the workers immediately and at the first sample
 
     def run(self) -> Any:
         """Run as mmengine does, with batches from the current position."""

@@ -32,7 +32,7 @@ class PreemptionHook(Hook):
         signals: Names of the signals.
     """
 
-    priority = 'LOWEST'  # behind everything that changes the state
+    priority = 'LOWEST'  # after everything that changes the state
 
     def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
         self.signals = [signal.Signals[name] for name in signals]
@@ -53,7 +53,7 @@ class PreemptionHook(Hook):
 
     def _ask(self, number: int, frame: Any) -> None:
         self.asked = True
-        # The data workers may have been sent the same signal: their death must not break into the step that is running.
+        # The data workers may have got the same signal: their end must not interrupt the current step.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
@@ -70,13 +70,13 @@ class PreemptionHook(Hook):
         if not self.asked or not self._before or type(runner) is not Runner:
             return
         for hook in runner.hooks:
-            if isinstance(hook, EMAHook):  # the model wears the averaged weights while it is validated
+            if isinstance(hook, EMAHook):  # the model has the averaged weights during validation
                 hook.after_val_epoch(runner)
         self.save_and_exit(runner, runner.iter)
 
     def save_and_exit(self, runner: Runner, iterations: int) -> None:
         """Save the state after this many iterations and raise ``SystemExit(0)``."""
-        # FlexibleRunner takes no other word for where training is; both Runners add 1 for the iteration that ends.
+        # FlexibleRunner only uses this as its position; both Runners add 1 for the finished iteration.
         runner.train_loop._iter = iterations - 1
         path = osp.join(runner.work_dir, CHECKPOINT)
         runner.save_checkpoint(

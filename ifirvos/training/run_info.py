@@ -47,7 +47,7 @@ class RunInfoHook(Hook):
             commit=git_commit(),
             seed=runner.seed,
             ifirvos=__version__,
-            torch=str(torch.__version__),  # TorchVersion itself would be refused by weights_only=True
+            torch=str(torch.__version__),  # weights_only=True refuses TorchVersion
             mmengine=mmengine.__version__,
             mmcv=mmcv.__version__,
             mmdet=mmdet.__version__,

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ifirvos.registry import DATA_SAMPLERS, DATASETS
 
-Draw = tuple[int, int]  # index of a sample, seed to draw it under
+Draw = tuple[int, int]  # index of a sample, its seed
 
 
 def seed_from(*numbers: int) -> int:

@@ -30,7 +30,7 @@ class AtomicFSDPStrategy(FSDPStrategy):
         if not self._is_full_state_dict():
             super().save_checkpoint(filename, **kwargs)
             return
-        if not is_main_process():  # it takes part in gathering the weights; the main process writes them
+        if not is_main_process():  # it participates in gathering the weights; the main process writes them
             super().save_checkpoint(str(unfinished(filename)), **kwargs)
             return
         with written_whole(filename) as part:

@@ -53,12 +53,12 @@ def write_expression(
         if link.is_symlink():
             raise OutputError(f'{link} is a link: masks are not written through it. Remove it.')
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Beside Annotations, not in it: what a killed process leaves is then never taken for an expression.
+    # Not inside Annotations, so that leftovers of a killed process are not mistaken for an expression.
     staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
     try:
         for frame, mask in zip(frames, masks, strict=True):
             Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * 255).save(staged / f'{frame}.png')
-        staged.chmod(0o755)  # mkdtemp's folders are for the owner alone
+        staged.chmod(0o755)  # mkdtemp makes folders private
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(staged, folder)

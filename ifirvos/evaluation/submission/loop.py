@@ -48,7 +48,7 @@ class SubmissionLoop(TestLoop):
                 len(dataset),
                 self.writer.out_dir,
             )
-        barrier()  # all processes have looked before one of them writes
+        barrier()  # wait until all processes have checked
         rest = Subset(dataset, todo)
         rest.metainfo = dataset.metainfo
         super().__init__(runner, dict(dataloader, dataset=rest), evaluator, fp16)

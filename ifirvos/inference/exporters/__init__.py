@@ -25,7 +25,7 @@ __all__ = [
     'with_needed',
 ]
 
-# Names of --save that put all sentences of a video in one file -> what writes it.
+# Names of --save with all sentences of a video in one file -> their writers.
 EXPORTS: dict[str, Callable[[Together], AbstractContextManager[ExportSink]]] = {
     'objects': objects,
     'coco': coco,

@@ -69,7 +69,7 @@ def coco(to: Together) -> Iterator[ExportSink]:
                     video_id=to.video_id,
                     instance_id=sentence_id,
                 )
-                # loadRes makes a box into a polygon where there is one, so the results have the mask alone.
+                # loadRes turns boxes into polygons, so the results have only masks.
                 del result['bbox']
                 data_set.write(separator + json.dumps(annotation))
                 results.write(separator + json.dumps(result))

@@ -20,7 +20,7 @@ from ifirvos.inference.results import FrameResult
 from .together import FRAME_FILE, ExportSink, Together, distinct_labels
 
 LOCAL_FILES = '/data/local-files/?d='  # where Label Studio serves a local storage
-_WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value; bits of a run's length, four kinds to choose from
+_WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value; bits of a run's length, four choices
 _LONGEST = 1 << _SIZES[-1]
 
 

@@ -14,7 +14,7 @@ from ifirvos.visualization import STYLES, OverlayColors
 FOLDER = 'all_sentences'  # no sentence's folder has an underscore in its name
 FRAME_FILE = 'frames/{:05d}.jpg'
 
-# Takes one frame's results, one a sentence.
+# Takes one frame's results, one per sentence.
 ExportSink = Callable[[Sequence[FrameResult]], None]
 
 

@@ -28,7 +28,7 @@ class Machine:
     """
 
     def __init__(self, jobs: int | None, gpus_per_job: int) -> None:
-        # The numbers that the user, or Slurm, has given us: those of CUDA begin at 0 again.
+        # The GPU numbers given by the user or Slurm; CUDA's own start at 0.
         given = os.environ.get('CUDA_VISIBLE_DEVICES')
         gpus = (given.split(',') if given else [str(n) for n in range(128)])[: torch.cuda.device_count()]
         self.gpus_per_job = gpus_per_job if gpus else 1
