@@ -57,7 +57,7 @@ docs:  ## build the documentation site, docs/_build/html; any warning is an erro
 	@$(DOCS)/bin/sphinx-build -q -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
-check-env: env  ## say what is installed and what is amiss
+check-env: env  ## check the installation
 	@$(PY) -m ifirvos.env
 
 clean:  ## remove the environments and everything generated; downloaded data and work_dirs stay

@@ -88,7 +88,7 @@ def paired_difference(
 
     Args:
         variant: The rows of every seed.
-        reference: Those of what it is compared with; seeds that only one of the two has do not count.
+        reference: Measures to compare with; seeds that only one of the two has are ignored.
         measure: One of ``MEASURES``.
         bootstrap: Draws for the intervals.
 

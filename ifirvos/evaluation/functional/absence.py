@@ -14,8 +14,8 @@ def roc_auc(present: Sequence[float], absent: Sequence[float]) -> float:
     A tie counts half: the area under the ROC curve.
 
     Args:
-        present: Scores of what is there.
-        absent: Scores of what is not.
+        present: Scores of present objects.
+        absent: Scores of absent objects.
     """
     from scipy.stats import rankdata  # slow to import
 

@@ -42,7 +42,7 @@ class FrameScore:
     def reference_iou(self) -> float:
         """As the reference computes it, ``(intersection + 1e-6) / (union + 1e-6)`` in float32.
 
-        So an IoU of 0.6 is 0.60000002 and counts in P@0.6, and a few of small masks at 0.7, 0.8 and 0.9 likewise.
+        So an IoU of 0.6 is 0.60000002 and counts in P@0.6, and so do a few IoUs of small masks at 0.7, 0.8 and 0.9.
         """
         eps = np.float32(1e-6)
         return float((np.float32(self.intersection) + eps) / (np.float32(self.union) + eps))
