@@ -13,9 +13,11 @@ from ifirvos_cli import web
 ROOT = Path(__file__).parents[2]
 # The command with stand-ins for the model and the page, whose imports take seconds: the page writes an upload.
 SERVER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from types import SimpleNamespace
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started in the background
 
 def build_page(inferencer, folder, limits):
     (folder / 'gradio').mkdir()
