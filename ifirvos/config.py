@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,35 @@ def _with_data_root(node: object) -> Iterator[dict]:
             yield from _with_data_root(value)
 
 
+def check_options(options: Mapping[str, object], known: Iterable[str], allowed: bool = False) -> None:
+    """Refuse a key of ``--cfg-options`` that looks like a misspelt one of the config: it would have no effect.
+
+    Args:
+        options: The options; of a nested key, ``a.b.c``, the first part counts.
+        known: Keys of the config.
+        allowed: Say nothing.
+
+    Raises:
+        InputError: names the key that was probably meant.
+    """
+    # What mmengine's Runner takes beside what our configs set.
+    known = sorted({*known, 'load_from', 'resume', 'work_dir', 'launcher', 'experiment_name', 'randomness', 'env_cfg'})
+    for option in () if allowed else options:
+        key = str(option).split('.')[0]
+        close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+        if key not in known and close:
+            raise InputError(
+                f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant? '
+                'With --allow-unknown it is set as it stands.'
+            )
+
+
 def load_config(
     path: str | os.PathLike,
     options: Mapping[str, Any] | None = None,
     data_root: str | os.PathLike | None = None,
     phases: Sequence[str] = PHASES,
+    allow_unknown: bool = True,
 ) -> Config:
     """Read a config file, apply the command line's changes and set its default scope.
 
@@ -83,9 +108,11 @@ def load_config(
         options: Changes by dotted key, as ``--cfg-options`` gives them.
         data_root: Where the data lie, see :func:`set_data_root`; None: where the config says.
         phases: Whose data are used.
+        allow_unknown: Let ``options`` set a key that the config does not have, see :func:`check_options`.
 
     Raises:
-        InputError: There is no such file, or a module that it imports, or no single data root to be set.
+        InputError: There is no such file, or a module that it imports, or no single data root to be set, or an option
+            that looks misspelt.
     """
     file = config_file(path)
     try:
@@ -95,6 +122,7 @@ def load_config(
             f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
             'custom_imports names it.'
         ) from error
+    check_options(options or {}, config.keys(), allow_unknown)
     config.merge_from_dict(dict(options or {}))
     if data_root is not None:
         set_data_root(config, data_root, phases)

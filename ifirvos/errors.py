@@ -63,6 +63,10 @@ class DownloadError(UserError, OSError):
     """A file that cannot be downloaded; the message says why, where to get it by hand, and where to put it."""
 
 
+class WorkerError(UserError, RuntimeError):
+    """A process that loads data was ended from outside; the message says what to try."""
+
+
 class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read or does not fit its model."""
 

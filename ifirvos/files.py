@@ -43,6 +43,8 @@ def written_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     part = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if part.is_symlink():  # somebody else's: what is written must not land where it points
+            part.unlink()
         yield part
         if sync:
             with open(part, 'rb') as file:

@@ -9,16 +9,16 @@ from typing import Any
 
 from .errors import AnnotationError, LimitError, MissingFileError
 
-MAX_BYTES = int(os.environ.get('IFIRVOS_MAX_JSON_BYTES', 2 * 2**30))  # MeViS's masks take 200 MB
+MAX_BYTES = 2 * 2**30  # MeViS's masks take 200 MB
 MAX_DIGITS = 400
 
 
-def read_regular(path: str | os.PathLike, max_bytes: int = MAX_BYTES, what: str = 'file') -> bytes:
+def read_regular(path: str | os.PathLike, max_bytes: int | None = None, what: str = 'file') -> bytes:
     """Return the bytes of a regular file, none of a pipe or device, which may wait for ever.
 
     Args:
         path: The file.
-        max_bytes: A larger one is refused.
+        max_bytes: A larger one is refused; None: ``IFIRVOS_MAX_JSON_BYTES`` of the environment, or 2 GiB.
         what: What it is, for the message.
 
     Raises:
@@ -29,15 +29,31 @@ def read_regular(path: str | os.PathLike, max_bytes: int = MAX_BYTES, what: str 
     path = Path(path)
     check_regular(path, what)
     size = path.stat().st_size
+    if max_bytes is None:
+        max_bytes = limit_of('IFIRVOS_MAX_JSON_BYTES', MAX_BYTES)
     if size > max_bytes:
         raise LimitError(
             f'{path} has {size:,} bytes, more than the limit of {max_bytes:,}: is it the right file? '
-            'The environment variable IFIRVOS_MAX_JSON_BYTES sets another limit.'
+            '--max-json-bytes, or the environment variable IFIRVOS_MAX_JSON_BYTES, sets another limit.'
         )
     try:
         return path.read_bytes()
     except OSError as error:
         raise AnnotationError(f'{path} cannot be read: {error.strerror or error}.') from error
+
+
+def limit_of(variable: str, default: int) -> int:
+    """Return a limit: that of an environment variable, which worker processes see too, or the default.
+
+    Raises:
+        LimitError: the variable is no whole number above 0.
+    """
+    text = os.environ.get(variable, '')
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise LimitError(f'The environment variable {variable} is {text!r}: set a whole number above 0, or unset it.')
+    return int(text)
 
 
 def check_regular(path: str | os.PathLike, what: str = 'file') -> None:
@@ -57,7 +73,7 @@ def check_regular(path: str | os.PathLike, what: str = 'file') -> None:
         raise AnnotationError(f'{path} is no file but a folder, a pipe or a device.')
 
 
-def read_json(path: str | os.PathLike, what: str = 'file', max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: str | os.PathLike, what: str = 'file', max_bytes: int | None = None) -> Any:
     """Read a json file.
 
     A byte order mark is accepted; a key that is there twice is not: the file would mean one thing to one reader and
@@ -66,7 +82,7 @@ def read_json(path: str | os.PathLike, what: str = 'file', max_bytes: int = MAX_
     Args:
         path: The file.
         what: What it is, for the messages.
-        max_bytes: A larger one is refused.
+        max_bytes: See :func:`read_regular`.
 
     Raises:
         MissingFileError: no such file.

@@ -1,12 +1,12 @@
 """Options and error handling shared by sub-commands and tools."""
 
 import argparse
-import difflib
+import errno
 import math
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 USER_ERROR = 2  # exit code where an input is at fault
 
@@ -35,36 +35,31 @@ def positive_number(text: str) -> float:
     return value
 
 
+def positive_int(text: str) -> int:
+    """Return the value of an option that must be a whole number above 0, for argparse."""
+    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number above 0')
+    return int(text)
+
+
 def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-unknown``, see :func:`check_options`."""
+    """Add ``--allow-unknown``, see :func:`ifirvos.config.check_options`."""
     parser.add_argument(
         '--allow-unknown', action='store_true', help='let --cfg-options set a key that the config does not have'
     )
 
 
-def check_options(options: Mapping[str, object], known: Iterable[str], allowed: bool = False) -> None:
-    """Refuse a key of ``--cfg-options`` that looks like a misspelt one of the config: it would have no effect.
+def add_data_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the limits of annotation files; :func:`set_data_limits` acts on them."""
+    parser.add_argument('--max-json-bytes', type=positive_int, metavar='N', help='largest json file; default: 2 GiB')
+    parser.add_argument('--max-video-frames', type=positive_int, metavar='N', help='of a video; default: 100,000')
 
-    Args:
-        options: The options; of a nested key, ``a.b.c``, the first part counts.
-        known: Keys of the config.
-        allowed: Say nothing.
 
-    Raises:
-        InputError: names the key that was probably meant.
-    """
-    from ifirvos.errors import InputError
-
-    # What mmengine's Runner takes beside what our configs set.
-    known = sorted({*known, 'load_from', 'resume', 'work_dir', 'launcher', 'experiment_name', 'randomness', 'env_cfg'})
-    for option in () if allowed else options:
-        key = str(option).split('.')[0]
-        close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
-        if key not in known and close:
-            raise InputError(
-                f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant? '
-                'With --allow-unknown it is set as it stands.'
-            )
+def set_data_limits(args: argparse.Namespace) -> None:
+    """Set the limits of :func:`add_data_limits`, for worker processes too; before the modules that read them."""
+    for name, value in (('JSON_BYTES', args.max_json_bytes), ('VIDEO_FRAMES', args.max_video_frames)):
+        if value is not None:
+            os.environ[f'IFIRVOS_MAX_{name}'] = str(value)
 
 
 def go_offline() -> None:
@@ -153,6 +148,8 @@ def _fail(error: BaseException, debug: bool | None) -> int:
         traceback.print_exception(error)
     stream = sys.stderr
     text = f'error: {one_line(error)}'
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
+        text = f'error: {error.strerror}: make room and run the command again; training goes on with --resume'
     print(text.encode(stream.encoding or 'utf-8', 'backslashreplace').decode(stream.encoding or 'utf-8'), file=stream)
     return USER_ERROR
 

@@ -13,6 +13,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from .common import add_data_limits, set_data_limits
+
 DATASETS = (  # those of ifirvos.datasets.doctor, which takes seconds to import
     'ref-youtube-vos',
     'ref-davis17',
@@ -55,16 +57,19 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='number of processes')
     parser.add_argument('--show', type=int, default=5, help='number of findings of a kind to print')
     parser.add_argument('--out', type=Path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
+    add_data_limits(parser)
     return parser.parse_args(argv)
 
 
 def run(args: argparse.Namespace) -> int:
     """Check the splits, print and write what was found; return the exit code."""
+    set_data_limits(args)
+
     import cv2
     from mmengine.logging import MMLogger
     from mmengine.registry import init_default_scope
 
-    from ifirvos.datasets.doctor import DATASET_KINDS, check_split
+    from ifirvos.datasets.doctor import DATASET_KINDS, check_split, splits_there
     from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
     from ifirvos.json_files import read_json
     from ifirvos.synth.writer import write_json
@@ -81,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     generated = read_json(generated) if generated.is_file() else None
     splits, absent = args.split, []
     if not splits:
-        splits = [split for split, paths in kind.splits.items() if any((args.root / path).exists() for path in paths)]
+        splits = splits_there(kind, args.root)
         absent = [split for split in kind.splits if split not in splits]
     print(f'{args.root} as {args.dataset}')
     reports = {}

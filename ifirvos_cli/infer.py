@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_model_options, model_options, positive_number, run_command
+from .common import add_model_options, model_options, positive_int, positive_number, run_command
 
 # Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
 SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
@@ -60,6 +61,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='stop reading a URL after this time without a frame; default: 30',
     )
     frames.add_argument('--max-pixels', type=int, default=100_000_000, help='largest frame; default: 100 million')
+    frames.add_argument('--max-sentences', type=positive_int, metavar='N', help='of a video; default: 1000')
     frames.add_argument('--allow-special', action='store_true', help='also read a FIFO or device')
     frames.add_argument('--clip-len', type=int, default=36, help='frames per window; default: 36; 0: all at once')
     frames.add_argument('--overlap', type=int, help='overlap of windows in frames; default: 8, less in short windows')
@@ -155,6 +157,8 @@ def inferencer_options(args: argparse.Namespace) -> dict:
 def run(args: argparse.Namespace) -> list[Path]:
     """Segment and write, window by window; cheap checks come before the model is loaded. Returns what to look at."""
     options = inferencer_options(args)
+    if args.max_sentences is not None:
+        os.environ['IFIRVOS_MAX_SENTENCES'] = str(args.max_sentences)
 
     from rich.console import Console
     from rich.progress import Progress

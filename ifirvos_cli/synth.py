@@ -59,11 +59,19 @@ def run(args: argparse.Namespace) -> None:
 
     from rich.console import Console
 
+    from ifirvos.errors import OutputError
+    from ifirvos.files import not_written
     from ifirvos.synth.benchmark import CEILING_CLIPS, BenchmarkOptions, statistics_table, write_benchmark
 
     console = Console()
     options = BenchmarkOptions(args.seed, tuple(args.size), args.frames, args.frame_step, args.layout)
-    for split, numbers in write_benchmark(args.out, clips, options, args.workers, console).items():
+    try:
+        statistics = write_benchmark(args.out, clips, options, args.workers, console)
+    except Exception as error:
+        if reason := not_written(error):
+            raise OutputError(f'{args.out} cannot be written: {reason}. What is there of it is incomplete.') from error
+        raise
+    for split, numbers in statistics.items():
         console.print(statistics_table(split, numbers))
     console.print(
         'J: mean IoU over frames; S: share of expressions with J > 0.5. object, pair, first: the answer is any object, '

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, check_options, go_offline
+from .common import DictAction, add_allow_unknown, add_data_limits, go_offline, set_data_limits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -33,6 +33,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
+    add_data_limits(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     return parser.parse_args(argv)
@@ -40,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
-    from ifirvos.config import config_file, set_data_root
+    from ifirvos.config import check_options, config_file, set_data_root
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import without_weights
@@ -72,6 +73,7 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Evaluate; return the metrics."""
+    set_data_limits(args)
     if args.offline:
         go_offline()
 

@@ -1,7 +1,7 @@
 """Trains a config.
 
     ifirvos train CONFIG [--work-dir DIR] [--amp [bf16|fp16]] [--resume [CHECKPOINT]] [--seed N]
-                  [--auto-scale-lr] [--data-root DIR] [--cfg-options KEY=VALUE …]
+                  [--reset-optimizer] [--auto-scale-lr] [--data-root DIR] [--cfg-options KEY=VALUE …]
 
 The work directory gets the log, the full config, the environment, the checkpoints and the curves. On several GPUs:
 tools/dist_train.sh, tools/slurm_train.sh.
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, check_options
+from .common import DictAction, add_allow_unknown, add_data_limits, set_data_limits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -45,10 +46,16 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         const='auto',
         help='resume from CHECKPOINT, or the latest in the work directory; start if there is none',
     )
+    parser.add_argument(
+        '--reset-optimizer',
+        action='store_true',
+        help="with --resume: rate, decay and schedule of the config, in place of the checkpoint's",
+    )
     parser.add_argument('--seed', type=int, help="default: the config's")
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
+    add_data_limits(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
     return parser.parse_args(argv)
@@ -58,7 +65,7 @@ def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
     from mmengine.config import Config
 
-    from ifirvos.config import config_file, set_data_root
+    from ifirvos.config import check_options, config_file, set_data_root
     from ifirvos.errors import InputError
     from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
 
@@ -94,6 +101,12 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     if args.resume:
         _set_resume(cfg, args.resume)
+    if args.reset_optimizer:
+        if not args.resume:
+            raise SystemExit('--reset-optimizer is for --resume: a run that begins has no other optimizer.')
+        if 'strategy' in cfg:
+            raise SystemExit('--reset-optimizer is not for sharded models: start from the weights (load_from=FILE).')
+        cfg.merge_from_dict(dict(default_hooks=dict(resumption=dict(type='ResumeHook', reset_optimizer=True))))
     weights = cfg.load_from = _named_weights(cfg.get('load_from'))
     there = Path.exists if 'strategy' in cfg else Path.is_file  # DeepSpeed's checkpoints are folders
     if weights and '://' not in weights and not there(Path(weights).expanduser()):
@@ -152,25 +165,35 @@ def _set_resume(cfg: Config, checkpoint: str) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train."""
-    from mmengine.registry import RUNNERS
-    from mmengine.runner import Runner
-    from torch import nn
+    set_data_limits(args)
 
     from ifirvos.checkpoint import make_runners_load_safely
     from ifirvos.errors import UserError
-    from ifirvos.models.text_encoder import load_tokenizers
     from ifirvos.training.launch import join_processes
+    from ifirvos.training.work_dir import claimed
 
     make_runners_load_safely()
     cfg = load_config(args)
     join_processes(cfg)
-    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    first = int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0
     try:
-        if isinstance(runner.model, nn.Module):  # not with a strategy, which builds it later
-            load_tokenizers(runner.model)
-        runner.train()
+        with claimed(cfg.work_dir) if first else contextlib.nullcontext():
+            _train(cfg)
     except UserError as error:  # no tokenizer, or what it should start from does not fit
         raise SystemExit(str(error)) from error
+
+
+def _train(cfg: Config) -> None:
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+    from torch import nn
+
+    from ifirvos.models.text_encoder import load_tokenizers
+
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if isinstance(runner.model, nn.Module):  # not with a strategy, which builds it later
+        load_tokenizers(runner.model)
+    runner.train()
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

@@ -27,6 +27,8 @@ LIMITS = dict(
     pixels=(1920 * 1080, 'most pixels of a frame'),
     sentences=(8, 'most sentences at once'),
     characters=(300, 'longest sentence'),
+    results=(50, 'most results that are kept, the oldest go first'),
+    disk=(2000, 'most megabytes of results and uploads'),
 )
 
 

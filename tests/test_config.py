@@ -42,6 +42,18 @@ def roots(node):
     return [root for value in node for root in roots(value)] if isinstance(node, list | tuple) else []
 
 
+@pytest.mark.parametrize(
+    ('options', 'meant'),
+    [({'modle.num_queries': 3}, 'model'), ({'load_form': 'a.pth'}, 'load_from'), ({'work_dirs': 'x'}, 'work_dir')],
+)
+def test_a_misspelt_option_is_an_error_unless_allowed(options, meant):
+    path = ROOT / 'configs/ifirvos/r18_synth.py'
+    with pytest.raises(InputError, match=f'is {meant!r} meant.*--allow-unknown'):
+        load_config(path, options, allow_unknown=False)
+    load_config(path, options)
+    load_config(path, {'my_own': 3}, allow_unknown=False)
+
+
 @pytest.mark.parametrize('name', ['r18_synth', 'r50_ytvos', 'r50_a2d', 'r50_refcoco_pretrain'])
 def test_the_data_root_is_set_everywhere(name):
     config = load_config(ROOT / f'configs/ifirvos/{name}.py', data_root='/my/data')

@@ -1,7 +1,11 @@
 """Files are whole or not there."""
 
+import errno
+import os
+
 import pytest
 
+from ifirvos.errors import OutputError
 from ifirvos.files import csv_text, unfinished, write_whole, written_whole
 
 
@@ -28,6 +32,32 @@ def test_what_was_there_stays_when_writing_fails(tmp_path, sync):
         stopped_half_way()
     assert path.read_text() == 'before'
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_at_the_place_of_the_unfinished_file_is_not_followed(tmp_path):
+    (tmp_path / 'mine').write_text('mine')
+    unfinished(tmp_path / 'a').symlink_to(tmp_path / 'mine')
+    write_whole(tmp_path / 'a', 'new')
+    assert (tmp_path / 'mine').read_text() == 'mine'
+    assert (tmp_path / 'a').read_text() == 'new'
+    assert not (tmp_path / 'a').is_symlink()
+
+
+@pytest.mark.parametrize('code', [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
+def test_what_the_system_refuses_names_the_file(tmp_path, code):
+    with (
+        pytest.raises(OutputError, match=f'{tmp_path}/a cannot be written: {os.strerror(code)}'),
+        written_whole(tmp_path / 'a'),
+    ):
+        raise OSError(code, 'no')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_torchs_own_error_of_writing_is_one(tmp_path):
+    with pytest.raises(OutputError, match='the disk is full'), written_whole(tmp_path / 'a'):
+        raise RuntimeError('[enforce fail at inline_container.cc] PytorchStreamWriter failed writing file data/0')
+    with pytest.raises(RuntimeError, match='another'), written_whole(tmp_path / 'a'):
+        raise RuntimeError('another')
 
 
 def test_the_name_appears_at_the_end(tmp_path):

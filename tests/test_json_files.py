@@ -51,6 +51,18 @@ def test_only_regular_files_of_a_sane_size_are_opened(tmp_path):
         read_json(tmp_path / 'large.json', max_bytes=99)
 
 
+def test_the_environment_sets_the_limit(tmp_path, monkeypatch):
+    (tmp_path / 'a.json').write_text('[1, 2]')
+    monkeypatch.setenv('IFIRVOS_MAX_JSON_BYTES', '6')
+    assert read_json(tmp_path / 'a.json') == [1, 2]
+    monkeypatch.setenv('IFIRVOS_MAX_JSON_BYTES', '5')
+    with pytest.raises(LimitError, match='--max-json-bytes'):
+        read_json(tmp_path / 'a.json')
+    monkeypatch.setenv('IFIRVOS_MAX_JSON_BYTES', 'much')
+    with pytest.raises(LimitError, match="IFIRVOS_MAX_JSON_BYTES is 'much'"):
+        read_json(tmp_path / 'a.json')
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_json_or_refused(content):
     with suppress(UserError):

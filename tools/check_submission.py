@@ -11,7 +11,6 @@ anything is wrong.
 
 import argparse
 import itertools
-import json
 import sys
 import zipfile
 from pathlib import Path
@@ -38,30 +37,29 @@ if __name__ == '__main__':
 from PIL import Image
 
 import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled operators)
+from ifirvos.datasets.records import read_expression_file
+from ifirvos.errors import AnnotationError
 from ifirvos.evaluation.submission.files import check_submission
+from ifirvos.safe_names import checked_name
 
 _SHOWN = 20
-
-
-def read_videos(path: Path) -> dict[str, dict]:
-    """Return the videos of an expression file."""
-    try:
-        return json.loads(path.read_text(encoding='utf-8'))['videos']
-    except (OSError, ValueError, KeyError) as error:
-        raise SystemExit(f'{path} is not a meta_expressions.json: {error!r}') from error
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     args = parse_args(argv)
-    videos = read_videos(args.expressions)
-    for name in read_videos(args.without) if args.without else ():
+    videos = read_expression_file(str(args.expressions))
+    for name in read_expression_file(str(args.without)) if args.without else ():
         videos.pop(name, None)
     expected = {(name, exp): video['frames'] for name, video in videos.items() for exp in video['expressions']}
     sizes = {}
     for name, video in videos.items() if args.frames else ():
-        with Image.open(args.frames / name / f'{video["frames"][0]}.jpg') as picture:
-            sizes[name] = picture.size[::-1]
+        frame = args.frames / name / f'{checked_name(video["frames"][0], "frame", str(args.expressions))}.jpg'
+        try:
+            with Image.open(frame) as picture:
+                sizes[name] = picture.size[::-1]
+        except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise AnnotationError(f'{frame} cannot be read as a picture: {error}.') from error
     try:
         problems = check_submission(args.submission, expected, sizes)
         first = list(itertools.islice(problems, _SHOWN))

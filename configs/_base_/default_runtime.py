@@ -5,6 +5,8 @@ default_hooks = dict(
     checkpoint=dict(type='SafeCheckpointHook', interval=1, max_keep_ckpts=2),
     # Regular expressions for keys in which load_from may differ from the model; any other difference is an error.
     hand_over=dict(type='HandOverHook', allow_missing=[], allow_unexpected=[], drop=[]),
+    # When resuming: says what differs from the checkpoint's config. True: rate and schedule of this config, no momenta.
+    resumption=dict(type='ResumeHook', reset_optimizer=False),
     non_finite=dict(type='NonFiniteLossHook'),
     preemption=dict(type='PreemptionHook'),
     curves=dict(type='CurvesHook'),

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from mmdet.datasets import BaseVideoDataset
 
@@ -164,7 +165,19 @@ class BaseRVOSDataset(BaseVideoDataset):
                 f'Expression {info["exp_id"]} of video {info["video_id"]} is empty: write what it refers to, or take '
                 'it out (the doctor lists all of them).'
             )
-        return self.pipeline(info)
+        try:
+            return self.pipeline(info)
+        except UserError:
+            raise
+        except (OSError, cv2.error, AssertionError) as error:  # what mmcv's loader makes of a frame
+            if isinstance(error, AssertionError) and 'image' not in str(error):
+                raise
+            entry = f'video {info["video_id"]}, expression {info["exp_id"]}'
+            if isinstance(error, FileNotFoundError):
+                raise MissingFileError(f'{error} ({entry}): complete the data set.') from error
+            raise AnnotationError(
+                f'A frame of {entry} cannot be read ({error}): the doctor says which ones.'
+            ) from error
 
     def __getitem__(self, idx: int) -> dict:
         """Return a packed clip; in training another record's if augmentation has lost the object of this one.

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ifirvos.errors import AnnotationError
-from ifirvos.json_files import read_json
+from ifirvos.json_files import limit_of, read_json
 from ifirvos.safe_names import checked_name, checked_path, shown
 
 MAX_OBJECT = 2**31 - 1  # COCO's instances; a palette PNG holds no more than 255
@@ -25,14 +25,17 @@ def check_records(videos: Mapping[str, Sequence], expressions: Sequence[dict], w
     Raises:
         AnnotationError: names file, video and expression, and says what is wrong.
     """
+    most = limit_of('IFIRVOS_MAX_VIDEO_FRAMES', MAX_FRAMES)
     for video_id in videos:
         checked_name(video_id, 'video', where)
     for video_id, frames in videos.items() if isinstance(videos, dict) else ():
         in_video = f'{where}: video {video_id}'
         if not len(frames):
             raise AnnotationError(f'{in_video} has no frames.')
-        if len(frames) > MAX_FRAMES:
-            raise AnnotationError(f'{in_video} has {len(frames):,} frames, more than {MAX_FRAMES:,}.')
+        if len(frames) > most:
+            raise AnnotationError(
+                f'{in_video} has {len(frames):,} frames, more than {most:,}: --max-video-frames sets another limit.'
+            )
         if isinstance(frames, range):
             continue
         for frame in frames:

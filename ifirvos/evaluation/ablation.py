@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ifirvos.files import written_whole
+
 from .functional.masks import bootstrap_interval
 
 Rows = Sequence[Mapping[str, str | float]]  # of one seed, an expression each
@@ -235,4 +237,5 @@ def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, m
     axes.set(xticks=range(len(kinds)), ylabel=f'{measure} [%]', ylim=(0, 100))
     axes.set_xticklabels(kinds, rotation=20, ha='right')
     axes.legend(fontsize='small', ncols=2)
-    figure.savefig(path, format='png', dpi=110)
+    with written_whole(path) as part:
+        figure.savefig(part, format='png', dpi=110)

@@ -6,10 +6,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ifirvos.errors import OutputExistsError
+from ifirvos.errors import OutputError, OutputExistsError
+from ifirvos.files import not_written
 from ifirvos.names import slug, unique_slugs
 
 __all__ = ['RESULT_FILE', 'check_free', 'slug', 'staged_folders', 'unique_slugs']
@@ -42,20 +43,33 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
 
     Yields:
         Empty folders beside the final ones.
+
+    Raises:
+        OutputExistsError: see :func:`check_free`.
+        OutputError: the disk is full, or the folder cannot be written to; nothing is left of it.
     """
-    parent = folders[0].parent
-    parent.mkdir(parents=True, exist_ok=True)
+    parent, stage = folders[0].parent, None
+    new = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     check_free(folders, overwrite)
-    stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=parent))
     try:
+        parent.mkdir(parents=True, exist_ok=True)
+        stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=parent))
         staged = [stage / folder.name for folder in folders]
         for folder in staged:
             folder.mkdir()
         yield staged
         check_free(folders, overwrite)  # another process may have created it meanwhile
         _swap(staged, folders)
-    finally:
-        shutil.rmtree(stage)
+    except BaseException as error:
+        if stage is not None:
+            shutil.rmtree(stage, ignore_errors=True)
+        with suppress(OSError):  # it is not empty: what is in it is another run's
+            for folder in new:
+                folder.rmdir()
+        if reason := not_written(error):
+            raise OutputError(f'{folders[0]} cannot be written: {reason}.') from error
+        raise
+    shutil.rmtree(stage)
 
 
 def _swap(staged: Sequence[Path], folders: Sequence[Path]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ import torch
 from mmdet.structures import TrackDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from ifirvos.errors import InputError
+from ifirvos.errors import InputError, LimitError, one_line
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
@@ -30,6 +32,7 @@ from ifirvos.visualization import STYLES, OverlayColors
 from .domain import warn_of_another_domain
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
+from .memory import free_cached_memory, is_out_of_memory
 from .model_index import ROOT
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
@@ -42,6 +45,7 @@ __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sent
 
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
+SMALL_CHUNK = 4  # frames at a time, once memory has run out
 DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
 # Upper bound of a sentence's peak memory per byte of fp32 features of its window: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
@@ -116,6 +120,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
         if not 0 < memory < float('inf'):
             raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
+        self._small_parts = False
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
         device = checked_device(device)
@@ -261,18 +266,24 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             clip = self.preprocess([frame for frame, _ in window.new])
             if self.model.takes_clips:
                 (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
-                feats, meta = self.extract(clip)
+                feats, meta = self._extract_within_memory(clip)
             else:
-                feats, meta = self.extract(clip)
+                feats, meta = self._extract_within_memory(clip)
                 feats = kept.extend(feats, window.size)
             for linker in linkers:
                 linker.begin(window.shared)
             metas = [dict(meta, frame_id=t, ori_video_length=window.size) for t in range(window.size)]
             first, stop = window.gives
-            results, at_once = [], self._sentences_at_once(feats, meta)
-            for begin in range(0, len(texts), at_once):
-                part = slice(begin, begin + at_once)
-                samples = self.forward(feats, metas, texts[part], linkers[part])
+            results: list[SentenceResult] = []
+            while len(results) < len(texts):
+                part = slice(len(results), len(results) + self._sentences_at_once(feats, meta))
+                before = [copy(linker) for linker in linkers[part]]
+                try:
+                    samples = self.forward(feats, metas, texts[part], linkers[part])
+                except (RuntimeError, MemoryError) as error:
+                    self._take_smaller_parts(error)
+                    linkers[part] = before
+                    continue
                 whole = self.postprocess(samples, texts[part], score_threshold)
                 results += [result.part(first, stop) for result in whole]
             waiting += window.new
@@ -338,8 +349,43 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """Convert data samples to arrays, with empty masks and boxes in frames below the threshold."""
         return [to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
+    def _extract_within_memory(self, clip: dict) -> tuple[list[Tensor], dict]:
+        try:
+            return self.extract(clip)
+        except (RuntimeError, MemoryError) as error:
+            self._take_smaller_parts(error)
+        return self.extract(clip)
+
+    def _take_smaller_parts(self, error: Exception) -> None:
+        """Go on one sentence and a few frames at a time where memory has run out, once.
+
+        Raises:
+            The error, if it is another one.
+            LimitError: It is the second time.
+        """
+        if not is_out_of_memory(error):
+            raise error
+        if self._small_parts:
+            raise LimitError(
+                f'Memory runs out even one sentence and {SMALL_CHUNK} frames at a time: use shorter windows '
+                '(--clip-len, clip_len=), smaller frames, or another device.'
+            ) from error
+        self._small_parts = True
+        test_cfg = getattr(self.model, 'test_cfg', None)
+        if test_cfg is not None:
+            test_cfg['frame_chunk'] = min(test_cfg.get('frame_chunk') or SMALL_CHUNK, SMALL_CHUNK)
+            test_cfg['sentence_chunk'] = 1
+        free_cached_memory()
+        MMLogger.get_current_instance().warning(
+            'Memory has run out (%s): going on one sentence and %d frames at a time, which takes longer.',
+            one_line(error, 200),
+            SMALL_CHUNK,
+        )
+
     def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
         """Return how many sentences keep within ``memory``."""
+        if self._small_parts:
+            return 1
         features = sum(level.numel() for level in feats) * 4  # most later steps are in fp32 anyway
         masks = len(feats[0]) * meta['ori_shape'][0] * meta['ori_shape'][1]
         return max(1, int(self.memory * 2**30 // (BYTES_A_FEATURE_BYTE * features + masks)))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ifirvos.errors import InputError
+from ifirvos.errors import InputError, MissingFileError
+from ifirvos.json_files import parse_json, read_regular
 from ifirvos.names import slug, unique_slugs
 from ifirvos.video.opening import is_url
 
@@ -57,7 +59,7 @@ def read_manifest(path: str | os.PathLike) -> list[Job]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'No such manifest: {path}')
+        raise MissingFileError(f'No such manifest: {path}')
     together: dict[tuple, list[str]] = {}
     for where, row in _rows(path):
         key = _key(row, where, path.parent)
@@ -73,29 +75,40 @@ def read_manifest(path: str | os.PathLike) -> list[Job]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Mapping]]:
-    if path.suffix.lower() in ('.jsonl', '.ndjson'):
-        with path.open(encoding='utf-8') as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    where = f'{path}, line {number}'
-                    try:
-                        row = json.loads(line)
-                    except json.JSONDecodeError as error:
-                        raise InputError(f'{where} is not json: {error}.') from error
-                    if not isinstance(row, dict):
-                        raise InputError(f'{where} is a {type(row).__name__}, not an object with "video" and so on.')
-                    yield where, _checked(row, where)
-        return
-    if path.suffix.lower() != '.csv':
+    suffix = path.suffix.lower()
+    if suffix not in ('.csv', '.jsonl', '.ndjson'):
         raise InputError(f'{path} is no manifest: it must end in .csv or .jsonl.')
-    with path.open(encoding='utf-8-sig', newline='') as file:
-        rows = csv.DictReader(file)
+    try:
+        text = read_regular(path, what='manifest').decode('utf-8-sig')
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is not UTF-8 (byte {error.start:,}): save it as UTF-8.') from error
+    yield from _csv_rows(path, text) if suffix == '.csv' else _json_rows(path, text)
+
+
+def _json_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping]]:
+    for number, line in enumerate(text.split('\n'), 1):
+        if line.strip():
+            where = f'{path}, line {number}'
+            try:
+                row = parse_json(line.encode(), where)
+            except (ValueError, UnicodeError) as error:
+                raise InputError(str(error)) from error
+            if not isinstance(row, dict):
+                raise InputError(f'{where} is a {type(row).__name__}, not an object with "video" and so on.')
+            yield where, _checked(row, where)
+
+
+def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping]]:
+    rows = csv.DictReader(io.StringIO(text, newline=''))
+    try:
         _checked(dict.fromkeys(rows.fieldnames or (), 'there'), str(path))
         for row in rows:
             where = f'{path}, line {rows.line_num}'
             if None in row:
                 raise InputError(f'{where} has more fields than the header: put text with commas in quotes.')
             yield where, row
+    except csv.Error as error:
+        raise InputError(f'{path}, line {rows.line_num} is no csv: {error}.') from error
 
 
 def _checked(row: Mapping, where: str) -> Mapping:
@@ -130,8 +143,10 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
         value = row.get(name)
         try:
             value = None if value in (None, '') else kind(value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f'{where}: {name} is {value!r}, not a number.') from error
+        if value is not None and not math.isfinite(value):
+            raise InputError(f'{where}: {name} is {value}, not a number.')
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)

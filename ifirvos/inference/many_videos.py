@@ -22,7 +22,7 @@ from typing import Any
 
 from mmengine.logging import MMLogger
 
-from ifirvos.errors import InputError, OutputExistsError
+from ifirvos.errors import InputError, OutputError, OutputExistsError
 from ifirvos.files import csv_text, write_whole
 
 from .folders import unique_slugs
@@ -70,6 +70,8 @@ def is_done(out: Path, job: Job, made_with: dict) -> bool:
 @contextmanager
 def _claimed(folder: Path) -> Iterator[bool]:
     """Hold a video for this process; the system lets go of it when the process ends, however that happens."""
+    if folder.is_symlink():
+        raise OutputError(f'{folder} is a link: results are not written through it. Remove it.')
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / '.claim').open('w') as file:
         try:

@@ -1,11 +1,11 @@
 """The sentences that the inferencer is given: what is one, and how many."""
 
-import os
 from collections.abc import Sequence
 
 from ifirvos.errors import InputError, LimitError
+from ifirvos.json_files import limit_of
 
-MAX_SENTENCES = int(os.environ.get('IFIRVOS_MAX_SENTENCES', 1000))
+MAX_SENTENCES = 1000  # IFIRVOS_MAX_SENTENCES sets another limit
 MAX_CHARACTERS = 10_000  # of a sentence: RoBERTa takes some 2,000
 
 
@@ -32,10 +32,11 @@ def check_sentences(texts: str | Sequence[str]) -> list[str]:
                 f'Sentence {number} has a character that is not text (U+{ord(text[error.start]):04X}): '
                 'is it written in UTF-8?'
             ) from error
-    if len(texts) > MAX_SENTENCES:
+    most = limit_of('IFIRVOS_MAX_SENTENCES', MAX_SENTENCES)
+    if len(texts) > most:
         raise LimitError(
-            f'{len(texts):,} sentences are more than {MAX_SENTENCES:,}; '
-            'the environment variable IFIRVOS_MAX_SENTENCES sets another limit.'
+            f'{len(texts):,} sentences are more than {most:,}; '
+            '--max-sentences, or the environment variable IFIRVOS_MAX_SENTENCES, sets another limit.'
         )
     return [text.strip() for text in texts]
 

@@ -8,6 +8,7 @@ from .lewv_stats import LEwVStatsHook
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .non_finite import NonFiniteLoss, NonFiniteLossHook
 from .preemption import PreemptionHook
+from .resumption import ResumeHook
 from .run_info import RunInfoHook
 from .seeding import DrawSampler, SeededDraws
 from .sharded import ShardedOptimWrapper
@@ -30,6 +31,7 @@ __all__ = [
     'PreemptionHook',
     'ResumableEpochLoop',
     'ResumableIterLoop',
+    'ResumeHook',
     'RunInfoHook',
     'SafeCheckpointHook',
     'SeededDraws',

@@ -7,6 +7,7 @@ from mmengine.dist import get_rank
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
+from ifirvos.errors import UserError, WorkerError, one_line
 from ifirvos.registry import LOOPS
 
 from .preemption import stop_if_asked
@@ -41,9 +42,14 @@ class ResumableLoop:
                 yield number, next(batches)
             except StopIteration:
                 return
-            except RuntimeError:  # a signal to all processes of a group ends the workers first
+            except RuntimeError as error:  # a signal to all processes of a group ends the workers first
                 stop_if_asked(self.runner, self._iter)
-                raise
+                if isinstance(error, UserError) or 'DataLoader worker' not in str(error):
+                    raise
+                raise WorkerError(
+                    f'A process that loads data was ended from outside ({one_line(error, 300)}), most often because '
+                    'memory ran short: go on with --resume and a smaller train_dataloader.num_workers.'
+                ) from error
 
     def _recall(self, name: str) -> Any:
         return self.runner.message_hub.runtime_info.get(name)

@@ -8,6 +8,7 @@ import mmcv
 import mmdet
 import mmengine
 import torch
+from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
@@ -46,6 +47,8 @@ class RunInfoHook(Hook):
         self.info = dict(
             commit=git_commit(),
             seed=runner.seed,
+            processes=get_world_size(),
+            batch_size=(runner.cfg.get('train_dataloader') or {}).get('batch_size', 0),  # of a process
             ifirvos=__version__,
             torch=str(torch.__version__),  # weights_only=True refuses TorchVersion
             mmengine=mmengine.__version__,

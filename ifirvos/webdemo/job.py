@@ -23,7 +23,7 @@ from ifirvos.video.reader import VideoReader
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for."""
+    """What one request may ask for, and what is kept of all of them."""
 
     megabytes: int = 100
     seconds: int = 60
@@ -31,6 +31,8 @@ class Limits:
     pixels: int = 1920 * 1080  # of a frame
     sentences: int = 8
     characters: int = 300  # of a sentence
+    results: int = 50  # that are kept, one a visitor
+    disk: int = 2000  # megabytes of results and uploads
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
             progress(len(times), total)
     archive = folder / 'masks.zip'
     pack_masks(archive, folders, texts)
+    for one in folders:  # they are in the zip
+        shutil.rmtree(one / 'masks', ignore_errors=True)
     return Job(
         folder,
         tuple(texts),

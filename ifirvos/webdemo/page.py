@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 import os
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'  # before it is imported
@@ -20,6 +19,7 @@ from ifirvos.synth import draw_frames, make_clip
 from ifirvos.video.writer import VideoWriter, video_suffix
 
 from .job import Job, Limits, frame_at, read_sentences, run_job
+from .store import Store
 
 TITLE = 'Referring video object segmentation'
 ABOUT = """# Say what to segment in a video
@@ -78,7 +78,7 @@ def describe(limits: Limits) -> str:
     return (
         f'Up to {limits.seconds} seconds, {limits.frames} frames, {limits.megabytes} MB, and {limits.sentences} '
         f'sentences of {limits.characters} characters. What you upload stays on this machine and is deleted about an '
-        'hour later, or when the server stops.'
+        'hour later, or when the server stops; results when this page is closed.'
     )
 
 
@@ -97,37 +97,54 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
         folder.mkdir(parents=True)
     os.environ['GRADIO_TEMP_DIR'] = str(uploads)  # read by every component when it is made
 
-    def segment(video: str | None, text: str, old: Job | None, progress=gr.Progress()):  # noqa: B008
+    def segment(video: str | None, text: str, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         try:
             texts = read_sentences(text, limits)
             path = Path(video or '')
             if video is not None and not path.resolve().is_relative_to(uploads.resolve()):
                 raise InputError('Choose a video first.')  # a request by hand: only uploads are read
-            folder = Path(tempfile.mkdtemp(dir=jobs))
-            job = run_job(inferencer, path, texts, folder, limits, lambda done, total: report(progress, done, total))
+
+            def work(folder: Path, check: Callable[[], None]) -> Job:
+                def progressed(done: int, total: int | None) -> None:
+                    check()
+                    report(progress, done, total)
+
+                return run_job(inferencer, path, texts, folder, limits, progressed)
+
+            job = store.run(request.session_hash, work)
         except InputError as error:
             # The page shows messages as HTML.
             raise gr.Error(html.escape(str(error)), duration=None, print_exception=False) from error
-        if old is not None:
-            old.remove()
         choices = [(f'{number}. {text}', number - 1) for number, text in enumerate(job.texts, 1)]
         slider = gr.Slider(0, max(len(job.times) - 1, 1), value=0, step=1, interactive=len(job.times) > 1)
         download = gr.DownloadButton(value=str(job.archive), interactive=True)
-        return job, gr.Radio(choices=choices, value=0), slider, show(job, 0), *step(job, 0, 0), download
+        shown = overlay_of(job, 0), *frame_of(job, 0, 0)
+        return gr.Radio(choices=choices, value=0), slider, *shown, download
 
-    def show(job: Job | None, index: int | None):
+    def show(index: int | None, request: gr.Request):
+        return overlay_of(store.get(request.session_hash), index)
+
+    def step(index: int | None, t: float, request: gr.Request):
+        return frame_of(store.get(request.session_hash), index, t)
+
+    def overlay_of(job: Job | None, index: int | None) -> str | None:
         return None if job is None or index is None else str(job.overlays[index])
 
-    def step(job: Job | None, index: int | None, t: float):
+    def frame_of(job: Job | None, index: int | None, t: float):
         if job is None or index is None:
             return None, ''
         t = int(np.clip(t, 0, len(job.times) - 1))
         text = f'frame {t} of 0 to {len(job.times) - 1}, {job.times[t]:.2f} s, score {100 * job.scores[index][t]:.0f} %'
         return frame_at(job.overlays[index], job.times[t]), '. '.join(filter(None, [text, job.note]))
 
+    def stop_request(request: gr.Request) -> None:
+        store.stop(request.session_hash)
+
+    def close(request: gr.Request) -> None:
+        store.close(request.session_hash)
+
     private = dict(api_visibility='private')
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(600, 3600)) as page:
-        job = gr.State(time_to_live=3600, delete_callback=lambda job: job and job.remove())
         gr.Markdown(ABOUT + SHAPES_ALONE * knows_synth_rvos_alone(inferencer.model_name))
         with gr.Row():
             with gr.Column():
@@ -140,6 +157,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
                 )
                 text = gr.Textbox(label='One sentence a line', lines=3, max_lines=10, placeholder='the red star')
                 run = gr.Button('Segment', variant='primary', elem_id='segment')
+                stop = gr.Button('Stop', elem_id='stop')
                 gr.Markdown(describe(limits))
                 examples = render_examples(examples_dir)
                 gr.Examples(
@@ -168,17 +186,21 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
         run.click(None, js=SHOW_RESULTS, **private)
         run.click(
             segment,
-            [video, text, job],
-            [job, choice, slider, overlay, frame, about, download],
+            [video, text],
+            [choice, slider, overlay, frame, about, download],
             concurrency_limit=1,
             show_progress_on=overlay,
             **private,
         )
-        choice.input(show, [job, choice], [overlay], show_progress='minimal', **private)
-        choice.input(step, [job, choice, slider], [frame, about], show_progress='hidden', **private)
+        # Not in the queue, behind the request that it stops.
+        stop.click(stop_request, queue=False, **private)
+        page.unload(close)
+        choice.input(show, [choice], [overlay], show_progress='minimal', **private)
+        choice.input(step, [choice, slider], [frame, about], show_progress='hidden', **private)
         slider.change(
-            step, [job, choice, slider], [frame, about], show_progress='hidden', trigger_mode='always_last', **private
+            step, [choice, slider], [frame, about], show_progress='hidden', trigger_mode='always_last', **private
         )
+    store = Store(jobs, uploads, limits.results, limits.disk)
     return page.queue(max_size=16, default_concurrency_limit=1)
 
 
@@ -202,6 +224,8 @@ def launch(page: gr.Blocks, host: str, port: int | None, limits: Limits, block: 
         footer_links=[],
         ssr_mode=False,
         mcp_server=False,
+        # Gradio keeps the page's state of every visitor, an hour and more after the page was closed.
+        state_session_capacity=limits.results,
         enable_monitoring=False,
         quiet=not block,
         theme=THEME,

@@ -1,13 +1,15 @@
 """Records, retries and memory of BaseRVOSDataset, on a data set that lives in this file."""
 
+import os
 import pickle
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.registry import init_default_scope
 
 from ifirvos.datasets import BaseRVOSDataset
-from ifirvos.errors import InputError
+from ifirvos.errors import AnnotationError, InputError, MissingFileError
 
 
 class TwoVideos(BaseRVOSDataset):
@@ -146,3 +148,37 @@ def test_values_of_the_masks_are_said_where_the_id_is_none_of_them(tmp_path):
     dataset._rand_another = lambda: 0
     with pytest.raises(RuntimeError, match=r'hold the values \[0, 255\], and expression 0 asks for obj_id 1'):
         dataset[0]
+
+
+def harm_of_a_frame(kind: str, path) -> None:
+    if kind == 'pipe':
+        os.mkfifo(path)
+    elif kind == 'damaged':
+        path.write_bytes(b'\xff\xd8\xff no picture')
+    elif kind == 'empty':
+        path.touch()
+
+
+@pytest.mark.parametrize(
+    ('kind', 'error', 'says'),
+    [
+        ('missing', MissingFileError, 'video short, expression 0'),
+        ('damaged', AnnotationError, 'A frame of video short, expression 0 cannot be read'),
+        ('empty', AnnotationError, 'A frame of video short, expression 0 cannot be read'),
+        ('pipe', AnnotationError, 'z.jpg is no file but a folder, a pipe'),  # cv2 would wait for it for ever
+    ],
+)
+def test_a_frame_that_cannot_be_read_is_named(tmp_path, kind, error, says):
+    harm_of_a_frame(kind, tmp_path / 'z.jpg')
+
+    class Frames(TwoVideos):
+        def frame_info(self, expression, frame_name):
+            return dict(img_path=str(tmp_path / f'{frame_name}.jpg'), mask_path=None)
+
+    pipeline = [
+        dict(type='RVOSClipSample', num_frames=1, mode='uniform'),
+        dict(type='TransformBroadcaster', transforms=[dict(type='LoadImageFromFile')]),
+    ]
+    init_default_scope('mmdet')
+    with pytest.raises(error, match=says):
+        Frames(records='expression', pipeline=pipeline)[1]

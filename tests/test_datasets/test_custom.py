@@ -15,7 +15,7 @@ from ifirvos.datasets import RefYouTubeVOSDataset
 from ifirvos.datasets.custom import convert, find_format, read_annotations, read_sentences
 from ifirvos.datasets.custom.label_studio import decode_brush
 from ifirvos.datasets.custom.video import to_rle
-from ifirvos.errors import InputError, OutputExistsError
+from ifirvos.errors import InputError, OutputExistsError, UserError
 from ifirvos.inference.exporters.cvat import cvat, mask_element
 from ifirvos.inference.exporters.label_studio import brush_rle
 from ifirvos.inference.exporters.together import Together
@@ -375,7 +375,25 @@ def test_a_wrong_csv(text, says, tmp_path, frames):
 @pytest.mark.parametrize(
     ('name', 'text', 'says'),
     [
-        ('a.json', '{', 'is not json'),
+        ('a.json', '[{"data": ', 'is not json'),
+        ('a.json', '[' * 100_000, 'nested too deeply'),
+        ('a.json', '{"annotations": 1, "annotations": 2}', 'twice'),
+        (
+            'a.json',
+            '{"annotations": [{"segmentations": 1}], "videos": [{"id": 1, "file_names": []}]}',
+            'cannot be read as coco',
+        ),
+        (
+            'a.json',
+            '[{"data": {"image": "a"}, "annotations": [{"result": [{"type": "brushlabels", "original_height": 1,'
+            '"original_width": 1, "value": {"brushlabels": []}}]}]}]',
+            'cannot be read as label-studio',
+        ),
+        (
+            'a.xml',
+            '<annotations><meta><original_size><width>a</width><height>1</height></original_size></meta></annotations>',
+            'cannot be read as cvat',
+        ),
         ('a.json', '{"annotations": [{}], "images": 3}', 'neither COCO-VID nor YouTube-VIS'),
         ('a.json', '[{"data": {}}]', 'no json export of Label Studio'),
         ('a.json', '{}', 'no export that is known'),
@@ -388,7 +406,7 @@ def test_a_wrong_csv(text, says, tmp_path, frames):
 )
 def test_files_of_no_such_kind(name, text, says, tmp_path):
     (tmp_path / name).write_text(text)
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(UserError, match=says):
         read_annotations(tmp_path / name)
 
 

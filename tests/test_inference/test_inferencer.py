@@ -9,12 +9,13 @@ import torch
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
 from torch import nn
 
 from ifirvos import plain_config
-from ifirvos.errors import CheckpointError, InputError
+from ifirvos.errors import CheckpointError, InputError, LimitError
 from ifirvos.inference.inferencer import BYTES_A_FEATURE_BYTE, RVOSInferencer
 from ifirvos.inference.loading import SHIPPED_CONFIG
 from ifirvos.inference.model_index import ROOT
@@ -114,6 +115,53 @@ def frames():
     for t, frame in enumerate(frames):
         frame[8:24, 10 * t : 10 * t + 16] = (255, 0, 0)
     return frames
+
+
+class OutOfMemory:
+    """Stands before a function and says that memory has run out, the first so many times."""
+
+    def __init__(self, function, times, error):
+        self.function, self.times, self.error, self.calls = function, times, error, 0
+
+    def __call__(self, *args):
+        self.calls += 1
+        if self.calls <= self.times:
+            raise self.error
+        return self.function(*args)
+
+
+OUT_OF_MEMORY = [
+    torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB'),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize('error', OUT_OF_MEMORY)
+@pytest.mark.parametrize('stage', ['extract', 'forward'])
+def test_where_memory_runs_out_smaller_parts_are_taken_once(inferencer, frames, monkeypatch, stage, error):
+    texts = ['red', 'dark', 'red again']
+    expected = inferencer(frames, texts)
+    said = []
+    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', lambda *args: said.append(args[0] % args[1:]))
+    failing = OutOfMemory(getattr(inferencer, stage), 1, error)
+    monkeypatch.setattr(inferencer, stage, failing)
+    inferencer.model.calls.clear()
+    for result, one in zip(inferencer(frames, texts), expected, strict=True):
+        np.testing.assert_array_equal(result.masks, one.masks)
+    assert [len(samples) for _, samples in inferencer.model.calls] == [1, 1, 1], 'a sentence at a time'
+    assert len(said) == 1
+    assert 'going on one sentence and 4 frames at a time' in said[0]
+
+
+def test_memory_that_runs_out_twice_ends_with_advice_and_other_errors_as_they_are(inferencer, frames, monkeypatch):
+    forward = inferencer.forward
+    monkeypatch.setattr(inferencer, 'forward', OutOfMemory(forward, 2, OUT_OF_MEMORY[1]))
+    with pytest.raises(LimitError, match='even one sentence.*--clip-len'):
+        inferencer(frames, ['red', 'dark'])
+    monkeypatch.setattr(inferencer, 'forward', OutOfMemory(forward, 1, RuntimeError('shapes differ')))
+    with pytest.raises(RuntimeError, match='shapes differ'):
+        inferencer(frames, ['red'])
 
 
 def red(frames):

@@ -1,6 +1,7 @@
 """Result folders: safe names, nothing overwritten unasked, nothing half-written."""
 
 import csv
+import errno
 import gc
 import json
 import os
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_tools
 
-from ifirvos.errors import InputError, VideoError
+from ifirvos.errors import InputError, OutputError, VideoError
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.inference.sentence_files import CSV_COLUMNS, cut_out
 from ifirvos.inference.writers import (
@@ -93,7 +94,17 @@ def test_a_stopped_run_leaves_nothing(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         write_results(reader, [make_result('a')], [tmp_path / 'out' / 'a'], progress=stop_after_two)
-    assert list((tmp_path / 'out').iterdir()) == []
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_full_disk_is_named_and_leaves_no_folder(tmp_path):
+    out = tmp_path / 'new' / 'out'
+    with (
+        pytest.raises(OutputError, match='new/out/a cannot be written: No space left on device'),
+        staged_folders([out / 'a']),
+    ):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_folders_get_their_names_only_at_the_end(tmp_path):
@@ -107,7 +118,7 @@ def test_folders_get_their_names_only_at_the_end(tmp_path):
 def test_a_video_that_shrank_meanwhile(tmp_path):
     with pytest.raises(VideoError, match='changed meanwhile'):
         write_results(make_video(tmp_path), [make_result('a', num_frames=5)], [tmp_path / 'out' / 'a'])
-    assert list((tmp_path / 'out').iterdir()) == []
+    assert not (tmp_path / 'out').exists()
 
 
 # ---------------------------------------------------------------------- streamed, and every kind of file

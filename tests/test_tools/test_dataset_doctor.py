@@ -301,6 +301,17 @@ def test_quick_finds_what_is_missing_but_decodes_nothing(copy_of, tmp_path):
     assert set(problems(report)) == {'missing mask'}
 
 
+def test_a_tree_without_one_split_is_fit(copy_of, tmp_path):
+    """DAVIS's lists name the videos of both splits, whichever was downloaded."""
+    root = copy_of('ref-davis17')
+    davis = root / 'DAVIS'
+    for video in (davis / 'ImageSets/2017/train.txt').read_text().split():
+        for folder in davis.glob(f'*/480p/{video}'):
+            shutil.rmtree(folder)
+    code, report = run('ref-davis17', root, tmp_path)
+    assert (code, list(report['splits']), report['absent']) == (0, ['valid'], ['train'])
+
+
 def test_nothing_there_and_splits_that_are_asked_for(copy_of, tmp_path, capsys):
     (tmp_path / 'empty').mkdir()
     assert run('refcocog', tmp_path / 'empty', tmp_path)[0] == 1

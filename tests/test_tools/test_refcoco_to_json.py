@@ -13,6 +13,7 @@ from mmengine.registry import init_default_scope
 
 from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
+from ifirvos.errors import AnnotationError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_datasets'))
 from synth_tree import write_layout
@@ -142,6 +143,53 @@ def test_wrong_files_are_named(tool, tmp_path):
     refs.write_bytes(pickle.dumps([ref('train', ['x'])]))
     (root / 'refcoco/instances.json').write_text('{}')
     with pytest.raises(SystemExit, match=r'instances\.json is no COCO file'):
+        tool.main([str(root)])
+
+
+def changed(**values) -> dict:
+    return dict(ref('train', ['x']), **values)
+
+
+@pytest.mark.parametrize(
+    ('refs', 'says'),
+    [
+        ([changed(sentences='a cat')], "ref 1: sentences is 'a cat', not a list"),
+        ([changed(sentences=['a cat'])], 'not a list of dicts'),
+        ([changed(sentences=[dict(sent=3)])], 'the sentence is 3, not text'),
+        ([changed(sentences=[{}])], "'sent' is not in the files"),
+        ([changed(image_id=[9])], 'ref 1 is not as RefCOCO has them'),
+        ([changed(split=3), ref('train', ['x'])], 'ref 1 is not as RefCOCO has them'),
+        ([changed(ref_id=[[]], ann_id={})], 'is not as RefCOCO has them'),
+        ([3], 'no list of refs'),
+    ],
+)
+def test_refs_of_another_shape(tool, tmp_path, refs, says):
+    with pytest.raises((SystemExit, AnnotationError), match=says):
+        tool.main([str(small_files(tmp_path, refs))])
+    assert not list((tmp_path / 'refcoco').glob('instances_*'))
+
+
+@pytest.mark.parametrize(
+    ('content', 'says'),
+    [
+        ('[' * 100_000, 'nested too deeply'),
+        ('{"images": 3, "annotations": [], "categories": []}', 'no lists'),
+        ('{"images": [3], "annotations": [], "categories": []}', '3 of images is no dict'),
+        ('{"images": [], "annotations": [{"id": [1]}], "categories": []}', 'of annotations is no dict with an id'),
+        ('[]', 'is no COCO file'),
+    ],
+)
+def test_instances_of_another_shape(tool, tmp_path, content, says):
+    root = small_files(tmp_path)
+    (root / 'refcoco/instances.json').write_text(content)
+    with pytest.raises((SystemExit, AnnotationError), match=says):
+        tool.main([str(root)])
+
+
+def test_a_pickle_that_asks_for_a_huge_table_is_refused(tool, tmp_path):
+    root = small_files(tmp_path)
+    (root / 'refcoco/refs(unc).p').write_bytes(b'\x80\x02]r\xff\xff\xff\x7f.')  # 32 GB
+    with pytest.raises(SystemExit, match='asks for a table'):
         tool.main([str(root)])
 
 

@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
 
 MEASURES = ('J&F', 'J', 'F')
 
@@ -43,7 +43,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--frames', type=int, default=5, help='columns per image')
     parser.add_argument('--width', type=int, default=200, help='width of a frame in a figure, in pixels')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     args = parser.parse_args(argv)
     if len(args.runs) > 2:
         parser.error('give one or two runs')
@@ -209,7 +211,7 @@ def joined_csv(runs: Sequence[Scores], keys: Sequence[Key], measure: str) -> str
 def draw(args: argparse.Namespace, runs: Sequence[Scores], keys: Sequence[Key], folder: Path) -> dict[Key, str]:
     """Write the pictures; returns their paths, as seen from the report."""
     sources = [figure.Run(f'{run.name}={spec}', args.device) for run, spec in zip(runs, args.models, strict=True)]
-    dataset = figure.open_dataset(args.config, args.split, args.cfg_options)
+    dataset = figure.open_dataset(args.config, args.split, args.cfg_options, args.data_root, args.allow_unknown)
     folder.mkdir(exist_ok=True)
     pictures = {}
     for key in tqdm(keys, desc='Drawing', unit='picture'):

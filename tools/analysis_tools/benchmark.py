@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from benchmark_model import add_infer, add_targets, add_train
 from benchmark_video import add_long_video, add_synth_video
 
-from ifirvos_cli.common import DictAction, main_of
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -253,19 +253,17 @@ def add_hours(subcommands) -> None:
     parser.add_argument('config', type=Path)
     parser.add_argument('--gpus', type=int, default=8)
     parser.add_argument('--seconds', type=float, help='seconds per step, as measured by `step`')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     parser.set_defaults(run=run_hours)
 
 
 def run_hours(args: argparse.Namespace) -> None:
-    from mmengine.config import Config
-    from mmengine.registry import init_default_scope
-
+    from ifirvos.config import load_config
     from ifirvos.registry import DATASETS
 
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
-    init_default_scope('mmdet')
+    cfg = load_config(args.config, args.cfg_options, args.data_root, ('train',), args.allow_unknown)
     loader, loop = cfg.train_dataloader, cfg.train_cfg
     records = len(DATASETS.build(loader.dataset))
     per_epoch = math.ceil(records / args.gpus / loader.batch_size)

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -36,6 +36,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     args = parser.parse_args(argv)
     if args.not_show and args.output_dir is None:
         parser.error('--not-show without --output-dir would show nothing')
@@ -70,7 +71,7 @@ def build_dataset(args: argparse.Namespace) -> BaseDataset:
     """Return the data set of a phase."""
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.phase,))
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.phase,), args.allow_unknown)
     loader = cfg.get(f'{args.phase}_dataloader')
     if loader is None:
         phases = [phase for phase in ('train', 'val', 'test') if cfg.get(f'{phase}_dataloader')]

@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -34,7 +34,9 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
+    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     args = parser.parse_args(argv)
     for name in ('frames', 'width', 'fps'):
         if getattr(args, name) <= 0:
@@ -133,9 +135,15 @@ def without_resize(node: object) -> object:
     return node
 
 
-def open_dataset(config: str | Path, split: str, options: dict | None = None) -> BaseDataset | ConcatDataset:
+def open_dataset(
+    config: str | Path,
+    split: str,
+    options: dict | None = None,
+    data_root: Path | None = None,
+    allow_unknown: bool = True,
+) -> BaseDataset | ConcatDataset:
     """Return the data set of a config's test or validation dataloader, with whole pictures."""
-    cfg = load_config(config, options)
+    cfg = load_config(config, options, data_root, (split,), allow_unknown)
     return DATASETS.build(without_resize(cfg.to_dict()[f'{split}_dataloader']['dataset']))
 
 
@@ -207,7 +215,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if path.exists() and not args.overwrite:
                 raise FileExistsError(f'{path} exists; pass --overwrite to replace it, or another --out.')
         runs = [Run(spec, args.device) for spec in args.runs]
-        clip = load_clip(open_dataset(args.config, args.split, args.cfg_options), args.video, args.expression)
+        dataset = open_dataset(args.config, args.split, args.cfg_options, args.data_root, args.allow_unknown)
+        clip = load_clip(dataset, args.video, args.expression)
         rows = compare(clip, runs)
     except (CheckpointError, InputError, OSError, ValueError) as error:
         print(f'error: {error}', file=sys.stderr)

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -35,6 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='number of processes')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     return parser.parse_args(argv)
 
 
@@ -186,7 +187,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     for path, what in ((args.config, 'config'), (args.masks, 'folder of masks')):
         if not path.exists():
             raise SystemExit(f'The {what} {path} does not exist.')
-    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,)).to_dict()
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,), args.allow_unknown).to_dict()
     MMLogger.get_instance('eval_masks')  # the metrics log their tables to it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,6 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_allow_unknown(parser)
     return parser.parse_args(argv)
 
 
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if not args.config.is_file():
         raise SystemExit(f'The config {args.config} does not exist.')
-    cfg = load_config(args.config, args.cfg_options, args.data_root, ('test',))
+    cfg = load_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
     try:
         checkpoint = load_checkpoint(args.checkpoint)

@@ -10,8 +10,9 @@ dictionaries, numbers and strings.
 """
 
 import argparse
-import json
+import io
 import pickle
+import pickletools
 import sys
 from pathlib import Path
 
@@ -42,6 +43,10 @@ if __name__ == '__main__':
 from rich.console import Console
 from rich.progress import track
 
+from ifirvos.datasets.records import checked_text
+from ifirvos.errors import AnnotationError, MissingFileError
+from ifirvos.json_files import read_json, read_regular
+from ifirvos.safe_names import shown
 from ifirvos.synth.writer import write_json
 
 # A split of the data set -> whether a ref's own split belongs to it. 'testAB' is in both halves, as in the refer API.
@@ -54,7 +59,7 @@ SPLITS = {
 }
 
 
-class ConversionError(ValueError):
+class ConversionError(AnnotationError):
     """The files are not what they should be; the message says which, and why."""
 
 
@@ -75,17 +80,33 @@ def load_refs(path: Path) -> list[dict]:
         ConversionError: it is no pickle of plain values, or no list of refs.
     """
     try:
-        with path.open('rb') as file:
-            refs = PlainUnpickler(file, encoding='utf-8').load()
+        content = read_regular(path)
+    except MissingFileError as error:
+        raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
+    try:
+        check_sizes(content)
+        refs = PlainUnpickler(io.BytesIO(content), encoding='utf-8').load()
     except ConversionError as error:
         raise ConversionError(f'{path} is refused: {error}.') from error
-    except FileNotFoundError as error:
-        raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
     except Exception as error:  # a damaged pickle fails in any way it likes
-        raise ConversionError(f'{path} is no readable pickle: {error!r}.') from error
+        raise ConversionError(f'{path} is no readable pickle: {shown(repr(error), 200)}.') from error
     if not isinstance(refs, list) or not all(isinstance(ref, dict) for ref in refs):
         raise ConversionError(f'{path} holds no list of refs.')
     return refs
+
+
+def check_sizes(content: bytes) -> None:
+    """Refuse a pickle that makes the unpickler take memory which its bytes do not account for.
+
+    The number under which a value is remembered sizes a table: five bytes can ask for 32 GB.
+
+    Raises:
+        ConversionError: a number of that kind is larger than the file.
+        ValueError: it is no pickle.
+    """
+    for opcode, argument, _ in pickletools.genops(content):
+        if opcode.name in ('PUT', 'BINPUT', 'LONG_BINPUT') and argument > len(content):
+            raise ConversionError(f'it asks for a table of {argument:,} values')
 
 
 def load_instances(path: Path) -> dict:
@@ -95,14 +116,16 @@ def load_instances(path: Path) -> dict:
         ConversionError: it is missing or no COCO file.
     """
     try:
-        with path.open(encoding='utf-8') as file:
-            content = json.load(file)
-        if not {'images', 'annotations', 'categories'} <= content.keys():
-            raise ValueError('it has no images, annotations and categories')
-    except FileNotFoundError as error:
+        content = read_json(path)
+    except MissingFileError as error:
         raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
-    except (ValueError, AttributeError) as error:
-        raise ConversionError(f'{path} is no COCO file: {error}.') from error
+    parts = ('images', 'annotations', 'categories')
+    if not isinstance(content, dict) or not all(isinstance(content.get(part), list) for part in parts):
+        raise ConversionError(f'{path} is no COCO file: it has no lists of images, annotations and categories.')
+    for part in parts[:2]:
+        for entry in content[part]:
+            if not isinstance(entry, dict) or not isinstance(entry.get('id'), int | str):
+                raise ConversionError(f'{path} is no COCO file: {shown(entry)} of {part} is no dict with an id.')
     return content
 
 
@@ -127,10 +150,12 @@ def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict
     images, annotations = [], []
     for ref in refs:
         try:
+            if not isinstance(ref['split'], str):
+                raise TypeError(f'split is {shown(ref["split"])}')
             if not SPLITS[split](ref['split']):
                 continue
             image, annotation = known_images[ref['image_id']], known_annotations[ref['ann_id']]
-            for sentence in ref['sentences']:
+            for sentence in said_in(ref):
                 number = len(images) + 1
                 images.append(
                     dict(
@@ -150,7 +175,9 @@ def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict
                     )
                 )
         except KeyError as error:
-            raise ConversionError(f'ref {ref.get("ref_id")}: {error} is not in the files.') from error
+            raise ConversionError(f'ref {shown(ref.get("ref_id"))}: {error} is not in the files.') from error
+        except (TypeError, AttributeError) as error:  # an id that is a list, a split that is a number
+            raise ConversionError(f'ref {shown(ref.get("ref_id"))} is not as RefCOCO has them: {error}.') from error
     return dict(
         info=instances.get('info', ''),
         licenses=instances.get('licenses', []),
@@ -158,6 +185,20 @@ def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict
         annotations=annotations,
         categories=instances['categories'],
     )
+
+
+def said_in(ref: dict) -> list[dict]:
+    """Return a ref's sentences.
+
+    Raises:
+        ConversionError: they are no list of dicts with a text `sent`.
+    """
+    where, sentences = f'ref {shown(ref.get("ref_id"))}', ref['sentences']
+    if not isinstance(sentences, list) or not all(isinstance(sentence, dict) for sentence in sentences):
+        raise ConversionError(f'{where}: sentences is {shown(sentences)}, not a list of dicts.')
+    for sentence in sentences:
+        checked_text(sentence['sent'], where)
+    return sentences
 
 
 def main(argv: list[str] | None = None) -> None:

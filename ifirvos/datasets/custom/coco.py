@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ifirvos.errors import InputError
+from ifirvos.json_files import read_json
 
 from .boxes import refuse_box
-from .json_file import load_json
 from .video import CustomObject, CustomVideo, box_to_rle, to_rle
 
 _SENTENCE_KEYS = ('sentence', 'sentences', 'expression', 'expressions', 'caption')
@@ -32,7 +32,7 @@ def read_coco(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
     Raises:
         InputError: It is neither.
     """
-    content = load_json(path)
+    content = read_json(path, 'export')
     try:
         labels = {category['id']: category['name'] for category in content.get('categories', [])}
         if any('segmentations' in annotation or 'bboxes' in annotation for annotation in content['annotations']):

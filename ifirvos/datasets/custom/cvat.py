@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from ifirvos.errors import InputError
+from ifirvos.json_files import read_regular
 
 from .boxes import refuse_box
 from .video import CustomObject, CustomVideo, box_to_rle, mask_to_rle, to_rle
@@ -28,7 +29,7 @@ def read_cvat(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
     Raises:
         InputError: It is no such file.
     """
-    text = path.read_text(encoding='utf-8')
+    text = read_regular(path, what='export').decode('utf-8-sig')
     if '<!DOCTYPE' in text or '<!ENTITY' in text:
         raise InputError(f'{path} declares a document type, which no export of CVAT does.')
     try:

@@ -15,9 +15,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from ifirvos.errors import InputError
+from ifirvos.json_files import read_json
 
 from .boxes import refuse_box
-from .json_file import load_json
 from .video import CustomObject, CustomVideo, box_to_rle, mask_to_rle, to_rle
 
 
@@ -28,7 +28,7 @@ def read_label_studio(path: Path, fill_boxes: bool = False) -> list[CustomVideo]
         InputError: It is no such file, or its video's size is not known.
     """
     videos: dict[str, _Video] = {}
-    tasks = load_json(path)
+    tasks = read_json(path, 'export')
     try:
         for number, task in enumerate(tasks, 1):
             _read_task(task, number, videos, path, fill_boxes)

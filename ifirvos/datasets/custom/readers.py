@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from ifirvos.errors import InputError
+from ifirvos.errors import InputError, UserError, one_line
+from ifirvos.json_files import read_json
 
 from .coco import read_coco
 from .cvat import read_cvat
-from .json_file import load_json
 from .label_studio import read_label_studio
 from .mask_folder import read_mask_folder
 from .video import CustomVideo
@@ -37,7 +37,7 @@ def find_format(path: Path) -> str:
     if path.suffix.lower() == '.xml':
         return 'cvat'
     if path.suffix.lower() == '.json':
-        content = load_json(path)
+        content = read_json(path, 'export')
         if isinstance(content, list):
             return 'label-studio'
         if isinstance(content, dict) and 'annotations' in content:
@@ -60,4 +60,11 @@ def read_annotations(path: Path, format_name: str | None = None, fill_boxes: boo
         FileNotFoundError: It is not there.
         InputError: It cannot be read, or has boxes in place of masks.
     """
-    return FORMATS[format_name or find_format(path)](path, fill_boxes)
+    format_name = format_name or find_format(path)
+    try:
+        return FORMATS[format_name](path, fill_boxes)
+    except (UserError, OSError):
+        raise
+    # A file of another structure, numbers that no array holds, half a brush mask.
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, MemoryError) as error:
+        raise InputError(f'{path} cannot be read as {format_name}: {one_line(error)}.') from error

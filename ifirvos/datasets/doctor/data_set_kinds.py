@@ -1,10 +1,14 @@
 """The data sets the doctor knows: their readers, and the paths that show whether a split exists."""
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ifirvos.datasets import releases
 from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
+from ifirvos.json_files import read_regular
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,23 @@ def _refcoco(name: str, splits: Sequence[str], official: releases.Releases) -> K
     return Kind('RefCOCOClipDataset', 'coco', files, official, dict(name=name), ('pictures', 'expressions'))
 
 
+def splits_there(kind: Kind, root: str | os.PathLike) -> list[str]:
+    """Return the splits of which something lies below a root.
+
+    A list of videos (DAVIS has one of every split in each download) counts with the frames of one of them at least.
+    """
+    return [split for split, paths in kind.splits.items() if any(_is_there(Path(root, path)) for path in paths)]
+
+
+def _is_there(path: Path) -> bool:
+    if path.suffix != '.txt' or path.parent.parent.name != 'ImageSets' or not path.is_file():
+        return path.exists()
+    frames = path.parents[2] / 'JPEGImages/480p'
+    names = read_regular(path).decode('utf-8', 'replace').split()
+    return not frames.is_dir() or any(not _LEAVES.search(name) and (frames / name).is_dir() for name in names)
+
+
+_LEAVES = re.compile(r'[/\\\0]')
 _A2D = ('Release', 'clips320H', 'text_annotations', 'a2d_annotation.txt')
 DATASET_KINDS = {
     'ref-youtube-vos': Kind(
@@ -54,7 +75,15 @@ DATASET_KINDS = {
     'ref-davis17': Kind(
         'RefDAVIS17Dataset',
         'palette_png',
-        {split: ('DAVIS', 'JPEGImages', f'meta_expressions/{split}', split) for split in ('train', 'valid')},
+        {
+            split: (
+                f'DAVIS/ImageSets/2017/{listed}.txt',
+                f'ImageSets/2017/{listed}.txt',
+                f'meta_expressions/{split}',
+                split,
+            )
+            for split, listed in (('train', 'train'), ('valid', 'val'))
+        },
         releases.REF_DAVIS17,
         secret=False,
     ),

@@ -1,10 +1,12 @@
 """Sampling of the frames of a clip."""
 
+import os
 from collections.abc import Callable
 
 import numpy as np
 from mmdet.datasets.transforms import BaseFrameSample
 
+from ifirvos.json_files import check_regular
 from ifirvos.registry import TRANSFORMS
 from ifirvos.structures import spread
 
@@ -146,6 +148,9 @@ class RVOSClipSample(BaseFrameSample):
         Returns:
             The keys of the frame dicts and the collected keys, each a list of T values. Where the frames come with
             ``key_frame_flags``, one frame keeps its flag: the first, if the clip shows the key frame several times.
+
+        Raises:
+            AnnotationError: a frame is a folder, a pipe or a device.
         """
         length = results['video_length']
         key_frame = results.get('key_frame_id')
@@ -155,6 +160,9 @@ class RVOSClipSample(BaseFrameSample):
         if 'key_frame_flags' in clip:
             first = clip['key_frame_flags'].index(True)
             clip['key_frame_flags'] = [index == first for index in range(len(clip['key_frame_flags']))]
+        for path in set(clip.get('img_path', ())):
+            if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
+                check_regular(path, 'frame')
         return clip
 
     def __repr__(self) -> str:

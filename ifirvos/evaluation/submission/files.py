@@ -10,17 +10,21 @@ import shutil
 import stat
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from ifirvos.errors import OutputError
-from ifirvos.files import written_whole
+from ifirvos.errors import LimitError, OutputError
+from ifirvos.files import not_written, written_whole
+from ifirvos.json_files import read_regular
+from ifirvos.run_lengths import MAX_PIXELS
 from ifirvos.safe_names import checked_name, shown
 
 ROOT = 'Annotations'
+_MASK_BYTES = 100_000_000  # of a file in a submission; a mask takes some kilobytes
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
 
 Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> names of its frames
@@ -42,6 +46,7 @@ def write_expression(
         the folder.
 
     Raises:
+        OutputError: a link is in the way, the disk is full, or the folder cannot be written to.
         ValueError: if an id cannot be a folder's name, or frames and masks differ in number.
     """
     if len(frames) != len(masks):
@@ -52,18 +57,22 @@ def write_expression(
     for link in (folder.parent.parent, folder.parent, folder):
         if link.is_symlink():
             raise OutputError(f'{link} is a link: masks are not written through it. Remove it.')
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    # Not inside Annotations, so that leftovers of a killed process are not mistaken for an expression.
-    staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
+    staged = None
     try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        # Not inside Annotations, so that leftovers of a killed process are not mistaken for an expression.
+        staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
         for frame, mask in zip(frames, masks, strict=True):
             Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * 255).save(staged / f'{frame}.png')
         staged.chmod(0o755)  # mkdtemp makes folders private
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(staged, folder)
-    except BaseException:
-        shutil.rmtree(staged, ignore_errors=True)
+    except BaseException as error:
+        if staged is not None:
+            shutil.rmtree(staged, ignore_errors=True)
+        if reason := not_written(error):
+            raise OutputError(f'{folder} cannot be written: {reason}.') from error
         raise
     return folder
 
@@ -119,8 +128,14 @@ def check_submission(
         for name in sorted(files.names & wanted.keys()):
             try:
                 with Image.open(io.BytesIO(files.read(name))) as picture:
+                    if picture.width * picture.height > MAX_PIXELS:
+                        raise LimitError(f'{name} has {picture.width}x{picture.height} pixels')
                     mode, mask = picture.mode, np.asarray(picture)
-            except (OSError, zipfile.BadZipFile) as error:
+            except LimitError as error:
+                yield str(error)
+                continue
+            # RuntimeError: a password; NotImplementedError: a compression that zipfile does not know.
+            except (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
                 yield f'{name} cannot be read as a picture ({type(error).__name__})'
                 continue
             size = sizes.setdefault(wanted[name], mask.shape[:2])
@@ -144,7 +159,12 @@ class _Files:
             self.names = {name for name in self.archive.namelist() if not name.endswith('/')}
 
     def read(self, name: str) -> bytes:
-        return (self.path / name).read_bytes() if self.archive is None else self.archive.read(name)
+        if self.archive is None:
+            return read_regular(self.path / name, _MASK_BYTES, 'mask')
+        size = self.archive.getinfo(name).file_size
+        if size > _MASK_BYTES:
+            raise LimitError(f'{name} unpacks to {size:,} bytes')
+        return self.archive.read(name)
 
     def __enter__(self) -> '_Files':
         return self

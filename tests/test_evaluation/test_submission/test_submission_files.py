@@ -11,6 +11,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from PIL import Image
 
+from ifirvos.errors import OutputError
 from ifirvos.evaluation.submission.files import (
     check_submission,
     is_written,
@@ -100,6 +101,29 @@ def test_check_names_what_is_wrong(folder, tmp_path, harm, complaint):
     assert complaint in problems[0]
     pack_submission(folder, tmp_path / 'a.zip')
     assert list(check_submission(tmp_path / 'a.zip', EXPECTED)) == problems
+
+
+def test_odd_zips_are_complaints(folder, tmp_path):
+    """A picture that unpacks to 200 MB, and one with a password."""
+    pack_submission(folder, tmp_path / 'a.zip')
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'a', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr('Annotations/v/2/00000.png', bytes(200_000_000))
+    problems = list(check_submission(tmp_path / 'a.zip', {**EXPECTED, ('v', '2'): ('00000',)}))
+    assert problems == ['Annotations/v/2/00000.png unpacks to 200,000,000 bytes']
+    content = bytearray((tmp_path / 'a.zip').read_bytes())
+    central = content.index(b'PK\x01\x02')
+    content[central + 8] |= 1  # the first entry is encrypted
+    (tmp_path / 'b.zip').write_bytes(content)
+    assert 'cannot be read as a picture (RuntimeError)' in list(check_submission(tmp_path / 'b.zip', EXPECTED))[1]
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    (tmp_path / 'elsewhere').mkdir()
+    (tmp_path / 'out/Annotations').mkdir(parents=True)
+    (tmp_path / 'out/Annotations/v').symlink_to(tmp_path / 'elsewhere')
+    with pytest.raises(OutputError, match='is a link'):
+        write_expression(tmp_path / 'out', 'v', '0', ['0'], [MASK])
+    assert list((tmp_path / 'elsewhere').iterdir()) == []
 
 
 class TestWriter:

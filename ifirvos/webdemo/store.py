@@ -1,0 +1,141 @@
+"""What the page keeps of its visitors: results of open sessions, within a budget of number and disk. No Gradio."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ifirvos.errors import InputError
+
+from .job import Job
+
+
+class Store:
+    """Results by session, each of which has its last one. The oldest go where there are too many, or too large ones.
+
+    Safe to use from several threads.
+
+    Args:
+        jobs: Folder of the results; one below it for each.
+        uploads: Folder of what visitors have sent, and of the copies that Gradio serves.
+        most: How many results are kept.
+        megabytes: Of results and uploads together.
+    """
+
+    def __init__(self, jobs: Path, uploads: Path, most: int, megabytes: int) -> None:
+        self._jobs, self._uploads = jobs, uploads
+        self._most, self._bytes = most, megabytes * 10**6
+        self._kept: OrderedDict[str, Job] = OrderedDict()
+        self._running: dict[str, bool] = {}  # session -> whether it was asked to stop
+        self._own = set(uploads.iterdir()) if uploads.is_dir() else set()  # the page's own examples
+        self._lock = threading.RLock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, session: str | None) -> Job | None:
+        """Return the result of a session, None where it is gone."""
+        with self._lock:
+            return self._kept.get(session or '')
+
+    def run(self, session: str, segment: Callable[[Path, Callable[[], None]], Job]) -> Job:
+        """Make a result and keep it in place of the session's last one.
+
+        Args:
+            session: Whose it is.
+            segment: Given a new folder, and what to call now and then: it raises where the session wants no more.
+
+        Raises:
+            InputError: The session was closed, or asked to stop; nothing is left of it.
+        """
+        with self._lock:
+            if session in self._running:
+                raise InputError('A request of this page is running already: wait for it, or stop it.')
+            self._running[session] = False
+        folder = Path(tempfile.mkdtemp(dir=self._jobs))
+        try:
+            job = segment(folder, lambda: self._check(session))
+            self._check(session)
+            with self._lock:
+                old = self._kept.pop(session, None)
+                self._kept[session] = job
+            if old is not None:
+                old.remove()
+            self.trim(session)
+            return job
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        finally:
+            with self._lock:
+                del self._running[session]
+
+    def _check(self, session: str) -> None:
+        if self._running.get(session):
+            raise InputError('Stopped.')
+
+    def stop(self, session: str) -> None:
+        """Let the running request of a session end at its next window."""
+        with self._lock:
+            if session in self._running:
+                self._running[session] = True
+
+    def close(self, session: str) -> None:
+        """Forget a session: its running request stops, its result goes."""
+        with self._lock:
+            self.stop(session)
+            job = self._kept.pop(session, None)
+        if job is not None:
+            job.remove()
+
+    def trim(self, newest: str = '') -> None:
+        """Remove the oldest results, then the oldest uploads, until both budgets are kept; not those of one session.
+
+        Uploads of the last minute stay: their request may be about to begin.
+        """
+        with self._lock:
+            while len(self._kept) > self._most or (self._size() > self._bytes and len(self._kept) > 1):
+                session = next(iter(self._kept))
+                if session == newest:
+                    break
+                self._kept.pop(session).remove()
+            if self._size() <= self._bytes:
+                return
+            folders = sorted(set(self._uploads.iterdir()) - self._own, key=_modified)
+            for folder in folders:
+                if self._size() <= self._bytes or _modified(folder) > _now(self._uploads) - 60:
+                    break
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _size(self) -> int:
+        return sum(map(_bytes_below, (self._jobs, self._uploads)))
+
+
+def _bytes_below(folder: Path) -> int:
+    return sum(_sizes(folder))
+
+
+def _sizes(folder: Path) -> Iterable[int]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # removed meanwhile
+                yield os.lstat(os.path.join(root, name)).st_size
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _now(folder: Path) -> float:
+    """Return the time by the clock of a folder's file system."""
+    with tempfile.NamedTemporaryFile(dir=folder.parent) as file:
+        return _modified(Path(file.name))

@@ -1,0 +1,104 @@
+"""Runs: two in one work directory, a data worker that is killed, an evaluation that fails near its end, a soak."""
+
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from faults import error_in_child, in_child, wait
+from mmengine.config import Config
+
+from ifirvos.errors import InputError, WorkerError
+from ifirvos.evaluation.submission.files import check_submission
+from ifirvos.inference.inferencer import RVOSInferencer
+from ifirvos.testing import shrink, write_demo_dataset
+from ifirvos.training.work_dir import claimed
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_training'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_evaluation/test_submission'))
+from runs import ROOT, At, run, tiny_config, without_validation
+from test_loop import Model, Stopped, submit
+
+
+def test_a_work_directory_belongs_to_one_run(tmp_path):
+    def hold() -> None:
+        with claimed(tmp_path / 'work'):
+            (tmp_path / 'held').touch()
+            time.sleep(60)
+
+    first = in_child(hold)
+    deadline = time.monotonic() + 20
+    while not (tmp_path / 'held').exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with (
+        pytest.raises(InputError, match=rf'Another run \(process {first} on .*another --work-dir'),
+        claimed(tmp_path / 'work'),
+    ):
+        pass
+    os.kill(first, signal.SIGKILL)
+    wait(first)
+    with claimed(tmp_path / 'work'):  # the system has let go of it
+        assert 'Another run' in error_in_child(lambda: claimed(tmp_path / 'work').__enter__())
+    assert error_in_child(lambda: claimed(tmp_path / 'work').__enter__()) == ''
+
+
+@pytest.mark.slow
+def test_a_data_worker_that_is_killed(tmp_path):
+    """Not a traceback of sixty lines but what to do, and the run goes on from its checkpoint."""
+    cfg = without_validation(tiny_config(write_demo_dataset(tmp_path / 'data', num_clips=3)))
+    cfg.train_dataloader.num_workers = 2
+    cfg.train_cfg.max_iters = 30
+
+    def kill_workers(runner) -> None:
+        for process in multiprocessing.active_children():
+            os.kill(process.pid, signal.SIGKILL)
+
+    with pytest.raises(WorkerError, match=r'ended from outside \(.*killed by signal.*--resume') as caught:
+        run(cfg, tmp_path / 'work', At(2, kill_workers))
+    assert '\n' not in str(caught.value)
+    assert (tmp_path / 'work/last_checkpoint').is_file()
+    assert run(cfg, tmp_path / 'work', resume=True, train_cfg__max_iters=6).iter == 6
+
+
+@pytest.mark.slow
+def test_an_evaluation_that_fails_at_clip_499_of_500_keeps_498(tmp_path):
+    frames = tmp_path / 'data/valid/JPEGImages/v'
+    frames.mkdir(parents=True)
+    cv2.imwrite(str(frames / '00000.jpg'), np.zeros((8, 8, 3), np.uint8))
+    asked = {str(number): dict(exp=f'thing {number}') for number in range(500)}
+    file = tmp_path / 'data/meta_expressions/valid/meta_expressions.json'
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(dict(videos=dict(v=dict(frames=['00000'], expressions=asked)))))
+    with pytest.raises(Stopped):
+        submit(Model(limit=498), str(tmp_path / 'data'), tmp_path, overwrite=False)
+    assert len(list((tmp_path / 'sub/Annotations/v').iterdir())) == 498
+    rest = Model()
+    submit(rest, str(tmp_path / 'data'), tmp_path, overwrite=False)
+    assert len(rest.seen) == 2
+    assert list(check_submission(tmp_path / 'sub.zip', {('v', exp): ['00000'] for exp in asked})) == []
+
+
+@pytest.mark.slow
+def test_a_soak_of_200_inferences_keeps_its_memory(record_property):
+    """Resident memory after 200, against that after the first 40: less than 2 % more."""
+    config = Config.fromfile(ROOT / 'configs/ifirvos/r18_synth.py')
+    inferencer = RVOSInferencer(shrink(config), device='cpu', show_progress=False)
+    frames = np.random.default_rng(0).integers(0, 255, (6, 64, 96, 3), np.uint8)
+    sizes = []
+    for _ in range(200):
+        inferencer(frames, ['the red circle', 'the blue square'])
+        sizes.append(resident())
+    assert sizes[-1] < 1.02 * sizes[39], f'{sizes[39]} MiB after 40, {sizes[-1]} MiB after 200'
+    record_property('resident_mib', [sizes[39], sizes[-1]])
+
+
+def resident() -> float:
+    """MiB of this process."""
+    pages = int(Path('/proc/self/statm').read_text().split()[1])
+    return round(pages * os.sysconf('SC_PAGE_SIZE') / 2**20, 1)
