@@ -12,7 +12,7 @@ from writers_of_all import WORKS
 
 from ifirvos_cli import synth
 
-LEFT = dict(checkpoints=1024, submission=32, results=48, ablation_tables=8)  # KiB
+LEFT = dict(checkpoints=1024, submission=32, results=48, ablation_tables=0)  # KiB
 names = pytest.mark.parametrize('make', WORKS, ids=lambda make: make.__name__)
 
 

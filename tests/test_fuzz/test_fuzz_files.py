@@ -12,6 +12,7 @@ import pytest
 import torch
 from mutations import changed_bytes, changed_json, is_answered, run_all
 from PIL import Image
+from pycocotools import mask as coco_mask
 
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.datasets.custom import read_annotations, read_sentences
@@ -78,7 +79,8 @@ def as_json(content) -> bytes:
 def config_text() -> bytes:
     from mmengine.config import Config
 
-    return Config.fromfile(CONFIG).pretty_text.encode()
+    config = Config.fromfile(CONFIG).to_dict()
+    return ''.join(f'{key} = {value!r}\n' for key, value in config.items()).encode()
 
 
 def checkpoint() -> bytes:
@@ -98,6 +100,11 @@ def archive() -> bytes:
     with zipfile.ZipFile(file, 'w', zipfile.ZIP_DEFLATED) as zipped:
         zipped.writestr('Annotations/v/0/00000.png', palette())
     return file.getvalue()
+
+
+def compressed_code() -> dict:
+    code = coco_mask.encode(np.asfortranarray(np.eye(4, 6, dtype=np.uint8)))
+    return dict(size=[4, 6], counts=code['counts'].decode())
 
 
 def read_refs(path: Path) -> None:
@@ -128,7 +135,7 @@ FILES = {
     'mask.png': (palette, read_palette_png),
     'polygons.json': (lambda: SQUARE, read_code),
     'code.json': (lambda: dict(size=[4, 6], counts=[3, 4, 17]), read_code),
-    'compressed_code.json': (lambda: dict(size=[4, 6], counts='34A'), read_code),
+    'compressed_code.json': (compressed_code, read_code),
     'submission.zip': (archive, lambda path: list(check_submission(path, {('v', '0'): ['00000']}))),
 }
 NATIVE_JSON = ('polygons.json', 'code.json', 'compressed_code.json')  # of these, only what is json is tried

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
@@ -18,6 +19,7 @@ import numpy as np
 
 from ifirvos.errors import InputError, OutputExistsError
 from ifirvos.files import write_whole
+from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
 from ifirvos.names import unique_slugs
 from ifirvos.video.reader import VideoReader
@@ -62,8 +64,9 @@ def read_sentences(path: Path) -> Sentences:
     Raises:
         InputError: A column is missing, or a field is empty.
     """
-    with path.open(encoding='utf-8-sig', newline='') as file:
-        rows = csv.DictReader(file)
+    try:
+        text = read_regular(path, what='list of sentences').decode('utf-8-sig')
+        rows = csv.DictReader(io.StringIO(text, newline=''))
         missing = [name for name in CSV_COLUMNS if name not in (rows.fieldnames or ())]
         if missing:
             raise InputError(f'{path} has no column {missing[0]!r}: {", ".join(CSV_COLUMNS)} are needed.')
@@ -73,6 +76,10 @@ def read_sentences(path: Path) -> Sentences:
             if not (video and thing and text):
                 raise InputError(f'{path}, line {rows.line_num}: video, object or sentence is empty.')
             sentences[Path(video).stem, thing].append(text)
+    except UnicodeDecodeError as error:
+        raise InputError(f'{path} is not UTF-8 (byte {error.start:,}): save it as UTF-8.') from error
+    except csv.Error as error:
+        raise InputError(f'{path}, line {rows.line_num} is no csv: {error}.') from error
     return dict(sentences)
 
 

@@ -8,6 +8,7 @@ import io
 import os
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ifirvos.errors import LimitError, OutputError
+from ifirvos.errors import InputError, LimitError, OutputError
 from ifirvos.files import not_written, written_whole
 from ifirvos.json_files import read_regular
 from ifirvos.run_lengths import MAX_PIXELS
@@ -26,6 +27,9 @@ from ifirvos.safe_names import checked_name, shown
 ROOT = 'Annotations'
 _MASK_BYTES = 100_000_000  # of a file in a submission; a mask takes some kilobytes
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
+
+# What Pillow, zipfile and zlib make of a damaged picture in a damaged zip.
+_DAMAGE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
 
 Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> names of its frames
 
@@ -116,6 +120,10 @@ def check_submission(
         path: The zip, or the folder that holds ``Annotations``.
         expected: The frames of every (video, expression).
         sizes: (height, width) of the frames of every video; without it, masks of a video must be of one size.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        InputError: it is neither a folder nor a zip.
     """
     path = Path(path)
     wanted = {f'{ROOT}/{video}/{exp}/{frame}.png': video for (video, exp), names in expected.items() for frame in names}
@@ -135,7 +143,7 @@ def check_submission(
                 yield str(error)
                 continue
             # RuntimeError: a password; NotImplementedError: a compression that zipfile does not know.
-            except (OSError, EOFError, SyntaxError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
+            except _DAMAGE as error:
                 yield f'{name} cannot be read as a picture ({type(error).__name__})'
                 continue
             size = sizes.setdefault(wanted[name], mask.shape[:2])
@@ -152,7 +160,13 @@ class _Files:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.archive = None if path.is_dir() else zipfile.ZipFile(path)
+        try:
+            self.archive = None if path.is_dir() else zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise
+        # What zipfile makes of damage: more than its own error.
+        except _DAMAGE as error:
+            raise InputError(f'{path} is neither a folder nor a zip: {error}.') from error
         if self.archive is None:
             self.names = {file.relative_to(path).as_posix() for file in path.rglob('*') if file.is_file()}
         else:

@@ -126,6 +126,14 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert list((tmp_path / 'elsewhere').iterdir()) == []
 
 
+def test_a_writer_takes_what_the_config_says_of_the_metric_it_stands_in_for(tmp_path):
+    """--cfg-options test_evaluator.type=SubmissionWriter leaves group_by and the like where they were."""
+    writer = METRICS.build(dict(type='SubmissionWriter', out_dir=str(tmp_path), group_by='kind', bootstrap=100))
+    assert writer.out_dir == tmp_path
+    with pytest.raises(TypeError, match='SubmissionWriter takes no groop_by'):
+        METRICS.build(dict(type='SubmissionWriter', out_dir=str(tmp_path), groop_by='kind'))
+
+
 class TestWriter:
     @staticmethod
     def make_sample(exp_id, mask):
