@@ -17,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ifirvos.errors import OutputError
 from ifirvos.files import write_whole
 from ifirvos.label_maps import write_palette_png
 
@@ -67,7 +68,7 @@ def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, picture in zip(names, draw_frames(clip.facts.scene), strict=True):
         if not cv2.imwrite(str(folder / f'{name}.jpg'), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-            raise OSError(f'Cannot write {folder / name}.jpg.')
+            raise OutputError(f'{folder / name}.jpg cannot be written: is the disk full?')
 
 
 def write_annotations(labels: np.ndarray, names: Iterable[str], folder: Path) -> None:

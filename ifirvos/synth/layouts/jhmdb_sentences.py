@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
+from ifirvos.errors import OutputError
+
 from ..clip import Clip
 from ..render import draw_frames
 from ..writer import write_json
@@ -34,7 +36,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> list[Samp
     masks.mkdir(parents=True)
     for index, picture in enumerate(draw_frames(clip.facts.scene), 1):
         if not cv2.imwrite(str(pictures / f'{index:05d}.png'), picture):
-            raise OSError(f'Cannot write {pictures}/{index:05d}.png.')
+            raise OutputError(f'{pictures}/{index:05d}.png cannot be written: is the disk full?')
     shown = clip.facts.labels == asked.object_id
     volume = np.ascontiguousarray(shown.transpose(1, 2, 0), dtype=np.uint8)
     savemat(masks / 'puppet_mask.mat', {'part_mask': volume}, do_compression=True)

@@ -15,6 +15,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from ifirvos.errors import OutputError
+
 from ..appearance import SHAPES
 from ..clip import SPLITS, Clip
 from ..render import draw_frames
@@ -52,7 +54,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
     name = f'COCO_train2014_{image_id:012d}.jpg'
     picture = draw_frames(clip.facts.scene)[middle]
     if not cv2.imwrite(str(folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
-        raise OSError(f'Cannot write {folder / name}.')
+        raise OutputError(f'{folder / name} cannot be written: is the disk full?')
     annotations = {
         object_id: annotation(image_id, object_id, thing.look.shape, label == object_id)
         for object_id, thing in enumerate(clip.facts.scene.objects, 1)
