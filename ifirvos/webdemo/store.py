@@ -25,7 +25,7 @@ class Store:
         jobs: Folder of the results; one below it for each.
         uploads: Folder of what visitors have sent, and of the copies that Gradio serves.
         most: How many results are kept.
-        megabytes: Of results and uploads together.
+        megabytes: How many megabytes results and uploads may take together.
     """
 
     def __init__(self, jobs: Path, uploads: Path, most: int, megabytes: int) -> None:
