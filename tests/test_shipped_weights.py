@@ -13,7 +13,7 @@ from ifirvos.evaluation.functional import region_similarity
 from ifirvos.inference.model_index import ROOT
 from ifirvos.synth import draw_frames, make_clip
 
-WEIGHTS = {name: ROOT / 'weights' / f'{name}.pth' for name in ('r18_synth', 'r18_synth_temporal')}
+WEIGHTS = {name: ROOT / 'weights' / f'{name}.pth' for name in ('r18_synth', 'r18_synth_temporal', 'r18_synth_fine')}
 FIRST_HELD_OUT = 200_000  # clips of the split 'valid' that no data set holds
 
 
@@ -63,7 +63,7 @@ def test_attributes_are_understood(inferencers):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'name', 'number'), [('motion', 'r18_synth', 25), ('direction', 'r18_synth_temporal', 10)]
+    ('kind', 'name', 'number'), [('motion', 'r18_synth', 25), ('direction', 'r18_synth_temporal', 10), ('order', 'r18_synth_fine', 10)]
 )
 def test_the_two_of_a_pair_are_told_apart(inferencers, kind, name, number):
     """Both are asked. A model that always takes the same one is right in half of them."""

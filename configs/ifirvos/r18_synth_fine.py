@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/synth.py',
     '../_base_/iter_runtime.py',
 ]
-load_from = 'work_dirs/r18_synth_temporal/iter_8000.pth'
+load_from = 'weights/r18_synth_temporal.pth'
 default_hooks = dict(hand_over=dict(allow_missing=[r'pixel_decoder[.]finer[.]']))  # initialised to zero
 
 model = dict(
@@ -23,7 +23,7 @@ model = dict(
     ),
 )
 
-max_iters = 6000
+max_iters = 600
 train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 optim_wrapper = dict(
     optimizer=dict(lr=4e-4),
@@ -31,5 +31,5 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=int(0.5 * max_iters), end=max_iters),
+    dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=max_iters // 2, end=max_iters),
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 INDEX = 'model-index.yml'
-SHIPPED_MODEL = 'r18_synth'
+SHIPPED_MODEL = 'r18_synth_fine'
 # Configs, index and weights are in the package's .mim, where mim and mmengine look for them. In a checkout it links to
 # those at the top.
 ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
