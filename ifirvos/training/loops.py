@@ -14,6 +14,19 @@ from .preemption import stop_if_asked
 from .seeding import seed_from, seed_generators, seeded_dataloader
 
 
+def raise_worker_problem(error: RuntimeError) -> None:
+    """Raise, where an error is the death of a data worker, one that says what to do; else nothing.
+
+    Raises:
+        WorkerError: A data worker was killed.
+    """
+    if not isinstance(error, UserError) and 'DataLoader worker' in str(error):
+        raise WorkerError(
+            f'A process that loads data was ended from outside ({one_line(error, 300)}), most often because memory '
+            'ran short: go on with --resume and a smaller train_dataloader.num_workers.'
+        ) from error
+
+
 class ResumableLoop:
     """Base class of both loops for exact resuming.
 
@@ -29,7 +42,11 @@ class ResumableLoop:
     def run_iter(self, *args) -> None:
         """Run an iteration with its own seed."""
         seed_generators(seed_from(self.runner.seed, get_rank(), self._iter))
-        super().run_iter(*args)
+        try:
+            super().run_iter(*args)
+        except RuntimeError as error:  # torch tells of a worker's death wherever the main process is
+            raise_worker_problem(error)
+            raise
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, Any]]:
         """Yield the batches of an epoch of the data behind the first ``done``, with their numbers."""
@@ -44,12 +61,8 @@ class ResumableLoop:
                 return
             except RuntimeError as error:  # a signal to all processes of a group ends the workers first
                 stop_if_asked(self.runner, self._iter)
-                if isinstance(error, UserError) or 'DataLoader worker' not in str(error):
-                    raise
-                raise WorkerError(
-                    f'A process that loads data was ended from outside ({one_line(error, 300)}), most often because '
-                    'memory ran short: go on with --resume and a smaller train_dataloader.num_workers.'
-                ) from error
+                raise_worker_problem(error)
+                raise
 
     def _recall(self, name: str) -> Any:
         return self.runner.message_hub.runtime_info.get(name)
