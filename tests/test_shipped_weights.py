@@ -63,7 +63,8 @@ def test_attributes_are_understood(inferencers):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'name', 'number'), [('motion', 'r18_synth', 25), ('direction', 'r18_synth_temporal', 10), ('order', 'r18_synth_fine', 10)]
+    ('kind', 'name', 'number'),
+    [('motion', 'r18_synth', 25), ('direction', 'r18_synth_temporal', 10), ('order', 'r18_synth_fine', 10)],
 )
 def test_the_two_of_a_pair_are_told_apart(inferencers, kind, name, number):
     """Both are asked. A model that always takes the same one is right in half of them."""
