@@ -26,7 +26,7 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def is_not_about_file_client(record: logging.LogRecord) -> bool:
-    """Tell whether a record is not one of the two with which mmengine's hook complains of its own ``FileClient``."""
+    """Tell whether a record is not one of the two with which mmengine complains of its own ``FileClient``."""
     return not record.getMessage().startswith(('"FileClient" will be deprecated', '"HardDiskBackend" is the alias'))
 
 
@@ -46,12 +46,8 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Remove incomplete files of a killed process."""
-        logger = MMLogger.get_current_instance()
-        logger.addFilter(is_not_about_file_client)  # the hook creates one for old subclasses without using it
-        try:
-            super().before_train(runner)
-        finally:
-            logger.removeFilter(is_not_about_file_client)
+        MMLogger.get_current_instance().addFilter(is_not_about_file_client)  # created for old subclasses, not used
+        super().before_train(runner)
         if is_main_process() and self.backend_args == dict(backend=ATOMIC):
             for part in Path(self.out_dir).glob(f'.*.pth{PART}'):
                 part.unlink()
