@@ -276,7 +276,7 @@ class FusedFrames:
 
     def drawn(self) -> Tensor:
         """Return F_seg of all frames, (B*T,C,h,w)."""
-        chunks = [self.fpn.draw(self(chunk)) for chunk in self.chunks]
+        chunks = [self._draw(chunk) for chunk in self.chunks]
         return chunks[0] if len(chunks) == 1 else torch.cat(chunks)
 
     def parts(self, frames: slice | None = None) -> Iterator[Tensor]:
@@ -296,10 +296,14 @@ class FusedFrames:
                 continue
             made = self._made.pop(chunk.start, None)
             if made is None:
-                made = self(chunk) if self.fpn.finer is None else self.fpn.draw(self(chunk))
+                made = self(chunk) if self.fpn.finer is None else self._draw(chunk)
             if frames is not None:
                 self._made[chunk.start] = made
             yield made[wanted.start - chunk.start : wanted.stop - chunk.start]
+
+    def _draw(self, frames: slice) -> Tensor:
+        with torch.autocast(**self._precision):
+            return self.fpn.draw(self(frames))
 
     def __call__(self, frames: slice) -> Tensor:
         """Make some frames: (F,C,h,w), before ``mask_features``."""

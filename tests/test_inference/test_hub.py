@@ -13,6 +13,7 @@ from ifirvos import RVOSInferencer
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.inference.hub import model_card
+from ifirvos.inference.model_index import SHIPPED_MODEL
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,7 +25,7 @@ def shipped():
 
 @pytest.fixture(scope='module')
 def saved(shipped, tmp_path_factory):
-    return shipped.save_pretrained(tmp_path_factory.mktemp('hub') / 'r18_synth')
+    return shipped.save_pretrained(tmp_path_factory.mktemp('hub') / SHIPPED_MODEL)
 
 
 def test_what_is_loaded_segments_as_what_was_saved(shipped, saved):
@@ -56,7 +57,7 @@ def test_the_card_says_what_the_metafile_says(saved):
     header, _, body = (saved / 'README.md').read_text().removeprefix('---\n').partition('\n---\n')
     data = yaml.safe_load(header)
     metafile = yaml.safe_load((ROOT / 'configs/ifirvos/metafile.yml').read_text())
-    (model,) = (model for model in metafile['Models'] if model['Name'] == 'r18_synth')
+    (model,) = (model for model in metafile['Models'] if model['Name'] == SHIPPED_MODEL)
     metrics = {k: v for result in model['Results'] for k, v in result['Metrics'].items()}
     (entry,) = data['model-index']
     found = {metric['type']: metric['value'] for result in entry['results'] for metric in result['metrics']}

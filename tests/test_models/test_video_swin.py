@@ -260,12 +260,12 @@ def test_frames_do_not_see_those_of_another_window(detector, monkeypatch):
     x = clips(2, 5, 3, 64, 96)
     monkeypatch.setattr(detector, 'test_cfg', dict(window=2))
     parts = [[level.unflatten(0, (2, -1)) for level in detector.extract_feat(x[:, t : t + 2])] for t in (0, 2, 4)]
-    for level, *expected in zip(detector._extract_windows(x), *parts, strict=True):
+    for level, *expected in zip(detector.extract_windows(x), *parts, strict=True):
         assert_close(level.unflatten(0, (2, 5)), torch.cat(expected, 1), **EXACT)
     whole = detector.extract_feat(x)[0]
-    assert not torch.allclose(detector._extract_windows(x)[0], whole)
+    assert not torch.allclose(detector.extract_windows(x)[0], whole)
     monkeypatch.setattr(detector, 'test_cfg', dict(window=None))
-    assert torch.equal(detector._extract_windows(x)[0], whole)
+    assert torch.equal(detector.extract_windows(x)[0], whole)
 
 
 def test_the_bias_fits_the_fused_kernels_of_cuda(monkeypatch):

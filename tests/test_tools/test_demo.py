@@ -11,7 +11,7 @@ from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.synth.render import draw_frames
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter
-from ifirvos_cli.demo import main
+from ifirvos_cli.demo import main, parse_args
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def shifted_truth(monkeypatch):
         def stream(self, reader, texts, score_threshold=None):
             frames, times = zip(*reader.timed(), strict=True)
             shape = (len(frames), *frames[0].shape[:2])
-            known = {text: truth for _, text, truth in demo.questions(demo.held_out_clip(0))}
+            known = {text: truth for _, text, truth in demo.questions(demo.held_out_clip(parse_args([]).seed))}
             masks = [known.get(text, np.zeros(shape, bool)) for text in texts]
             masks[-1] = np.zeros_like(masks[-1])
             scores, boxes = np.ones(len(frames), np.float32), np.zeros((len(frames), 4), np.float32)
@@ -76,7 +76,9 @@ def test_it_scores_what_was_written_and_draws_it(shifted_truth, tmp_path, capsys
     assert (tmp_path / 'contact_sheet.png').stat().st_size < 500_000
     assert str(tmp_path / 'contact_sheet.png') in printed
     records = [json.loads(path.read_text()) for path in sorted((tmp_path / 'results').glob('*/result.json'))]
-    assert {record['sentence'] for record in records} == {text for _, text, _ in demo.questions(demo.held_out_clip(0))}
+    assert {record['sentence'] for record in records} == {
+        text for _, text, _ in demo.questions(demo.held_out_clip(parse_args([]).seed))
+    }
     assert main(['--out', str(tmp_path)]) == 0, 'it can be run again'
 
 

@@ -184,6 +184,8 @@ def test_check_submission(data, tmp_path, capsys):
     assert check.main(args) == 0
     assert 'complete: 2 videos, 4 expressions, 12 masks' in capsys.readouterr().out
     test = tmp_path / 'test.json'
-    test.write_text('{"videos": {"w": {}}}', encoding='utf-8')
+    test.write_text(
+        '{"videos": {"w": {"expressions": {"0": {"exp": "a cat"}}, "frames": ["00000"]}}}', encoding='utf-8'
+    )
     assert check.main([*args, '--without', str(test)]) == 1  # w's masks are too many now
     assert 'Annotations/w/0/00000.png does not belong there' in capsys.readouterr().out
