@@ -135,10 +135,20 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
 
 
 def _is_users(error: Exception) -> bool:
-    """Return whether a user can mend it: errors of the package, of files, of the config's syntax."""
+    """Return whether a user can mend it: errors of the package, of files, of the config's syntax, types and options."""
     from ifirvos.errors import UserError
 
-    return isinstance(error, UserError | OSError | UnicodeError) or type(error).__name__ == 'ConfigParsingError'
+    if isinstance(error, UserError | OSError | UnicodeError) or type(error).__name__ == 'ConfigParsingError':
+        return True
+    return _is_of_config(error)
+
+
+def _is_of_config(error: BaseException) -> bool:
+    """Return whether a registry has no such type, or the type no such option: mmengine raises it where it builds."""
+    if not isinstance(error, KeyError | TypeError):
+        return False
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return frame.f_code.co_name == 'build_from_cfg'
 
 
 def _fail(error: BaseException, debug: bool | None) -> int:
@@ -150,6 +160,9 @@ def _fail(error: BaseException, debug: bool | None) -> int:
     text = f'error: {one_line(error)}'
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
         text = f'error: {error.strerror}: make room and run the command again; training goes on with --resume'
+    if _is_of_config(error):
+        text += ': mend the config or --cfg-options'
+        text += ', or import what registers the type with custom_imports' if isinstance(error, KeyError) else ''
     print(text.encode(stream.encoding or 'utf-8', 'backslashreplace').decode(stream.encoding or 'utf-8'), file=stream)
     return USER_ERROR
 

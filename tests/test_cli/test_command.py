@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -162,3 +163,23 @@ def test_the_docs_show_what_is_printed(command, capsys, monkeypatch):
 def test_a_tool_of_mmdet_that_does_not_exist(capsys):
     assert ifirvos_cli.main(['mmdet', 'print_config']) == 2
     assert "no tool 'print_config'; there are " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'said'),
+    [
+        (dict(type='ConcatDataset', kinds=['attr']), "unexpected keyword argument 'kinds'.*--cfg-options$"),
+        (dict(type='TheirDataset'), 'TheirDataset is not in .*custom_imports$'),
+    ],
+)
+def test_a_type_or_option_that_the_registry_does_not_know_is_one_line(cfg, said, capsys):
+    from ifirvos.registry import DATASETS
+
+    assert common.reported(lambda: DATASETS.build(cfg), debug=False) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(said, line), line
+
+
+def test_a_type_error_of_our_own_keeps_its_traceback():
+    with pytest.raises(TypeError):
+        common.reported(lambda: len(3), debug=False)
