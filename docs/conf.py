@@ -87,7 +87,7 @@ def with_captions(text: str) -> str:
 
 
 def prepare(app, docname: str, source: list[str]) -> None:
-    """Include the files outside docs/; drop entries of the contents that have a star and no page."""
+    """Include the files outside docs/."""
 
     def include(block: re.Match) -> str:
         path = (DOCS / block[1]).resolve()
@@ -97,10 +97,6 @@ def prepare(app, docname: str, source: list[str]) -> None:
     if docname.startswith('api/'):
         return
     source[0] = with_captions(INCLUDE.sub(include, with_links_inside(source[0], DOCS)))
-    if docname == 'index':
-        there = {path.stem for path in DOCS.glob('*.md')}
-        lines = [line for line in source[0].splitlines() if not line.endswith('*') or line[:-1] in there]
-        source[0] = '\n'.join(line.removesuffix('*') for line in lines)
 
 
 def setup(app) -> None:
