@@ -14,6 +14,7 @@ from mmengine.utils.dl_utils import collect_env
 
 from .compat import install
 from .inference.model_index import ROOT, list_models, shipped
+from .models.deformable_sampling import has_compiled
 from .version import __version__
 
 LINES = {
@@ -98,7 +99,9 @@ def _collect_deformable_attention(found: Environment) -> None:
     compiled = install()
     on_cuda = torch.cuda.is_available()
     found.facts['mmcv operators'] = 'compiled' if compiled else 'not compiled'
-    found.facts['MSDeformAttn'] = 'CUDA kernel' if compiled and on_cuda else "mmcv's PyTorch implementation"
+    on_cpu = 'compiled by numba' if has_compiled() else 'plain PyTorch: pip install numba makes it faster'
+    found.facts['deformable attention'] = "mmcv's CUDA kernel" if compiled and on_cuda else on_cpu
+    found.facts['3x3 convolutions'] = 'NNPACK' if torch.backends.nnpack.is_available() else "oneDNN's"
     if on_cuda and not compiled:
         found.advice.append('This GPU would train and predict faster with the kernel: run tools/install_mmcv_ops.sh.')
     try:

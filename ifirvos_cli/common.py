@@ -103,6 +103,7 @@ def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
     Returns:
         See :func:`reported`.
     """
+    ask_for_huge_pages()
     if offline:
         go_offline()
 
@@ -110,6 +111,14 @@ def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
 
     keep_freed_memory()
     return reported(run)
+
+
+def ask_for_huge_pages() -> None:
+    """Let torch ask Linux for pages of 2 MiB: a large tensor then faults in 500 times less often.
+
+    Torch reads the variable when it first allocates. Who has set it is left alone.
+    """
+    os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
 
 
 def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
@@ -122,6 +131,7 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
     Returns:
         What it returns, 0 for None; 2, after one line on stderr, where an input is at fault.
     """
+    ask_for_huge_pages()
     try:
         return run() or 0
     except SystemExit as stop:

@@ -46,7 +46,12 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     model = parser.add_argument_group('model')
     add_model_options(model)
     model.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
-    model.add_argument('--dtype', choices=('fp32', 'bf16', 'fp16'), default='fp32', help='precision; default: fp32')
+    model.add_argument(
+        '--dtype',
+        choices=('auto', 'fp32', 'bf16', 'fp16'),
+        default='auto',
+        help='precision; default: auto, bf16 where it is faster with the same masks, else fp32',
+    )
     frames = parser.add_argument_group('frames')
     frames.add_argument(
         '--fps', type=positive_number, help="frame rate of the overlay; default: the video's, 10 for a folder"

@@ -67,7 +67,13 @@ def load_config(args: argparse.Namespace) -> Config:
 
     from ifirvos.config import check_options, config_file, set_data_root
     from ifirvos.errors import InputError
-    from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
+    from ifirvos.training.launch import (
+        amp_without_gpu,
+        copy_without_waiting,
+        default_work_dir,
+        run_without_gpu,
+        set_amp,
+    )
 
     try:
         args.config = config_file(args.config)
@@ -97,6 +103,7 @@ def load_config(args: argparse.Namespace) -> Config:
     try:
         amp_without_gpu(cfg)
         run_without_gpu(cfg)
+        copy_without_waiting(cfg)
     except ValueError as error:
         raise SystemExit(str(error)) from error
     if args.resume:

@@ -90,7 +90,8 @@ def test_commands_exist_with_their_options(page):
                 train = (ROOT / 'ifirvos_cli/train.py').read_text() + (ROOT / 'ifirvos_cli/test.py').read_text()
                 assert f"'{option}'" in train, f'{command}: no {option}'
             elif not shell:
-                beside = (ROOT / 'tools/analysis_tools/benchmark_model.py').read_text()  # more of benchmark.py
+                parts = sorted((ROOT / 'tools/analysis_tools').glob('benchmark_*.py'))  # of benchmark.py
+                beside = ''.join(part.read_text() for part in parts)
                 assert f"'{option}'" in source + common + beside, f'{command}: no {option}'
         for config in re.findall(r'(?<![\w/])configs/[\w/]+\.py', command):
             assert (ROOT / config).is_file(), f'{command}: no {config}'

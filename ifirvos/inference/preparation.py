@@ -5,6 +5,8 @@ from mmcv.cnn import fuse_conv_bn
 from mmdet.models.backbones import ResNet
 from torch import Tensor, nn
 
+from ifirvos.models.winograd import filter_minimally
+
 
 def state_to_save(model: nn.Module) -> dict[str, Tensor]:
     """Return the state dict of a model as it was before :func:`prepare_for_inference`."""
@@ -12,7 +14,7 @@ def state_to_save(model: nn.Module) -> dict[str, Tensor]:
 
 
 def prepare_for_inference(model: nn.Module) -> nn.Module:
-    """Fold the batch norms of a ResNet into its convolutions and lay their weights out channels-last, in place.
+    """Fold the batch norms of a ResNet, lay convolutions out channels-last, and filter minimally, in place.
 
     What comes out is the same but for rounding. The model can no longer be trained, and its keys change: to save
     it, see :func:`state_to_save`.
@@ -32,5 +34,8 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
         model.unprepared_state = dict(model.state_dict())  # a plain attribute, not in the state dict
         with torch.no_grad():
             fuse_conv_bn(model.backbone)
-            model.backbone.to(memory_format=torch.channels_last)
+            for name in ('backbone', 'neck', 'pixel_decoder'):
+                if hasattr(model, name):
+                    getattr(model, name).to(memory_format=torch.channels_last)
+                    filter_minimally(getattr(model, name))
     return model

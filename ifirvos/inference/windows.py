@@ -7,6 +7,7 @@ next. Neighbouring windows overlap, and the masks in the overlap show which quer
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -66,6 +67,20 @@ def windows(
         yield Window(new, size, known, (given - (seen - size), stop - (seen - size)))
         given = stop
         new = following + list(islice(stream, clip_len - overlap - 1)) if following else []
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """Make the next item in a thread while the present one is used; errors come when their item is asked for."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, thread_name_prefix='ahead') as pool:
+        coming = pool.submit(next, iterator, end)
+        try:
+            while (item := coming.result()) is not end:
+                coming = pool.submit(next, iterator, end)
+                yield item
+        finally:
+            if hasattr(iterator, 'close'):  # a generator, once the thread has left it
+                pool.submit(iterator.close)
 
 
 class FeatureWindow:

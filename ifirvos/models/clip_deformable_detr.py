@@ -15,6 +15,8 @@ from .deformable_attention import ClipDeformableEncoder
 from .ifi_decoder import IFIDeformableDetrTransformerDecoder
 from .positional_encoding import MaskedSinePositionalEncoding
 
+FRAMES_AT_ONCE = {'cpu': 2}  # of frame_chunk='auto'
+
 
 class ClipDeformableDETR(DeformableDETR):
     """The Transformer of mmdet's ``DeformableDETR`` with frames as its batch, B*T, clip by clip.
@@ -34,8 +36,14 @@ class ClipDeformableDETR(DeformableDETR):
 
     @property
     def frame_chunk(self) -> int | None:
-        """Frames at a time in frame-independent stages; None (all) in training."""
-        return None if self.training else (self.test_cfg or {}).get('frame_chunk')
+        """Frames at a time in frame-independent stages; None (all) in training.
+
+        ``'auto'``: few on a CPU, whose cache is small and which gains nothing from many; 16 elsewhere.
+        """
+        if self.training:
+            return None
+        chunk = (self.test_cfg or {}).get('frame_chunk')
+        return FRAMES_AT_ONCE.get(self.level_embed.device.type, 16) if chunk == 'auto' else chunk
 
     def encode_positions(
         self, img_feats: list[Tensor], clips: list[TrackDataSample]
@@ -56,7 +64,7 @@ class ClipDeformableDETR(DeformableDETR):
     @staticmethod
     def _per_frame(x: Tensor | None, num_frames: int) -> Tensor | None:
         """(B,...) -> (B*T,...)."""
-        return None if x is None else x.repeat_interleave(num_frames, 0)
+        return None if x is None else x[:, None].expand(-1, num_frames, *x.shape[1:]).flatten(0, 1)  # no copy if B=1
 
     def pre_transformer(
         self, levels: list[Tensor], positions: list[Tensor], masks: list[Tensor | None], num_frames: int
@@ -68,7 +76,7 @@ class ClipDeformableDETR(DeformableDETR):
         device, frames = levels[0].device, len(levels[0])
         shapes = [level.shape[-2:] for level in levels]
         position = torch.cat(
-            [(p + embed[:, None, None]).flatten(2) for p, embed in zip(positions, self.level_embed, strict=True)], 2
+            [p.flatten(2).transpose(1, 2) + embed for p, embed in zip(positions, self.level_embed, strict=True)], 1
         )
         if masks[0] is None:
             mask, valid_ratios = None, levels[0].new_ones(frames, len(levels), 2)
@@ -82,9 +90,10 @@ class ClipDeformableDETR(DeformableDETR):
             valid_ratios=valid_ratios,
         )
         encoder_inputs = dict(
-            feat=torch.cat([level.flatten(2) for level in levels], 2).transpose(1, 2),
+            feat=torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1),
             feat_mask=mask,
-            feat_pos=self._per_frame(position.transpose(1, 2), num_frames),
+            feat_pos=self._per_frame(position, num_frames),
+            level_sizes=[tuple(shape) for shape in shapes],
             **shared,
         )
         return encoder_inputs, dict(memory_mask=mask, **shared)
@@ -97,20 +106,23 @@ class ClipDeformableDETR(DeformableDETR):
         spatial_shapes: Tensor,
         level_start_index: Tensor,
         valid_ratios: Tensor,
+        level_sizes: list[tuple[int, int]],
     ) -> dict[str, Tensor]:
         """Encode as mmdet does, at inference in chunks of frames."""
         memory = []
         for start in range(0, len(feat), self.frame_chunk or len(feat)):
             part = slice(start, start + (self.frame_chunk or len(feat)))
-            outputs = super().forward_encoder(
-                feat[part],
-                None if feat_mask is None else feat_mask[part],
-                feat_pos[part],
-                spatial_shapes,
-                level_start_index,
-                valid_ratios[part],
+            memory.append(
+                self.encoder(
+                    query=feat[part],
+                    query_pos=feat_pos[part],
+                    key_padding_mask=None if feat_mask is None else feat_mask[part],
+                    spatial_shapes=spatial_shapes,
+                    level_start_index=level_start_index,
+                    valid_ratios=valid_ratios[part],
+                    level_sizes=level_sizes,
+                )
             )
-            memory.append(outputs['memory'])
         return dict(memory=torch.cat(memory) if len(memory) > 1 else memory[0])
 
     def pre_decoder(self, memory: Tensor, sentence: Tensor, num_frames: int) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """Multi-scale deformable attention for clips of any length, in mixed precision, on any device."""
 
+from collections.abc import Sequence
+
 import torch
 from mmcv.ops import MultiScaleDeformableAttention, multi_scale_deform_attn
 from mmdet.models.layers.transformer.deformable_detr_layers import (
@@ -13,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from ifirvos.registry import MODELS
 
 from .deformable_sampling import sample_values
+from .feed_forward import TokenwiseFFN
 
 
 class ClipDeformableAttention(MultiScaleDeformableAttention):
@@ -103,13 +106,14 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
 
 
 class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
-    """mmdet's layer with the attention above."""
+    """mmdet's layer with the attention above, and an FFN that does not store its hidden layer at inference."""
 
     with_cp = False
 
     def _init_layers(self) -> None:
         super()._init_layers()
         self.self_attn = ClipDeformableAttention(**self.self_attn_cfg)
+        self.ffn = TokenwiseFFN(**self.ffn_cfg)
 
     def forward(self, *args, **kwargs) -> Tensor:
         """As mmdet's; with ``with_cp`` activations are recomputed in the backward pass."""
@@ -131,6 +135,44 @@ class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
         super().__init__(*args, **kwargs)
         for layer in self.layers:
             layer.with_cp = with_cp
+
+    def forward(
+        self,
+        query: Tensor,
+        query_pos: Tensor,
+        key_padding_mask: Tensor | None,
+        spatial_shapes: Tensor,
+        level_start_index: Tensor,
+        valid_ratios: Tensor,
+        level_sizes: Sequence[tuple[int, int]] | None = None,
+    ) -> Tensor:
+        """Encode as mmdet's does, which reads the sizes of the levels from the device: a GPU would wait for it.
+
+        Args:
+            query: (F,S,C), the pixels of all levels.
+            query_pos: (F,S,C).
+            key_padding_mask: (F,S), True on padding, or None.
+            spatial_shapes: int64 (L,2), (h, w) a level.
+            level_start_index: int64 (L,), the first pixel of each level.
+            valid_ratios: (F,L,2), the share of width and height that is not padding.
+            level_sizes: ``spatial_shapes`` as numbers.
+
+        Returns:
+            (F,S,C).
+        """
+        sizes = spatial_shapes.tolist() if level_sizes is None else level_sizes
+        reference_points = self.get_encoder_reference_points(sizes, valid_ratios, device=query.device)
+        for layer in self.layers:
+            query = layer(
+                query=query,
+                query_pos=query_pos,
+                key_padding_mask=key_padding_mask,
+                spatial_shapes=spatial_shapes,
+                level_start_index=level_start_index,
+                valid_ratios=valid_ratios,
+                reference_points=reference_points,
+            )
+        return query
 
     def _init_layers(self) -> None:
         self.layers = ModuleList(ClipDeformableEncoderLayer(**self.layer_cfg) for _ in range(self.num_layers))

@@ -11,6 +11,8 @@ from torch import Tensor
 
 # Points below which loading the compiled kernel takes longer than it saves.
 WORTH_COMPILING = 200_000
+# Points of the frames that go together without it.
+AT_ONCE = 200_000
 
 
 def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
@@ -52,18 +54,19 @@ def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weight
     """Compute :func:`sample_values` by torch alone, in any precision and on any device.
 
     A sample is a weighted sum of four pixels, so all of it is one weighted sum of 4·L·P pixels a query and head, which
-    ``embedding_bag`` computes without storing the pixels. Frames go one at a time: only the indices and weights of one
-    frame are stored, and for the gradient.
+    ``embedding_bag`` computes without storing the pixels. Few frames go at a time, ``AT_ONCE`` points: indices and
+    weights are stored only of these, and for the gradient.
     """
-    num_queries, num_heads = weights.shape[1:3]
+    num_heads, dims = value.shape[2:]
     size = shapes.flip(-1).to(locations.dtype)[:, None]  # (L,1,2): w, h
     last = shapes.flip(-1)[:, None] - 1
     # A head's pixels are every H-th row of a frame's table (S*H,D).
     first = F.pad(shapes.prod(1).cumsum(0)[:-1], (1, 0))[:, None] * num_heads
     first = first + torch.arange(num_heads, device=shapes.device)[:, None, None]  # (H,L,1)
     step = torch.stack([torch.full_like(shapes[:, 1], num_heads), shapes[:, 1] * num_heads], -1)[:, None]
+    frames = max(1, AT_ONCE // max(1, weights[0].numel()))
     sums = []
-    for frame_values, points, weight in zip(value, locations, weights, strict=True):
+    for values, points, weight in zip(value.split(frames), locations.split(frames), weights.split(frames), strict=True):
         xy = points * size - 0.5
         low = xy.detach().floor()
         share = xy - low  # of the pixel to the right of, or below, the point
@@ -75,15 +78,18 @@ def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weight
             indices.append(inside * step)
         (x0, y0), (x1, y1) = (index.unbind(-1) for index in indices)
         (left, high), (right, below) = (part.unbind(-1) for part in shares)
+        if len(values) > 1:  # a frame's table follows the one before
+            start = torch.arange(len(values), device=value.device) * (value.shape[1] * num_heads)
+            y0, y1 = y0 + start.view(-1, 1, 1, 1, 1), y1 + start.view(-1, 1, 1, 1, 1)
         y0, y1, high, below = y0 + first, y1 + first, high * weight, below * weight
         index = torch.stack([y0 + x0, y0 + x1, y1 + x0, y1 + x1], -1)
         portion = torch.stack([high * left, high * right, below * left, below * right], -1)
         sums.append(
             F.embedding_bag(
-                index.view(num_queries * num_heads, -1),
-                frame_values.reshape(-1, frame_values.shape[-1]),
-                per_sample_weights=portion.view(num_queries * num_heads, -1),
+                index.flatten(3).flatten(0, 2),
+                values.reshape(-1, dims),
+                per_sample_weights=portion.flatten(3).flatten(0, 2),
                 mode='sum',
-            ).view(num_queries, -1)
+            ).view(len(values), -1, num_heads * dims)
         )
-    return torch.stack(sums)
+    return torch.cat(sums)

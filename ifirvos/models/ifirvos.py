@@ -61,7 +61,8 @@ class IFIRVOS(ClipDeformableDETR):
             ReferFormer. False: all frames are processed, so that they can interact, and the head uses the annotated
             ones.
         **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may have ``frame_chunk``, the number of
-            frames processed at once in frame-independent stages, and ``window``, see :meth:`predict`.
+            frames processed at once in frame-independent stages ('auto': as suits the device; None: all), and
+            ``window``, see :meth:`predict`.
     """
 
     # Frozen by ``frozen_trunk``, together with VEwL and the level embedding.
@@ -154,7 +155,11 @@ class IFIRVOS(ClipDeformableDETR):
 
     @torch.no_grad()
     def predict_features(
-        self, img_feats: list[Tensor], data_samples: ClipList, linkers: Sequence[QueryLinker] | None = None
+        self,
+        img_feats: list[Tensor],
+        data_samples: ClipList,
+        linkers: Sequence[QueryLinker] | None = None,
+        text: dict[str, Tensor | None] | None = None,
     ) -> ClipList:
         """Predict E sentences at once from the features of one video.
 
@@ -164,6 +169,8 @@ class IFIRVOS(ClipDeformableDETR):
             data_samples: One a sentence, all of the same T frames.
             linkers: One a sentence, see :meth:`RVOSHead.predict`; the T frames then are a window of the caller's, and
                 ``test_cfg.window`` is not read.
+            text: With linkers, the output of :meth:`encode_text` for these sentences, for example of an earlier
+                window; None: encode them.
 
         Returns:
             list[TrackDataSample]: As :meth:`predict`.
@@ -174,7 +181,7 @@ class IFIRVOS(ClipDeformableDETR):
         if linkers is None:
             res2 = res2 if len(data_samples) == 1 else res2.repeat(len(data_samples), 1, 1, 1)
             return self._predict([res2, *levels], data_samples)
-        outputs = self.forward_transformer([res2, *levels], data_samples, lazily=True)
+        outputs = self.forward_transformer([res2, *levels], data_samples, lazily=True, text=text)
         return self.bbox_head.predict(**outputs, clips=data_samples, linkers=linkers)
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
@@ -250,17 +257,24 @@ class IFIRVOS(ClipDeformableDETR):
             sentence=None if pooled is None else self.text_projection(pooled),
         )
 
-    def forward_transformer(self, img_feats: list[Tensor], clips: ClipList, lazily: bool = False) -> dict:
+    def forward_transformer(
+        self,
+        img_feats: list[Tensor],
+        clips: ClipList,
+        lazily: bool = False,
+        text: dict[str, Tensor | None] | None = None,
+    ) -> dict:
         """Map features and B clips to the arguments of the head, except ``clips``.
 
         Args:
             img_feats: (B*T,C,h,w) a level; res2 may have only T frames, shared by all clips.
             clips: B clips.
             lazily: Return F_seg as :class:`FusedFrames`, not as a tensor.
+            text: The output of :meth:`encode_text` for the clips; None: encode them.
         """
         num_frames = len(clips[0])
         res2, *levels = img_feats
-        text = self.encode_text(clips)
+        text = self.encode_text(clips) if text is None else text
         masks, positions = self.encode_positions(img_feats, clips)
         levels, sentence, words = self.interact(levels, positions[1:], masks[1:], text, num_frames)
         words = text['words'] if self.fpn_text == 'raw' else words

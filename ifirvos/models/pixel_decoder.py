@@ -7,11 +7,14 @@ from collections.abc import Iterator
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import ConvModule
-from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
+
+from .feed_forward import TokenwiseFFN
+
+KEPT_BYTES = 2**27  # of maps that are needed twice
 
 
 class VisionLanguageBlock(BaseModule):
@@ -32,7 +35,7 @@ class VisionLanguageBlock(BaseModule):
         self.reduction = reduction
         self.self_attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
         self.cross_attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
-        self.ffn = FFN(embed_dims, feedforward_channels, ffn_drop=dropout)
+        self.ffn = TokenwiseFFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
 
@@ -251,8 +254,9 @@ class FusedFrames:
         )
         block = fpn.blocks[level]
         laterals = [self._lateral(chunk) for chunk in chunks]
-        # For a single chunk the map is needed again at once; for several, recomputing it is cheap.
-        self._kept = laterals[0] if len(chunks) == 1 else None
+        # They are needed again; for a long clip, making them again is cheaper than keeping them.
+        small = sum(lateral.nbytes for lateral in laterals) <= KEPT_BYTES or len(chunks) == 1
+        self._kept = {chunk.start: lateral for chunk, lateral in zip(chunks, laterals, strict=True)} if small else {}
         reduced = [block.reduce(lateral) for lateral in laterals]
         self._found = block.look_at_clip(
             reduced[0] if len(reduced) == 1 else torch.cat(reduced),
@@ -306,9 +310,10 @@ class FusedFrames:
             return self.fpn.draw(self(frames))
 
     def __call__(self, frames: slice) -> Tensor:
-        """Make some frames: (F,C,h,w), before ``mask_features``."""
+        """Make a chunk of :attr:`chunks`: (F,C,h,w), before ``mask_features``."""
         with torch.autocast(**self._precision):
-            x = self._lateral(frames) if self._kept is None else self._kept[frames]
+            x = self._kept.get(frames.start)
+            x = self._lateral(frames) if x is None else x
             clip = torch.arange(len(self.text[0]), device=x.device)[frames] // self.num_frames
             position = self.position[clip] if len(self.position) > 1 else self.position.expand(len(x), -1, -1, -1)
             x = self.fpn.blocks[self.level](x, self._found[frames], position, *(text[frames] for text in self.text))

@@ -38,6 +38,11 @@ def key_frames_only(
     return states.transpose(0, 1), references, mask_features, clips
 
 
+def weighted_mean(loss: Tensor, weight: Tensor, normaliser: Tensor) -> Tensor:
+    """Sum a loss with weights and divide it as mmdet does, which first asks whether any weight counts: a GPU waits."""
+    return (loss * weight).sum() / (normaliser + torch.finfo(torch.float32).eps)
+
+
 @MODELS.register_module()
 class RVOSHead(DeformableDETRHead):
     """mmdet's class and box branches on B*T frames, a mask controller, and clip-level matching and losses.
@@ -160,7 +165,7 @@ class RVOSHead(DeformableDETRHead):
     def loss_by_feat(self, outputs: dict[str, Tensor], targets: list[ClipTarget]) -> dict[str, Tensor]:
         """Compute the losses of :meth:`forward` and B targets, by mmdet's names (earlier layers: ``d0.`` …)."""
         num_valid = torch.stack([target.valid.sum() for target in targets]).sum()
-        num_valid = reduce_mean(num_valid).clamp(min=1).item()
+        num_valid = reduce_mean(num_valid).clamp(min=1)  # a tensor: reading its number would wait for a GPU
         losses, num_layers = {}, len(outputs['cls_logits'])
         for layer in range(num_layers):
             prefix = '' if layer == num_layers - 1 else f'd{layer}.'
@@ -170,7 +175,7 @@ class RVOSHead(DeformableDETRHead):
         return losses
 
     def loss_by_layer(
-        self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget], num_valid: float
+        self, cls_logits: Tensor, boxes: Tensor, mask_logits: Tensor, targets: list[ClipTarget], num_valid: Tensor
     ) -> dict[str, Tensor]:
         """Compute the losses of one layer: match one query sequence to each clip's object, then compare.
 
@@ -195,12 +200,17 @@ class RVOSHead(DeformableDETRHead):
         shown = None if self.mask_loss_on_absent else valid.amax(1)  # B
         return dict(
             loss_cls=self.loss_cls(cls_logits.flatten(0, 2), target_cls.flatten(0, 2), avg_factor=num_valid),
-            loss_bbox=self.loss_bbox(matched_boxes, target_boxes, box_weight[..., None], avg_factor=num_valid),
-            loss_iou=self.loss_iou(
-                bbox_cxcywh_to_xyxy(matched_boxes).flatten(0, 1),
-                bbox_cxcywh_to_xyxy(target_boxes).flatten(0, 1),
+            loss_bbox=weighted_mean(
+                self.loss_bbox(matched_boxes, target_boxes, reduction_override='none'), box_weight[..., None], num_valid
+            ),
+            loss_iou=weighted_mean(
+                self.loss_iou(
+                    bbox_cxcywh_to_xyxy(matched_boxes).flatten(0, 1),
+                    bbox_cxcywh_to_xyxy(target_boxes).flatten(0, 1),
+                    reduction_override='none',
+                ),
                 box_weight.flatten(),
-                avg_factor=num_valid,
+                num_valid,
             ),
             # Mean over a clip's T*h*w, summed over clips, but divided by frames: the reference's normaliser.
             loss_mask=self.loss_mask(
@@ -272,6 +282,41 @@ class RVOSHead(DeformableDETRHead):
         hidden_states, references, mask_features, clips = key_frames_only(
             hidden_states, references, mask_features, clips
         )
+        chosen = self.choose_and_draw(hidden_states, references, mask_features, clips, linkers)
+        queries, masks, boxes, scores = (chosen[key] for key in ('queries', 'masks', 'boxes', 'scores'))
+        for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
+            height, width = frame.ori_shape[:2]
+            mask = self._to_original_size(mask[None], frame)
+            frame.pred_track_instances = InstanceData(
+                masks=mask > 0,  # sigmoid > 0.5
+                bboxes=box[None] * box.new_tensor([width, height, width, height]),
+                scores=score[None],
+                labels=torch.zeros(1, dtype=torch.long, device=box.device),
+                instances_id=torch.zeros(1, dtype=torch.long, device=box.device),
+            )
+            if test_cfg.get('mask_probs'):
+                frame.pred_track_instances.mask_probs = mask.sigmoid()
+        if test_cfg.get('candidates'):
+            self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
+        for clip, query in zip(whole_clips, queries.tolist(), strict=True):  # last: it waits for a GPU
+            clip.set_metainfo(dict(query_index=query))
+        return whole_clips
+
+    def choose_and_draw(
+        self,
+        hidden_states: Tensor,
+        references: list[Tensor],
+        mask_features: Tensor | FusedFrames,
+        clips: list[TrackDataSample],
+        linkers: Sequence[QueryLinker] | None = None,
+    ) -> dict[str, Tensor]:
+        """Pick each clip's query and draw its masks; arguments as :meth:`predict`.
+
+        Without linkers nothing here waits for a GPU.
+
+        Returns:
+            dict: ``queries`` (B,), ``masks`` (B*T,h,w) logits, ``boxes`` (B*T,4) xyxy in [0,1], ``scores`` (B*T,).
+        """
         num_frames = len(clips[0])
         logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
         scores = logits.float().sigmoid()
@@ -289,25 +334,7 @@ class RVOSHead(DeformableDETRHead):
         for linker, masks_of_clip in zip(linkers or (), masks.split(num_frames)):
             linker.remember(masks_of_clip)
         scores = scores.flatten(0, 1)[frame_index, query_index]
-        boxes = bbox_cxcywh_to_xyxy(boxes.float())
-
-        for clip, query in zip(whole_clips, queries.tolist(), strict=True):
-            clip.set_metainfo(dict(query_index=query))
-        for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
-            height, width = frame.ori_shape[:2]
-            mask = self._to_original_size(mask[None], frame)
-            frame.pred_track_instances = InstanceData(
-                masks=mask > 0,  # sigmoid > 0.5
-                bboxes=box[None] * box.new_tensor([width, height, width, height]),
-                scores=score[None],
-                labels=torch.zeros(1, dtype=torch.long, device=box.device),
-                instances_id=torch.zeros(1, dtype=torch.long, device=box.device),
-            )
-            if test_cfg.get('mask_probs'):
-                frame.pred_track_instances.mask_probs = mask.sigmoid()
-        if test_cfg.get('candidates'):
-            self._add_candidates(hidden_states[-1], references[-1], mask_features, clips)
-        return whole_clips
+        return dict(queries=queries, masks=masks, boxes=bbox_cxcywh_to_xyxy(boxes.float()), scores=scores)
 
     def _draw(
         self,

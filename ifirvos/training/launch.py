@@ -50,6 +50,17 @@ def run_without_gpu(cfg: Config) -> None:
         cfg.model_wrapper_cfg.device_ids = None
 
 
+def copy_without_waiting(cfg: Config) -> None:
+    """Where there is a GPU, let loaders pin their batches, and copies to it go on while the GPU computes."""
+    if not torch.cuda.is_available():
+        return
+    for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        if cfg.get(name) is not None:
+            cfg[name].setdefault('pin_memory', True)
+    if cfg.get('model', {}).get('data_preprocessor') is not None:
+        cfg.model.data_preprocessor.setdefault('non_blocking', True)
+
+
 def _whole_on_cpu() -> dict:
     """FSDP's 'full' checkpoints less the move to the CPU: of what is there already it frees the memory."""
     options = dict(offload_to_cpu=False, rank0_only=False)

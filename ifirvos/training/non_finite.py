@@ -3,11 +3,13 @@
 import math
 
 import torch
-from mmengine.dist import all_reduce, get_rank, get_world_size
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from ifirvos.registry import HOOKS
+
+from .agreement import happened_anywhere
 
 
 class NonFiniteLoss(RuntimeError):
@@ -23,6 +25,11 @@ class NonFiniteLossHook(Hook):
     """
 
     priority = 'VERY_HIGH'
+    _bad = False
+
+    def happened(self) -> bool:
+        """Return whether a loss of this iteration is no number in this process."""
+        return self._bad
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
@@ -31,11 +38,8 @@ class NonFiniteLossHook(Hook):
         names = [name for name in outputs or {} if 'loss' in name]
         values = torch.stack([outputs[name].detach().float() for name in names]).tolist() if names else []
         bad = {name: value for name, value in zip(names, values, strict=True) if not math.isfinite(value)}
-        anywhere = bool(bad)
-        if get_world_size() > 1:
-            flag = torch.tensor(float(anywhere))
-            all_reduce(flag, 'max')
-            anywhere = bool(flag)
+        self._bad = bool(bad)
+        anywhere = happened_anywhere(runner, self)
         if not anywhere and not hasattr(runner.optim_wrapper, 'loss_scaler'):
             norm = runner.message_hub.log_scalars.get('train/grad_norm')
             if norm is not None and not math.isfinite(norm.current()):

@@ -5,13 +5,13 @@ import signal
 import threading
 from typing import Any
 
-import torch
-from mmengine.dist import all_reduce, get_world_size, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
 from ifirvos.registry import HOOKS
 
+from .agreement import happened_anywhere
 from .checkpointing import ATOMIC, AtomicLocalBackend
 
 CHECKPOINT = 'interrupted.pth'
@@ -51,18 +51,20 @@ class PreemptionHook(Hook):
             signal.signal(number, handler)
         self._before = {}
 
+    def happened(self) -> bool:
+        """Return whether this process was asked to stop."""
+        return self.asked
+
     def _ask(self, number: int, frame: Any) -> None:
         self.asked = True
         # The data workers may have got the same signal: their end must not interrupt the current step.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Stop if any process got a signal."""
-        if get_world_size() > 1:
-            asked = torch.tensor(float(self.asked))
-            all_reduce(asked, 'max')
-            self.asked = bool(asked)
-        if self.asked and (runner.iter + 1) % getattr(runner.optim_wrapper, '_accumulative_counts', 1) == 0:
+        """Stop if any process was asked to."""
+        agreed = happened_anywhere(runner, self)
+        self.asked |= agreed  # asked here after the exchange: the next iteration's tells the others
+        if agreed and (runner.iter + 1) % getattr(runner.optim_wrapper, '_accumulative_counts', 1) == 0:
             self.save_and_exit(runner, runner.iter + 1)
 
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:

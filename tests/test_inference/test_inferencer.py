@@ -1,5 +1,6 @@
 """RVOSInferencer around a model whose answer is known: 'red' is where the frame is red, 'dark' where it is dark."""
 
+import threading
 from copy import copy, deepcopy
 from fractions import Fraction
 
@@ -53,12 +54,17 @@ class ThresholdRVOS(nn.Module):
         self.data_preprocessor = TrackDataPreprocessor(
             mean=[0, 0, 0], std=[255, 255, 255], bgr_to_rgb=True, pad_size_divisor=32
         )
-        self.calls = []
+        self.calls, self.encoded = [], []
+
+    def encode_text(self, data_samples):
+        self.encoded += [sample.text for sample in data_samples]
+        return dict(words=[sample.text for sample in data_samples])
 
     def extract_feat(self, inputs):
         return [inputs[0]]
 
-    def predict_features(self, feats, data_samples, linkers):
+    def predict_features(self, feats, data_samples, linkers, text):
+        assert text['words'] == [sample.text for sample in data_samples]
         frames = feats[0]
         self.calls.append((frames, data_samples))
         for sample in data_samples:
@@ -376,6 +382,39 @@ def test_windows_give_every_frame_once_and_the_backbone_sees_it_once(inferencer,
     assert (np.concatenate([window.results[0].masks for window in windows]) == whole.masks).all()
 
 
+def test_a_sentence_is_encoded_once_whatever_the_windows(inferencer, frames):
+    inferencer.clip_len, inferencer.overlap = 3, 2
+    list(inferencer.stream(iter(frames), ['Red', 'dark']))
+    assert len(inferencer.model.calls) == 3
+    assert inferencer.model.encoded == ['red', 'dark']
+
+
+def test_a_file_is_read_a_window_ahead_of_the_model(inferencer, frames, tmp_path, monkeypatch):
+    with VideoWriter(tmp_path / 'video.mp4', 10) as video:
+        for frame in frames:
+            video.write(frame)
+    inferencer.clip_len, inferencer.overlap = 3, 2
+    done, preprocess, extract = [], inferencer.preprocess, inferencer.extract
+    second = threading.Event()
+
+    def prepare(part):
+        assert threading.current_thread() is not threading.main_thread()
+        done.append(len(part))
+        if len(done) == 2:
+            second.set()
+        return preprocess(part)
+
+    def look(clip):
+        assert second.wait(10), 'the second window has not been prepared while the model had the first'
+        return extract(clip)
+
+    monkeypatch.setattr(inferencer, 'preprocess', prepare)
+    monkeypatch.setattr(inferencer, 'extract', look)
+    windows = list(inferencer.stream(tmp_path / 'video.mp4', 'red'))
+    assert done == [3, 1, 1]
+    assert sum(len(window.frames) for window in windows) == len(frames)
+
+
 def test_a_backbone_that_takes_clips_sees_every_window_whole(inferencer, frames):
     inferencer.clip_len, inferencer.overlap = 3, 2
     inferencer.model.takes_clips = True
@@ -406,7 +445,7 @@ class TwoObjects(ThresholdRVOS):
 
     windows = 0
 
-    def predict_features(self, feats, data_samples, linkers):
+    def predict_features(self, feats, data_samples, linkers, text):
         swap = self.windows % 2
         self.windows += 1
         frames, (height, width) = len(feats[0]), data_samples[0][0].ori_shape
@@ -459,7 +498,7 @@ def test_sentences_go_through_in_batches_that_memory_allows(inferencer, frames, 
 @pytest.mark.parametrize(
     ('option', 'says'),
     [
-        (dict(dtype='int8'), 'dtype must be one of fp32, bf16, fp16'),
+        (dict(dtype='int8'), 'dtype must be one of fp32, bf16, fp16, auto'),
         (dict(link='hope'), 'link must be one of agreement, independent'),
         (dict(clip_len=0), 'clip_len must be at least 1'),
         (dict(clip_len=4, overlap=4), 'can share 0 to 3'),

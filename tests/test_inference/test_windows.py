@@ -1,5 +1,6 @@
 """Windows over a stream of frames, and the query that goes on with its object; no model but hand-made ones."""
 
+import threading
 from itertools import count, islice
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.inference.windows import FeatureWindow, windows
+from ifirvos.inference.windows import FeatureWindow, ahead, windows
 
 
 def spans(length, clip_len, overlap, full_last=True):
@@ -63,6 +64,37 @@ def test_a_stream_without_end_is_read_one_frame_ahead():
     first, second = islice(windows(stream, 6, 2), 2)
     assert (first.new, second.new) == (list(range(6)), list(range(6, 10)))
     assert next(stream) == 11
+
+
+def test_items_are_made_ahead_in_a_thread():
+    made, closed, threads = [], [], set()
+
+    def items():
+        try:
+            for number in range(3):
+                made.append(threading.current_thread())
+                yield number
+            raise OSError('cannot be read')
+        finally:
+            closed.append(True)
+
+    coming = ahead(items())
+    assert next(coming) == 0
+    assert next(coming) == 1
+    assert next(coming) == 2
+    with pytest.raises(OSError, match='cannot be read'):  # when its item is asked for, not before
+        next(coming)
+    threads.update(made)
+    assert len(made) == 3
+    assert threading.main_thread() not in threads
+    assert closed
+    closed.clear()
+    coming = ahead(items())
+    next(coming)
+    coming.close()  # whoever stops early leaves no thread and no open file behind
+    assert closed
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith('ahead')]
+    assert list(ahead([])) == []
 
 
 def test_features_are_those_of_the_frames_that_a_window_sees():

@@ -61,6 +61,15 @@ def test_gradients_of_the_plain_one_are_those_of_its_value():
     assert torch.autograd.gradcheck(sample_values_plain, args)
 
 
+@pytest.mark.parametrize('at_once', [1, 2 * 7 * 3 * 3 * 2, 10**6])
+def test_frames_go_together_or_alone(at_once, monkeypatch):
+    monkeypatch.setattr(deformable_sampling, 'AT_ONCE', at_once)
+    args = arguments(batch=5)
+    together = sample_values_plain(*args)
+    alone = [sample_values_plain(v[None], SHAPES, p[None], w[None]) for v, p, w in zip(args[0], *args[2:], strict=True)]
+    torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize('threads', [1, 2])
 def test_compiled_gives_the_same_on_any_number_of_threads(threads):
     args = arguments()

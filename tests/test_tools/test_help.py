@@ -8,7 +8,16 @@ import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 # Helpers of other tools, without a command line.
-WITHOUT_COMMAND_LINE = {'benchmark_model.py', 'benchmark_video.py', 'straightforward.py', 'build_config_types.py'}
+WITHOUT_COMMAND_LINE = {
+    'benchmark_data.py',
+    'benchmark_model.py',
+    'benchmark_process.py',
+    'benchmark_report.py',
+    'benchmark_stages.py',
+    'benchmark_video.py',
+    'straightforward.py',
+    'build_config_types.py',
+}
 RUN = """
 import runpy, sys
 path, option = sys.argv[1:]

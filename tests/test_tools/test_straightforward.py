@@ -23,7 +23,7 @@ def tool(monkeypatch):
     import straightforward
 
     yield benchmark.step_model, straightforward
-    for name in ('benchmark', 'benchmark_video', 'benchmark_model', 'straightforward'):
+    for name in [name for name in sys.modules if name.partition('_')[0] in ('benchmark', 'straightforward')]:
         sys.modules.pop(name, None)
 
 

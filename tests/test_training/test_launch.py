@@ -8,7 +8,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from ifirvos.training.launch import amp_without_gpu, default_work_dir, run_without_gpu, set_amp
+from ifirvos.registry import MODELS
+from ifirvos.training.launch import amp_without_gpu, copy_without_waiting, default_work_dir, run_without_gpu, set_amp
 
 ROOT = Path(__file__).parents[2]
 
@@ -150,3 +151,22 @@ def test_scripts_say_how_they_are_called(told, script):
         told(script, 'a.py')
     assert f'tools/{script}' in error.value.stderr
     assert error.value.returncode == 2
+
+
+@pytest.mark.parametrize('gpu', [True, False])
+def test_batches_are_pinned_where_there_is_a_gpu(gpu, monkeypatch):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: gpu)
+    cfg = Config(
+        dict(
+            model=dict(data_preprocessor=dict(type='RVOSDataPreprocessor')),
+            train_dataloader=dict(batch_size=1),
+            val_dataloader=dict(pin_memory=False),
+            test_dataloader=None,
+        )
+    )
+    copy_without_waiting(cfg)
+    assert cfg.train_dataloader.get('pin_memory', False) == gpu
+    assert cfg.val_dataloader.pin_memory is False, 'what the config says stays'
+    assert cfg.model.data_preprocessor.get('non_blocking', False) == gpu
+    preprocessor = MODELS.build(cfg.model.data_preprocessor)
+    assert preprocessor._non_blocking == gpu

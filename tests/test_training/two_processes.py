@@ -62,16 +62,27 @@ def agree_to_stop(rank: int) -> None:
         optim_wrapper=SimpleNamespace(),
         save_checkpoint=lambda folder, name, **kwargs: saved.append(name),
     )
-    hook = PreemptionHook()
+    exchanges, exchange = [], ifirvos.training.agreement.all_reduce
+    ifirvos.training.agreement.all_reduce = lambda flags, op: exchanges.append(len(flags)) or exchange(flags, op)
+    losses, hook = NonFiniteLossHook(), PreemptionHook()
+    runner.hooks = [losses, hook]
+    losses.after_train_iter(runner, 0, outputs=dict(loss=torch.ones(())))
+    hook.asked = rank == 1  # after the exchange
     hook.after_train_iter(runner, 0)
-    hook.asked = rank == 1
+    assert exchanges == [2], 'one exchange an iteration, for both'
+    assert not saved
+    runner.iter = 5
+    losses.after_train_iter(runner, 0, outputs=dict(loss=torch.ones(())))
     ifirvos.training.preemption.is_main_process = lambda: False  # there is no folder to point from
     with pytest.raises(SystemExit) as stop:
         hook.after_train_iter(runner, 0)
     assert stop.value.code == 0
     assert saved == ['interrupted.pth']
+    assert exchanges == [2, 2]
+    runner.iter = 6
     hook = NonFiniteLossHook()
     hook.after_train_iter(runner, 0, outputs=dict(loss=torch.ones(())))
+    runner.iter = 7
     with pytest.raises(NonFiniteLoss, match='loss is nan' if rank else 'not in every process'):
         hook.after_train_iter(runner, 0, outputs=dict(loss=torch.full((), float('nan') if rank else 1.0)))
 

@@ -3,6 +3,8 @@
     python tools/analysis_tools/benchmark.py targets     # what docs/performance.md promises
     python tools/analysis_tools/benchmark.py infer --stages
     python tools/analysis_tools/benchmark.py train --compare mode=straightforward mode=product
+    python tools/analysis_tools/benchmark.py data CONFIG         # what each transform takes
+    python tools/analysis_tools/benchmark.py video               # from a file to the masks on disk, by stage
     python tools/analysis_tools/benchmark.py metrics
     python tools/analysis_tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
     python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # hours of a whole training
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmark_data import add_data, add_video
 from benchmark_model import add_infer, add_targets, add_train
 from benchmark_video import add_long_video, add_synth_video
 
@@ -291,6 +294,8 @@ def main(argv: list[str] | None = None) -> None:
     add_targets(subcommands)
     add_infer(subcommands)
     add_train(subcommands)
+    add_data(subcommands)
+    add_video(subcommands)
     add_jf(subcommands)
     add_long_video(subcommands)
     add_synth_video(subcommands)

@@ -1,0 +1,63 @@
+"""The precision to predict in: what a device has units for, and what would only be slower there."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import torch
+from mmengine.logging import MMLogger
+
+DTYPES = dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)
+AUTO = 'auto'
+TRIED = 'bf16'  # of 'auto'; fp16's range is a matter of the weights
+LEAST_J = 0.98  # of its masks, against those of fp32
+LEAST_GAIN = 1.1  # in speed
+# As /proc/cpuinfo names them.
+CPU_UNITS = dict(bf16={'avx512_bf16', 'amx_bf16', 'bf16'}, fp16={'amx_fp16', 'asimdhp'})
+
+
+def has_units(device: torch.device, dtype: str) -> bool:
+    """Return whether a device multiplies matrices of this dtype in hardware."""
+    if dtype == 'fp32':
+        return True
+    if device.type == 'cuda':
+        major, _ = torch.cuda.get_device_capability(device)
+        return major >= (8 if dtype == 'bf16' else 7)
+    if device.type == 'cpu':
+        return bool(CPU_UNITS[dtype] & _cpu_flags())
+    return False
+
+
+def _cpu_flags() -> set[str]:
+    path = Path('/proc/cpuinfo')
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {flag for line in lines if line.lower().startswith(('flags', 'features')) for flag in line.split()}
+
+
+def slowdown(device: torch.device, dtype: str, side: int = 512) -> float:
+    """Return how many times as long a product of square matrices takes as in fp32; the best of a few counts."""
+    best = {}
+    for name in ('fp32', dtype):
+        matrix = torch.ones(side, side, dtype=DTYPES[name], device=device)
+        seconds = []
+        for _ in range(4):
+            start = time.perf_counter()
+            (matrix @ matrix)[0, 0].item()  # waits for a GPU
+            seconds.append(time.perf_counter() - start)
+        best[name] = min(seconds)
+    return best[dtype] / best['fp32']
+
+
+def warn_if_slower(device: torch.device, dtype: str) -> None:
+    """Say so where a dtype that was asked for would be slower on this device than fp32."""
+    if dtype in ('fp32', AUTO) or has_units(device, dtype):
+        return
+    times = slowdown(device, dtype)
+    if times > 1:
+        MMLogger.get_current_instance().warning(
+            'This %s has no units for %s: products of matrices take %.1f times as long as in fp32. Use --dtype fp32.',
+            'processor' if device.type == 'cpu' else device.type,
+            dtype,
+            times,
+        )

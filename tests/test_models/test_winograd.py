@@ -1,0 +1,65 @@
+"""3x3 convolutions by minimal filtering."""
+
+from unittest.mock import patch
+
+import pytest
+import torch
+from mmcv.cnn import ConvModule
+from torch import nn
+
+from ifirvos.models.winograd import WinogradConv2d, filter_minimally
+
+needs_nnpack = pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason='PyTorch without NNPACK')
+
+
+def conv_and_image(channels: int = 64, size: tuple[int, int] = (23, 40)) -> tuple[nn.Conv2d, torch.Tensor]:
+    torch.manual_seed(0)
+    return nn.Conv2d(channels, channels, 3, padding=1), torch.randn(2, channels, *size)
+
+
+@pytest.mark.parametrize('layout', [torch.contiguous_format, torch.channels_last])
+def test_equals_the_usual_convolution(layout):
+    conv, x = conv_and_image()
+    x = x.contiguous(memory_format=layout)
+    expected = conv(x)
+    with torch.inference_mode():
+        found = WinogradConv2d.of(conv)(x)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()) * 5)
+    assert found.is_contiguous(memory_format=layout)
+
+
+@needs_nnpack
+def test_is_taken_without_gradients_alone():
+    conv, x = conv_and_image()
+    made = WinogradConv2d.of(conv)
+    with patch.object(torch, '_nnpack_spatial_convolution', wraps=torch._nnpack_spatial_convolution) as filtered:
+        made(x).sum().backward()
+        with torch.inference_mode():
+            made(x[..., :8, :8])  # too small to pay
+            with torch.autocast('cpu', torch.bfloat16):
+                assert made(x).dtype == torch.bfloat16
+        assert not filtered.called
+        with torch.inference_mode():
+            made(x)
+        assert filtered.call_count == len(x)
+    assert made.weight.grad is not None
+
+
+def test_stands_for_what_it_can_stand_for():
+    """Not for strides, other kernels, few channels; parameters are the same, and so are their names."""
+    module = nn.ModuleDict(
+        dict(
+            fits=ConvModule(64, 64, 3, padding=1, norm_cfg=dict(type='GN', num_groups=8)),
+            strided=nn.Conv2d(64, 64, 3, stride=2, padding=1),
+            pointwise=nn.Conv2d(64, 64, 1),
+            grouped=nn.Conv2d(64, 64, 3, padding=1, groups=2),
+            narrow=nn.Conv2d(8, 8, 3, padding=1),
+        )
+    )
+    before = module.state_dict()
+    filter_minimally(module)
+    chosen = {name for name, child in module.named_modules() if isinstance(child, WinogradConv2d)}
+    assert chosen == {'fits.conv'}
+    after = module.state_dict()
+    assert list(after) == list(before)
+    assert all(torch.equal(after[name], before[name]) for name in before)
