@@ -401,7 +401,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         self._small_parts = True
         test_cfg = getattr(self.model, 'test_cfg', None)
         if test_cfg is not None:
-            test_cfg['frame_chunk'] = min(test_cfg.get('frame_chunk') or SMALL_CHUNK, SMALL_CHUNK)
+            test_cfg['frame_chunk'] = min(self.model.frame_chunk or SMALL_CHUNK, SMALL_CHUNK)
             test_cfg['sentence_chunk'] = 1
         free_cached_memory()
         MMLogger.get_current_instance().warning(
