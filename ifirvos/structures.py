@@ -105,7 +105,7 @@ def clip_targets(
     for clip in clips:
         height, width = clip[0].img_shape[:2]
         masks = torch.zeros(len(clip), size[0] * stride, size[1] * stride)
-        boxes, valid = torch.zeros(len(clip), 4), torch.zeros(len(clip))
+        boxes, valid = torch.zeros(len(clip), 4, device=device), torch.zeros(len(clip))
         for t, frame in enumerate(clip.video_data_samples):
             instances = frame.gt_instances
             if len(instances) > 1:
@@ -113,11 +113,12 @@ def clip_targets(
             if len(instances) == 1:
                 mask = torch.from_numpy(instances.masks.masks[0])
                 masks[t, : mask.shape[0], : mask.shape[1]] = mask
-                boxes[t] = torch.as_tensor(getattr(instances.bboxes, 'tensor', instances.bboxes)[0])
+                # The loader's boxes are on the device already: fetching them would wait for a GPU.
+                boxes[t] = torch.as_tensor(getattr(instances.bboxes, 'tensor', instances.bboxes)[0], device=device)
                 valid[t] = 1
         boxes = bbox_xyxy_to_cxcywh(boxes) / boxes.new_tensor([width, height, width, height])
         masks = _mask_target(masks.to(device), size, stride, mode)
-        targets.append(ClipTarget(masks[None], boxes.to(device)[None], valid.to(device)))
+        targets.append(ClipTarget(masks[None], boxes[None], valid.to(device)))
     return targets
 
 

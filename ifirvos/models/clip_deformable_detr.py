@@ -15,8 +15,6 @@ from .deformable_attention import ClipDeformableEncoder
 from .ifi_decoder import IFIDeformableDetrTransformerDecoder
 from .positional_encoding import MaskedSinePositionalEncoding
 
-FRAMES_AT_ONCE = {'cpu': 2}  # of frame_chunk='auto'
-
 
 class ClipDeformableDETR(DeformableDETR):
     """The Transformer of mmdet's ``DeformableDETR`` with frames as its batch, B*T, clip by clip.
@@ -36,14 +34,8 @@ class ClipDeformableDETR(DeformableDETR):
 
     @property
     def frame_chunk(self) -> int | None:
-        """Frames at a time in frame-independent stages; None (all) in training.
-
-        ``'auto'``: few on a CPU, whose cache is small and which gains nothing from many; 16 elsewhere.
-        """
-        if self.training:
-            return None
-        chunk = (self.test_cfg or {}).get('frame_chunk')
-        return FRAMES_AT_ONCE.get(self.level_embed.device.type, 16) if chunk == 'auto' else chunk
+        """Frames at a time in frame-independent stages; None (all) in training."""
+        return None if self.training else (self.test_cfg or {}).get('frame_chunk')
 
     def encode_positions(
         self, img_feats: list[Tensor], clips: list[TrackDataSample]

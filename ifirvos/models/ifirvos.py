@@ -61,7 +61,7 @@ class IFIRVOS(ClipDeformableDETR):
             ReferFormer. False: all frames are processed, so that they can interact, and the head uses the annotated
             ones.
         **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may have ``frame_chunk``, the number of
-            frames processed at once in frame-independent stages ('auto': as suits the device; None: all), and
+            frames processed at once in frame-independent stages (None: all), and
             ``window``, see :meth:`predict`.
     """
 
@@ -169,8 +169,8 @@ class IFIRVOS(ClipDeformableDETR):
             data_samples: One a sentence, all of the same T frames.
             linkers: One a sentence, see :meth:`RVOSHead.predict`; the T frames then are a window of the caller's, and
                 ``test_cfg.window`` is not read.
-            text: With linkers, the output of :meth:`encode_text` for these sentences, for example of an earlier
-                window; None: encode them.
+            text: Output of :meth:`encode_text` for these sentences, for example of an earlier window; only with
+                linkers. None: encode them.
 
         Returns:
             list[TrackDataSample]: As :meth:`predict`.

@@ -26,9 +26,9 @@ def test_prediction_is_the_chosen_query_of_the_full_output(referformer, case, or
     full = full_output(referformer, case)
     with torch.no_grad(), intermediates.calls_of(mask_head=referformer.bbox_head.mask_head) as calls:
         predicted = referformer(inputs, clips, mode='predict')
-    drawn = torch.cat([call.output for call in calls['mask_head']])  # some frames at a time
-    assert drawn.shape[:2] == (inputs.shape[:2].numel(), 1)  # one query a frame, one layer
-    drawn = drawn[:, 0].unflatten(0, inputs.shape[:2])
+    (drawn,) = calls['mask_head']
+    assert drawn.output.shape[:2] == (inputs.shape[:2].numel(), 1)  # one query a frame, one layer
+    drawn = drawn.output[:, 0].unflatten(0, inputs.shape[:2])
 
     for b, clip in enumerate(predicted):
         scores = full['cls_logits'][-1, b, ..., 0].sigmoid()  # T N

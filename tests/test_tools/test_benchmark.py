@@ -93,7 +93,7 @@ def test_transforms_are_timed(benchmark, capsys, tmp_path):
     benchmark('data', config, '--clips', '3', '--cfg-options', f'train_dataloader.dataset.data_root={root}')
     out = capsys.readouterr().out
     rows = {name: float(ms) for name, ms in re.findall(r'\| (\w+) \| ([0-9.]+) \|', out)}
-    assert {'LoadImageFromFile', 'PackTrackInputs'} <= rows.keys()
+    assert {'LoadImageFromFile', 'PackRVOSInputs'} <= rows.keys()
     assert '3 clips' in out
     assert float(re.search(r'([0-9.]+) clips/s', out)[1]) > 0
 

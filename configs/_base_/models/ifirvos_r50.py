@@ -128,7 +128,7 @@ model = dict(
         )
     ),
     test_cfg=dict(
-        frame_chunk='auto',  # ours: 2 on a CPU, 16 elsewhere; bounds memory, does not change results
+        frame_chunk=16,  # ours: bounds memory, does not change results
         window=None,  # 36 for Ref-DAVIS17: split videos into clips of 36 frames
         mask_probs=False,  # True for Ref-DAVIS17: objects are merged by probability
         candidates=False,  # True: also predict all N queries, for A2D-Sentences' mAP; 'smooth': like the chosen one
