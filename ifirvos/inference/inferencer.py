@@ -31,6 +31,7 @@ from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
+from .absence import warn_of_absent
 from .domain import warn_of_another_domain
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
@@ -267,6 +268,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         # Features of a backbone whose frames attend to one another cannot be reused, so the frames are kept instead.
         kept, waiting, start = FeatureWindow(), [], 0
         encoded: dict[tuple[str, ...], dict] = {}  # sentences do not change from window to window
+        score_sums = np.zeros(len(texts))
 
         def prepared() -> Iterator[tuple[Window, dict]]:
             for window in windows(video, self.clip_len, self.overlap, full_last=linked):
@@ -307,6 +309,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             given, waiting = waiting[: stop - first], waiting[stop - first :]
             yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
             start += len(given)
+            score_sums += [result.scores.sum() for result in results]
+        warn_of_absent(self.model_name, texts, score_sums / max(start, 1))
 
     def preprocess(self, frames: Sequence[np.ndarray]) -> dict:
         """Resize frames.

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from ifirvos.errors import InputError, VideoError
+from ifirvos.inference.absence import probably_absent
 from ifirvos.inference.domain import another_domain
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.writers import ResultWriter, unique_slugs
@@ -46,7 +47,8 @@ class Job:
         archive: A zip of the masks: a folder a sentence with PNGs and frames.csv.
         times: Times of the T frames in seconds.
         scores: Scores of every sentence (T,).
-        note: That the model cannot know such a video, or what could not be read of it; else ''.
+        note: Says that the model cannot know such a video, which sentences probably fit nothing, and which part of the
+            video could not be read; else ''.
     """
 
     folder: Path
@@ -157,6 +159,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
                 values += result.scores.tolist()
             writer.write(window)
             progress(len(times), total)
+    absent = probably_absent(inferencer.model_name, texts, [sum(values) / len(values) for values in scores])
     archive = folder / 'masks.zip'
     pack_masks(archive, folders, texts)
     for one in folders:  # they are in the zip
@@ -168,7 +171,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
         archive,
         np.array(times),
         tuple(map(np.array, scores)),
-        ' '.join(filter(None, [strange, _without_path(reader.problem or '', path)])),
+        ' '.join(filter(None, [strange, absent, _without_path(reader.problem or '', path)])),
     )
 
 

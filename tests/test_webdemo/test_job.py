@@ -75,6 +75,12 @@ def test_the_visitor_is_told_what_the_shipped_model_cannot_know(inferencer, vide
         assert bool(note) == bool(says)
 
 
+def test_the_visitor_is_told_what_probably_fits_nothing(inferencer, video, tmp_path, monkeypatch):
+    monkeypatch.setattr('ifirvos.inference.absence.threshold_of', lambda model: 1.0)
+    job = run_job(inferencer, video, ['the red star'], tmp_path / 'job', LIMITS, lambda *_: None)
+    assert job.note == f"Probably nothing in the video fits 'the red star' (mean score {job.scores[0].mean():.2f})."
+
+
 def test_any_frame_of_an_overlay(tmp_path):
     """Also one behind the first key frame, and the last."""
     path, fps = tmp_path / f'v{video_suffix()}', 25

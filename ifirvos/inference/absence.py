@@ -1,0 +1,41 @@
+"""Sentences that probably fit no object of the video, judged by their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmengine.logging import MMLogger
+
+from .model_index import find_entry
+
+
+def threshold_of(model: str | None) -> float | None:
+    """Return a model's score threshold from the index; None where it names none, or for a model of the user's own."""
+    return None if model is None else (find_entry(model).get('Metadata') or {}).get('Score Threshold')
+
+
+def probably_absent(model: str | None, texts: Sequence[str], mean_scores: Sequence[float]) -> str | None:
+    """Return a warning that names the sentences whose mean score is below the model's threshold, else None.
+
+    Args:
+        model: Its name in the index; None: a model of the user's own.
+        texts: The sentences.
+        mean_scores: Means over the frames of the video, in [0, 1].
+    """
+    threshold = threshold_of(model)
+    absent = [
+        f'{text!r} (mean score {score:.2f})'
+        for text, score in zip(texts, mean_scores, strict=True)
+        if threshold is not None and score < threshold
+    ]
+    return f'Probably nothing in the video fits {", ".join(absent)}.' if absent else None
+
+
+def warn_of_absent(model: str | None, texts: Sequence[str], mean_scores: Sequence[float]) -> None:
+    """Log the warning of :func:`probably_absent`, and how to get no masks instead."""
+    if said := probably_absent(model, texts, mean_scores):
+        threshold = threshold_of(model)
+        MMLogger.get_current_instance().warning(
+            f'{said} With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no '
+            'mask.'
+        )
