@@ -94,6 +94,50 @@ def check_options(options: Mapping[str, object], known: Iterable[str], allowed: 
             )
 
 
+def merge_options(config: Config, options: Mapping[str, Any] | None) -> None:
+    """Apply the command line's changes.
+
+    Args:
+        config: It is changed.
+        options: Changes by dotted key; entries of a list by their number, ``test_evaluator.0.type``.
+
+    Raises:
+        InputError: A key does not fit the config, such as one that goes into a list without a number.
+    """
+    for option in options or {}:
+        node, parts = config._cfg_dict, option.split('.')
+        for depth, part in enumerate(parts):
+            if isinstance(node, list | tuple):
+                above, below = '.'.join(parts[:depth]), '.'.join(parts[depth:])
+                if not part.isdecimal():
+                    raise InputError(
+                        f'--cfg-options {option}: {above} is a list of {len(node)}: name an entry by its number, as '
+                        f'{above}.0.{below}, or replace the list.'
+                    )
+                if int(part) >= len(node):
+                    raise InputError(f'--cfg-options {option}: {above} is a list of {len(node)}, counted from 0.')
+                node = node[int(part)]
+            elif isinstance(node, Mapping):
+                node = node.get(part)
+            else:
+                break
+    config.merge_from_dict(dict(options or {}))
+    drop_worker_options(config)
+
+
+def drop_worker_options(config: Config) -> None:
+    """Drop the options of worker processes from dataloaders with ``num_workers=0``, where torch refuses them.
+
+    Args:
+        config: It is changed.
+    """
+    for phase in PHASES:
+        loader = config.get(f'{phase}_dataloader')
+        if loader and loader.get('num_workers') == 0:
+            loader.persistent_workers = False
+            loader.pop('prefetch_factor', None)
+
+
 def load_config(
     path: str | os.PathLike,
     options: Mapping[str, Any] | None = None,
@@ -111,8 +155,8 @@ def load_config(
         allow_unknown: Let ``options`` set a key that the config does not have, see :func:`check_options`.
 
     Raises:
-        InputError: There is no such file, or a module that it imports, or no single data root to be set, or an option
-            that looks misspelt.
+        InputError: There is no such file, or no module that it imports, or no single data root to be set, or an option
+            is probably misspelt or does not fit the config.
     """
     file = config_file(path)
     try:
@@ -123,7 +167,7 @@ def load_config(
             'custom_imports names it.'
         ) from error
     check_options(options or {}, config.keys(), allow_unknown)
-    config.merge_from_dict(dict(options or {}))
+    merge_options(config, options)
     if data_root is not None:
         set_data_root(config, data_root, phases)
     init_default_scope(config.get('default_scope', 'mmdet'))

@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
-    from ifirvos.config import check_options, config_file, set_data_root
+    from ifirvos.config import config_file
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import without_weights
@@ -49,19 +49,12 @@ def load_config(args: argparse.Namespace) -> Config:
 
     try:
         args.config = config_file(args.config)
-        cfg = open_config(args.config)
-        check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
-        cfg.merge_from_dict(args.cfg_options)
+        cfg = open_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
         if 'text_encoder' in cfg.get('model', {}):  # the checkpoint brings its weights
             cfg.model.text_encoder = without_weights(cfg.model.text_encoder, getattr(args, 'text_encoder', None))
     except UserError as error:
         raise SystemExit(str(error)) from error
     cfg.launcher = args.launcher
-    if args.data_root is not None:
-        try:
-            set_data_root(cfg, args.data_root, ('test',))
-        except UserError as error:
-            raise SystemExit(str(error)) from error
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     try:
         run_without_gpu(cfg)

@@ -63,9 +63,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
-    from mmengine.config import Config
-
-    from ifirvos.config import check_options, config_file, set_data_root
+    from ifirvos.config import config_file
+    from ifirvos.config import load_config as open_config
     from ifirvos.errors import InputError
     from ifirvos.training.launch import (
         amp_without_gpu,
@@ -77,17 +76,10 @@ def load_config(args: argparse.Namespace) -> Config:
 
     try:
         args.config = config_file(args.config)
+        cfg = open_config(args.config, args.cfg_options, args.data_root, ('train', 'val'), args.allow_unknown)
     except InputError as error:
         raise SystemExit(str(error)) from error
-    cfg = Config.fromfile(args.config)
     cfg.launcher = args.launcher
-    check_options(args.cfg_options, cfg.keys(), args.allow_unknown)
-    cfg.merge_from_dict(args.cfg_options)
-    if args.data_root is not None:
-        try:
-            set_data_root(cfg, args.data_root, ('train', 'val'))
-        except InputError as error:
-            raise SystemExit(str(error)) from error
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     if args.seed is not None:
         cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))

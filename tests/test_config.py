@@ -54,6 +54,32 @@ def test_a_misspelt_option_is_an_error_unless_allowed(options, meant):
     load_config(path, {'my_own': 3}, allow_unknown=False)
 
 
+@pytest.mark.parametrize(
+    ('option', 'says'),
+    [
+        ('test_evaluator.type', r'test_evaluator is a list of 2: .* as test_evaluator\.0\.type'),
+        ('test_evaluator.2.type', 'test_evaluator is a list of 2, counted from 0'),
+        ('train_dataloader.dataset.datasets.pipeline.0.x', r'as train_dataloader\.dataset\.datasets\.0\.pipeline'),
+    ],
+)
+def test_an_option_that_goes_into_a_list_says_where(option, says):
+    path = ROOT / 'configs/ifirvos/r18_synth_fine.py'
+    with pytest.raises(InputError, match=says):
+        load_config(path, {option: 'x'})
+
+
+def test_an_option_reaches_an_entry_of_a_list():
+    config = load_config(ROOT / 'configs/ifirvos/r18_synth_fine.py', {'test_evaluator.0.bootstrap': 7})
+    assert [evaluator.get('bootstrap') for evaluator in config.test_evaluator] == [7, None]
+
+
+def test_a_dataloader_without_workers_needs_no_other_option():
+    """Torch refuses ``persistent_workers`` there, which the configs set."""
+    config = load_config(ROOT / 'configs/ifirvos/r50_ytvos.py', {'val_dataloader.num_workers': 0})
+    assert not config.val_dataloader.persistent_workers
+    assert config.train_dataloader.persistent_workers
+
+
 @pytest.mark.parametrize('name', ['r18_synth', 'r50_ytvos', 'r50_a2d', 'r50_refcoco_pretrain'])
 def test_the_data_root_is_set_everywhere(name):
     config = load_config(ROOT / f'configs/ifirvos/{name}.py', data_root='/my/data')

@@ -18,7 +18,7 @@ from torch import nn
 
 from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly, read_checkpoint
-from ifirvos.config import config_file, load_config
+from ifirvos.config import config_file, load_config, merge_options
 from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.models.text_encoder import load_tokenizers, without_weights
 from ifirvos.plain_config import model_config
@@ -196,14 +196,14 @@ def open_model(
         config, name = load_config(named.config, cfg_options), named.config
     elif named.config is not None:
         config, name = Config(named.config._cfg_dict.to_dict()), 'the given config'
-        config.merge_from_dict(dict(cfg_options or {}))
+        merge_options(config, cfg_options)
     elif text := config_text(checkpoint):
         config, name = model_config(text, folder), f'{named.weights} (its own config)'
         if folder is not None and not (Path(folder) / 'config.json').is_file():
             # The folder has only the tokenizer: the shape is the config's, or roberta-base's.
             config.model.text_encoder.name = 'roberta-base'
         budget = limit_of(checkpoint)
-        config.merge_from_dict(dict(cfg_options or {}))
+        merge_options(config, cfg_options)
     elif 'origin' in checkpoint:
         name = str(official_config(checkpoint['origin'], named.weights))
         config = load_config(name, cfg_options)

@@ -148,6 +148,9 @@ def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
         train.load_config(train.parse_args([str(config), '--cfg-options', 'load_from=stage1.pth']))
     cfg = train.load_config(train.parse_args([str(config), '--cfg-options', 'load_from=None']))
     assert cfg.load_from is None
+    options = ['load_from=None', 'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=True']
+    cfg = train.load_config(train.parse_args([str(config), '--cfg-options', *options]))
+    assert not cfg.val_dataloader.persistent_workers  # torch refuses it without workers
     with pytest.raises(SystemExit, match=r'none\.pth'):
         test.main([str(config), str(tmp_path / 'none.pth')])
     with pytest.raises(SystemExit, match=r'none\.py'):

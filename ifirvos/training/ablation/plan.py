@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from ifirvos.checkpoint import load_checkpoint
+from ifirvos.config import merge_options
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.training.checkpointing import latest_checkpoint
 
@@ -161,7 +162,7 @@ def plan(
                 if data_root:
                     move_data(stage._cfg_dict, data_root)
                 stage.randomness = dict(seed=seed)
-                stage.merge_from_dict(dict(changes or {}))
+                merge_options(stage, changes)
             runs.append(Run(name, seed, out / name / f'seed{seed}', configs))
     return runs
 
