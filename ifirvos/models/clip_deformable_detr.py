@@ -1,4 +1,4 @@
-"""Deformable DETR over the frames of clips: mmdet's, but for what is per clip and for the number of frames."""
+"""Deformable DETR on the frames of clips: mmdet's, with padding, positions and sentence per clip."""
 
 from collections.abc import Callable
 
@@ -19,8 +19,8 @@ from .positional_encoding import MaskedSinePositionalEncoding
 class ClipDeformableDETR(DeformableDETR):
     """The Transformer of mmdet's ``DeformableDETR`` with frames as its batch, B*T, clip by clip.
 
-    Padding masks and positions are per clip, the queries start from a sentence, encoder and decoder come from the
-    registry, and at inference frame-independent stages take ``test_cfg.frame_chunk`` frames at a time.
+    Padding masks and positions are per clip, the queries start from a sentence, encoder and decoder are built through
+    the registry, and at inference frame-independent stages process ``test_cfg.frame_chunk`` frames at a time.
     """
 
     def _init_layers(self) -> None:
@@ -159,7 +159,7 @@ class ClipDeformableDETR(DeformableDETR):
 
 
 def without_autocast(layer: nn.Module) -> Callable[[Tensor], Tensor]:
-    """Run a layer in the precision of its weights: the 8 bits of bf16 put a box pixels off."""
+    """Wrap a layer so that it runs in the precision of its weights: in bf16 (8 bits) boxes would be pixels off."""
 
     def run(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):

@@ -29,7 +29,7 @@ class TextEncoder(Protocol):
         """Tokenize B sentences, padded to the longest, for :meth:`__call__`."""
 
     def __call__(self, tokens: dict[str, Tensor]) -> dict[str, Tensor | None]:
-        """Encode the output of :meth:`tokenize`. It may lie on another device than the encoder.
+        """Encode the output of :meth:`tokenize`, which may be on another device than the encoder.
 
         Returns:
             dict: ``words`` (B,L,D); ``padding_mask`` (B,L), True on padding; ``pooled`` (B,D), or None if the neck
@@ -74,10 +74,11 @@ class InteractionNeck(Protocol):
             words: F_l (B,L,C).
             word_position: 1-D encoding of the words (B,L,C).
             word_mask: (B,L), True on padding.
-            max_pixels: At inference, how many pixels may go through at a time, where that bounds memory.
+            max_pixels: At inference, the number of pixels to process at once, to bound memory; None: all.
 
         Returns:
-            tuple: F'_v as ``levels``; the sentence (B,C) or None. What follows them is not read.
+            tuple: F'_v as ``levels``; the sentence (B,C) or None. A third element is read with ``fpn_text='lewv'``: a
+            list of words (B,L,C), whose last entry goes to the pixel decoder.
         """
 
 
@@ -88,13 +89,13 @@ class TemporalModule(Protocol):
     """
 
     def __call__(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
-        """Map the queries to others of the same shape.
+        """Update the queries; returns (B*T,N,C).
 
         Args:
-            query: (B*T,N,C), frame after frame of one clip after the other.
+            query: (B*T,N,C), clip by clip.
             num_frames: T.
-            centres: (B*T,N,2), where the queries' boxes are, in [0,1].
-            query_pos: (B*T,N,C), the decoder's query positions.
+            centres: Centres of the queries' boxes (B*T,N,2), in [0,1].
+            query_pos: The decoder's query positions (B*T,N,C).
         """
 
 
@@ -114,6 +115,9 @@ class PixelDecoder(Protocol):
     ) -> Tensor:
         """Fuse the levels, strides 4, 8, 16 and 32.
 
+        A decoder may also have a method ``fuse`` with the same arguments, which returns F_seg in parts, as
+        :class:`~.pixel_decoder.FusedFrames`: prediction then never holds the whole.
+
         Args:
             feats: (B*T,C_i,h,w): the backbone's first level, then the encoder's memory.
             positions: Their 2-D encodings (B,C,h,w), which all frames of a clip share.
@@ -122,12 +126,8 @@ class PixelDecoder(Protocol):
             word_pos: 1-D encoding of the words (B,L,C).
             word_mask: (B,L), True on padding.
             num_frames: T.
-            frame_chunk: At inference, how many frames may go through at a time, where frames do not depend on one
-                another.
+            frame_chunk: At inference, the number of frames to process at once where frames are independent; None: all.
 
         Returns:
             Tensor: F_seg (B*T,C,H/4,W/4).
-
-        A decoder may also have a method ``fuse`` with the same arguments, which gives F_seg in parts, as
-        :class:`~.pixel_decoder.FusedFrames`: prediction then never holds the whole.
         """

@@ -19,11 +19,11 @@ from .feed_forward import TokenwiseFFN
 
 
 class ClipDeformableAttention(MultiScaleDeformableAttention):
-    """mmcv's attention, adapted to the limits of its CUDA kernel, and without storing sampled values elsewhere.
+    """mmcv's attention, batch first, adapted to the limits of its CUDA kernel.
 
     The kernel has no bf16, and ``im2col_step`` must divide the batch (here B*T frames). So it runs in fp32 inside
-    autocast, with the largest step that divides the batch. Without the kernel :func:`sample_values` is used. Batch
-    first.
+    autocast, with the largest step that divides the batch. Without the kernel :func:`sample_values` is used, which
+    does not store the sampled values.
     """
 
     max_im2col_step = 64
@@ -51,7 +51,7 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
             query_pos: (B,Q,C), added to the query.
             key_padding_mask: (B,S), True on padding, whose values become zero.
             reference_points: (B,Q,L,2) normalised centres, or (B,Q,L,4) boxes, cxcywh.
-            spatial_shapes: int64 (L,2), (h, w) a level.
+            spatial_shapes: int64 (L,2), (h, w) of each level.
             level_start_index: int64 (L,), the first pixel of each level.
             **kwargs: Unused.
 
@@ -116,7 +116,7 @@ class ClipDeformableEncoderLayer(DeformableDetrTransformerEncoderLayer):
         self.ffn = TokenwiseFFN(**self.ffn_cfg)
 
     def forward(self, *args, **kwargs) -> Tensor:
-        """As mmdet's; with ``with_cp`` activations are recomputed in the backward pass."""
+        """Run mmdet's layer; with ``with_cp`` activations are recomputed in the backward pass."""
         if self.with_cp and torch.is_grad_enabled():
             return checkpoint(super().forward, *args, use_reentrant=False, **kwargs)
         return super().forward(*args, **kwargs)
@@ -146,16 +146,16 @@ class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
         valid_ratios: Tensor,
         level_sizes: Sequence[tuple[int, int]] | None = None,
     ) -> Tensor:
-        """Encode as mmdet's does, which reads the sizes of the levels from the device: a GPU would wait for it.
+        """Encode as mmdet's encoder, without reading the sizes of the levels from the device, where a GPU would wait.
 
         Args:
             query: (F,S,C), the pixels of all levels.
             query_pos: (F,S,C).
             key_padding_mask: (F,S), True on padding, or None.
-            spatial_shapes: int64 (L,2), (h, w) a level.
+            spatial_shapes: int64 (L,2), (h, w) of each level.
             level_start_index: int64 (L,), the first pixel of each level.
             valid_ratios: (F,L,2), the share of width and height that is not padding.
-            level_sizes: ``spatial_shapes`` as numbers.
+            level_sizes: ``spatial_shapes`` as Python numbers.
 
         Returns:
             (F,S,C).

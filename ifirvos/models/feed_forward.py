@@ -6,17 +6,17 @@ from torch import Tensor
 
 
 class TokenwiseFFN(FFN):
-    """mmcv's; on a CPU without gradients it takes some tokens at a time.
+    """mmcv's FFN, which on a CPU without gradients processes a few hundred tokens at a time.
 
-    The hidden layer of the finest level of the FPN is eight times the level: 118 MB a frame of 360x640. Of so few
-    tokens it stays in the cache, and the same memory serves all of them.
+    The hidden layer is eight times as large as its input: 118 MB per frame of 360x640 at the finest level of the FPN.
+    For so few tokens it stays in the cache, and its memory is reused.
     """
 
     # Large enough for the matrix products to run at full speed, small enough for a cache.
     tokens_at_once = 480
 
     def forward(self, x: Tensor, identity: Tensor | None = None) -> Tensor:
-        """Map x (...,C) to ``identity`` (x, if None) plus what the two layers make of x.
+        """Return ``identity`` (None: x) plus the output of the two layers on x, (...,C).
 
         Args:
             x: (...,C).

@@ -91,13 +91,13 @@ class InterFrameInteraction(BaseModule):
         return self.time_projection(self.time_encoding.encode(time).to(like))
 
     def forward(self, query: Tensor, num_frames: int, centres: Tensor, query_pos: Tensor) -> Tensor:
-        """Map queries to (B*T,N,C).
+        """Let the queries of all frames of a clip interact; returns (B*T,N,C).
 
         Args:
             query: (B*T,N,C).
             num_frames: T.
-            centres: (B*T,N,2), of the boxes, in [0,1].
-            query_pos: (B*T,N,C), the decoder's.
+            centres: Centres of the boxes (B*T,N,2), in [0,1].
+            query_pos: The decoder's query positions (B*T,N,C).
         """
         own = query
         if self.box_projection is not None:
@@ -147,7 +147,7 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
         )
         if self.ifi is None or getattr(self.ifi, 'place', 'before') == 'after':  # then the decoder calls it
             return query
-        # mmdet has scaled them by the valid share of every level.
+        # mmdet has scaled the points by the valid ratio of every level.
         centres = reference_points[:, :, 0, :2] / valid_ratios[:, None, 0]
         return self.ifi(query, num_frames, centres, query_pos)
 
@@ -227,4 +227,4 @@ class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
         self.layers = ModuleList(MODELS.build(cfg if i in with_ifi else {**cfg, 'ifi_cfg': None}) for i in layers)
         self.embed_dims = self.layers[0].embed_dims
         if self.post_norm_cfg is not None:
-            raise ValueError('post_norm_cfg must be None: the deformable decoder has no norm behind its last layer')
+            raise ValueError('post_norm_cfg must be None: the deformable decoder has no norm after its last layer')

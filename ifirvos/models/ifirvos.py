@@ -11,6 +11,7 @@ from ifirvos.registry import MODELS
 from ifirvos.structures import select_frames
 
 from .clip_deformable_detr import ClipDeformableDETR
+from .clip_tokens import clip_tokens, frame_maps
 from .positional_encoding import SinePositionalEncoding1D
 from .query_linker import QueryLinker
 from .text_encoder import TextProjection
@@ -49,12 +50,12 @@ class IFIRVOS(ClipDeformableDETR):
             start from RoBERTa's pooled output, projected like the words.
         pixel_decoder: Config of :class:`CrossModalFPN`.
         text_dropout: Dropout probability after the text projection.
-        fpn_text: The words for the pixel decoder: ``'raw'`` (ReferFormer; the paper does not say) or ``'lewv'``, LEwV's
-            output.
-        value_pos: The values of the decoder's cross-attention are ``memory + position``, not ``memory`` (Deformable
+        fpn_text: Which words the pixel decoder attends to: ``'raw'``, F_l (ReferFormer; the paper does not say), or
+            ``'lewv'``, LEwV's output.
+        value_pos: Use ``memory + position`` as the values of the decoder's cross-attention, not ``memory`` (Deformable
             DETR, paper). Our extension for small models: deformable attention adds no positions to its values, and
             after a shallow encoder they contain little information about absolute position.
-        frozen_trunk: Freezes the backbone, neck, encoder and pixel decoder (``TRUNK``); gradients do not flow through
+        frozen_trunk: Freeze the backbone, neck, encoder and pixel decoder (``TRUNK``); gradients do not flow through
             them. Ours, for small models, whose second stage only learns to choose the query: it saves two thirds of a
             training step.
         cut_to_key_frames: Keep only the annotated frames (A2D- and JHMDB-Sentences) after the backbone, as in
@@ -164,16 +165,16 @@ class IFIRVOS(ClipDeformableDETR):
         """Predict E sentences at once from the features of one video.
 
         Args:
-            img_feats: Features of the video's T frames, (T,C,h,w) a level: what :meth:`extract_feat` gave, or
+            img_feats: Features of the video's T frames, (T,C,h,w) per level, from :meth:`extract_feat` or
                 :meth:`extract_windows`.
-            data_samples: One a sentence, all of the same T frames.
-            linkers: One a sentence, see :meth:`RVOSHead.predict`; the T frames then are a window of the caller's, and
-                ``test_cfg.window`` is not read.
+            data_samples: One per sentence, each with the same T frames.
+            linkers: One per sentence, see :meth:`RVOSHead.predict`. The T frames are then one window of a longer video,
+                and ``test_cfg.window`` is ignored.
             text: Output of :meth:`encode_text` for these sentences, for example of an earlier window; only with
                 linkers. None: encode them.
 
         Returns:
-            list[TrackDataSample]: As :meth:`predict`.
+            list[TrackDataSample]: ``data_samples``, filled as by :meth:`predict`.
         """
         res2, *levels = img_feats
         if len(data_samples) > 1:
@@ -229,7 +230,7 @@ class IFIRVOS(ClipDeformableDETR):
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
 
     def extract_windows(self, batch_inputs: Tensor) -> list[Tensor]:
-        """As :meth:`extract_feat`; with ``test_cfg.window``, without attention across windows."""
+        """Extract features as :meth:`extract_feat`; with ``test_cfg.window`` the backbone sees one window at a time."""
         window = (self.test_cfg or {}).get('window')
         if not window or not self.takes_clips:
             return self.extract_feat(batch_inputs)
@@ -267,7 +268,7 @@ class IFIRVOS(ClipDeformableDETR):
         """Map features and B clips to the arguments of the head, except ``clips``.
 
         Args:
-            img_feats: (B*T,C,h,w) a level; res2 may have only T frames, shared by all clips.
+            img_feats: (B*T,C,h,w) per level; res2 may have only T frames, shared by all clips.
             clips: B clips.
             lazily: Return F_seg as :class:`FusedFrames`, not as a tensor.
             text: The output of :meth:`encode_text` for the clips; None: encode them.
@@ -322,16 +323,13 @@ class IFIRVOS(ClipDeformableDETR):
         if self.vli is None:
             return levels, self._checked(text['sentence']), text['words']
 
-        def tokens(maps: Tensor) -> Tensor:  # B*T C h w -> B T*h*w C
-            return maps.unflatten(0, (-1, num_frames)).permute(0, 1, 3, 4, 2).flatten(1, 3)
-
         def over_time(per_clip: Tensor) -> Tensor:  # B h*w ... -> B T*h*w ...
             return per_clip[:, None].expand(-1, num_frames, *per_clip.shape[1:]).flatten(1, 2)
 
         sizes = [level.shape[-2:] for level in levels]
         needs_visual = getattr(self.vli, 'reads_positions', True)
         enhanced, sentence, *texts = self.vli(
-            [tokens(level) for level in levels],
+            [clip_tokens(level, num_frames) for level in levels],
             [over_time(p.flatten(2).transpose(1, 2)) if needs_visual else p for p in positions],
             [None if m is None else over_time(m.flatten(1)) for m in masks],
             text['words'],
@@ -339,10 +337,7 @@ class IFIRVOS(ClipDeformableDETR):
             text['word_mask'],
             max_pixels=None if self.frame_chunk is None else self.frame_chunk * sizes[0].numel(),
         )
-        enhanced = [
-            x.unflatten(1, (num_frames, *size)).permute(0, 1, 4, 2, 3).flatten(0, 1)
-            for x, size in zip(enhanced, sizes, strict=True)
-        ]
+        enhanced = [frame_maps(x, num_frames, size) for x, size in zip(enhanced, sizes, strict=True)]
         gate = getattr(getattr(self.vli, 'lewv', None), 'gate', None)
         if gate is not None:
             sentence = self._checked(text['sentence']) + gate * sentence

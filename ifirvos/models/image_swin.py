@@ -50,7 +50,8 @@ class ImageSwinTransformer(SwinTransformer):
         file = self.init_cfg['checkpoint']
         given = load_checkpoint(file)['state_dict']
         weights = self.from_official(given.get('model', given))
-        # Classifiers normalise the last map alone, and under another name: the norms of the maps are this backbone's.
+        # The official classifier only has a norm of the last map, of another name; the norms here keep their initial
+        # values.
         norms = {key: t for key, t in self.state_dict().items() if key.startswith('norm') and key not in weights}
         load_strictly(self, dict(state_dict={**weights, **norms}), str(file), 'the backbone')
 

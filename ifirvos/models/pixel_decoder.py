@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
 
+from .clip_tokens import clip_tokens, frame_maps
 from .feed_forward import TokenwiseFFN
 
-KEPT_BYTES = 2**27  # of maps that are needed twice
+KEPT_BYTES = 2**27  # largest maps that are kept for their second use
 
 
 class VisionLanguageBlock(BaseModule):
@@ -44,11 +45,11 @@ class VisionLanguageBlock(BaseModule):
         size = [max(1, side // self.reduction) for side in x.shape[-2:]]
         return x if self.reduction == 1 else F.interpolate(x, size=size, mode='nearest')
 
-    def look_at_clip(self, value: Tensor, position: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
-        """Attend to all frames of a clip at reduced size.
+    def attend_to_clip(self, value: Tensor, position: Tensor, mask: Tensor | None, num_frames: int) -> Tensor:
+        """Self-attention over all frames of a clip, at reduced size.
 
         Args:
-            value: (B*T,C,h,w).
+            value: Reduced maps (B*T,C,h,w).
             position: 2-D encoding (B,C,h,w) of each clip.
             mask: (B,h,w), True on padding.
             num_frames: T.
@@ -56,26 +57,21 @@ class VisionLanguageBlock(BaseModule):
         Returns:
             Output of the self-attention before the residual, (B*T,C,h,w).
         """
-        size = value.shape[-2:]
-
-        def tokens(maps: Tensor) -> Tensor:  # B T C h w -> B T*h*w C
-            return maps.permute(0, 1, 3, 4, 2).flatten(1, 3)
-
-        value = value.unflatten(0, (-1, num_frames))
-        query, value = tokens(value + position[:, None]), tokens(value)
+        with_position = value.unflatten(0, (-1, num_frames)) + position[:, None]  # B T C h w
+        query, tokens = clip_tokens(with_position.flatten(0, 1), num_frames), clip_tokens(value, num_frames)
         if mask is not None:
             mask = mask.flatten(1).repeat(1, num_frames)
-        found = self.self_attn(query, query, value, key_padding_mask=mask, need_weights=False)[0]
-        return found.unflatten(1, (num_frames, *size)).flatten(0, 1).permute(0, 3, 1, 2)
+        attended = self.self_attn(query, query, tokens, key_padding_mask=mask, need_weights=False)[0]
+        return frame_maps(attended, num_frames, value.shape[-2:])
 
     def forward(
-        self, x: Tensor, found: Tensor, pos: Tensor, words: Tensor, word_pos: Tensor, word_mask: Tensor
+        self, x: Tensor, attended: Tensor, pos: Tensor, words: Tensor, word_pos: Tensor, word_mask: Tensor
     ) -> Tensor:
-        """Add the output of :meth:`look_at_clip`, attend to the words, and apply the FFN, per frame.
+        """Add the output of :meth:`attend_to_clip`, attend to the words, and apply the FFN, per frame.
 
         Args:
-            x: (F,C,h,w), some frames.
-            found: Output of :meth:`look_at_clip` for them, at reduced size.
+            x: Maps of some frames (F,C,h,w).
+            attended: Output of :meth:`attend_to_clip` for them, at reduced size.
             pos: Their 2-D encodings (F,C,h,w).
             words: F_l (F,L,C).
             word_pos: (F,L,C).
@@ -86,11 +82,11 @@ class VisionLanguageBlock(BaseModule):
         """
         size = x.shape[-2:]
         if self.reduction > 1:
-            found = F.interpolate(found, size=size, mode='bilinear', align_corners=False)
-        x, found, pos = (maps.flatten(2).transpose(1, 2) for maps in (x, found, pos))  # F h*w C
-        x = self.norms[0](x + self.dropout(found))
-        read = self.cross_attn(x + pos, words + word_pos, words, key_padding_mask=word_mask, need_weights=False)[0]
-        x = self.norms[1](x + self.dropout(read))
+            attended = F.interpolate(attended, size=size, mode='bilinear', align_corners=False)
+        x, attended, pos = (maps.flatten(2).transpose(1, 2) for maps in (x, attended, pos))  # F h*w C
+        x = self.norms[0](x + self.dropout(attended))
+        text = self.cross_attn(x + pos, words + word_pos, words, key_padding_mask=word_mask, need_weights=False)[0]
+        x = self.norms[1](x + self.dropout(text))
         x = self.norms[2](self.ffn(x))
         return x.transpose(1, 2).unflatten(2, size)
 
@@ -179,12 +175,12 @@ class CrossModalFPN(BaseModule):
         Args:
             feats: (B*T,C_i,h,w), strides 4, 8, 16, 32.
             positions: 2-D encodings (B,C,h,w) of each clip.
-            masks: (B,h,w), True on padding, or None.
+            masks: (B,h,w), True on padding; None without padding.
             words: F_l (B,L,C).
             word_pos: (B,L,C).
             word_mask: (B,L), True on padding.
             num_frames: T.
-            frame_chunk: Frames at a time, where frames do not depend on one another.
+            frame_chunk: Number of frames to process at once where frames are independent; None: all.
 
         Returns:
             Tensor: F_seg (B*T,C,H/4,W/4), or of H/2, W/2.
@@ -254,11 +250,11 @@ class FusedFrames:
         )
         block = fpn.blocks[level]
         laterals = [self._lateral(chunk) for chunk in chunks]
-        # They are needed again; for a long clip, making them again is cheaper than keeping them.
+        # They are needed again by __call__. For a long clip, computing them twice is cheaper than keeping them.
         small = sum(lateral.nbytes for lateral in laterals) <= KEPT_BYTES or len(chunks) == 1
         self._kept = {chunk.start: lateral for chunk, lateral in zip(chunks, laterals, strict=True)} if small else {}
         reduced = [block.reduce(lateral) for lateral in laterals]
-        self._found = block.look_at_clip(
+        self._attended = block.attend_to_clip(
             reduced[0] if len(reduced) == 1 else torch.cat(reduced),
             block.reduce(position),
             None if mask is None else block.reduce(mask[:, None].to(position)).bool(),
@@ -310,13 +306,13 @@ class FusedFrames:
             return self.fpn.draw(self(frames))
 
     def __call__(self, frames: slice) -> Tensor:
-        """Make a chunk of :attr:`chunks`: (F,C,h,w), before ``mask_features``."""
+        """Compute a chunk of :attr:`chunks`: (F,C,h,w), the input of ``mask_features``."""
         with torch.autocast(**self._precision):
             x = self._kept.get(frames.start)
             x = self._lateral(frames) if x is None else x
             clip = torch.arange(len(self.text[0]), device=x.device)[frames] // self.num_frames
             position = self.position[clip] if len(self.position) > 1 else self.position.expand(len(x), -1, -1, -1)
-            x = self.fpn.blocks[self.level](x, self._found[frames], position, *(text[frames] for text in self.text))
+            x = self.fpn.blocks[self.level](x, self._attended[frames], position, *(text[frames] for text in self.text))
             if self.above is not None:
                 x = x + F.interpolate(self.above[frames], size=x.shape[-2:], mode='nearest')
             return self.fpn.fpn_convs[self.level](x)

@@ -39,7 +39,10 @@ def key_frames_only(
 
 
 def weighted_mean(loss: Tensor, weight: Tensor, normaliser: Tensor) -> Tensor:
-    """Sum a loss with weights and divide it as mmdet does, which first asks whether any weight counts: a GPU waits."""
+    """Return the weighted sum of a loss, divided by the normaliser as in mmdet's losses.
+
+    Those first check whether any weight is positive, for which a GPU has to wait.
+    """
     return (loss * weight).sum() / (normaliser + torch.finfo(torch.float32).eps)
 
 
@@ -54,7 +57,7 @@ class RVOSHead(DeformableDETRHead):
         mask_target: 'point' samples the full-size mask as in the reference code; 'area' averages it, for small frames,
             where point sampling limits J.
         box_loss_on_absent: Include frames without the object in the box losses, with a zero box, as in the reference
-        code.
+            code.
         mask_loss_on_absent: Include clips without the object in the mask losses, with empty masks (the reference code
             has no such clips). False: they only train the class score.
         **kwargs: Arguments of mmdet's ``DeformableDETRHead``.
@@ -212,7 +215,7 @@ class RVOSHead(DeformableDETRHead):
                 box_weight.flatten(),
                 num_valid,
             ),
-            # Mean over a clip's T*h*w, summed over clips, but divided by frames: the reference's normaliser.
+            # The reference's normaliser: a mean over the clip's T*h*w pixels, summed over clips, divided by num_valid.
             loss_mask=self.loss_mask(
                 matched_masks.flatten(1),
                 target_masks.flatten(1),
@@ -254,12 +257,12 @@ class RVOSHead(DeformableDETRHead):
     ) -> list[TrackDataSample]:
         """Choose a query sequence per clip and compute only its masks of the last layer.
 
-        Arguments as :meth:`forward`; F_seg may be :class:`FusedFrames`. Every frame (of clips with
-        ``key_frames_inds``: every key frame, which then also picks the query) gets ``pred_track_instances`` with one
-        instance: ``masks`` bool (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,);
-        the clip gets the metainfo ``query_index``. With ``test_cfg.mask_probs`` the instance has ``mask_probs`` float
-        (1,H,W) too (Ref-DAVIS17 merges objects by them); with ``test_cfg.candidates`` frames get ``pred_candidates``,
-        see :meth:`_add_candidates`. Where the clips are windows of long videos, their ``linkers`` pick the query.
+        Arguments as :meth:`forward`; F_seg may be :class:`FusedFrames`. Every frame gets ``pred_track_instances`` with
+        one instance: ``masks`` bool (1,H,W) at the original size, ``bboxes`` (1,4) xyxy in its pixels, ``scores`` (1,).
+        The clip gets the metainfo ``query_index``. In clips with ``key_frames_inds`` only the annotated frames choose
+        the query and are predicted. With ``test_cfg.mask_probs`` the instance also has ``mask_probs`` float (1,H,W), by
+        which Ref-DAVIS17 merges objects; with ``test_cfg.candidates`` frames get ``pred_candidates``, see
+        :meth:`_add_candidates`. If the clips are windows of long videos, their ``linkers`` choose the queries.
         """
         with torch.autocast(hidden_states.device.type, enabled=False):  # as the loss: half precision misplaces pixels
             dtype = self.controller.layers[0].weight.dtype
@@ -310,7 +313,7 @@ class RVOSHead(DeformableDETRHead):
         clips: list[TrackDataSample],
         linkers: Sequence[QueryLinker] | None = None,
     ) -> dict[str, Tensor]:
-        """Pick each clip's query and draw its masks; arguments as :meth:`predict`.
+        """Choose each clip's query and compute its masks; arguments as :meth:`predict`.
 
         Without linkers nothing here waits for a GPU.
 
@@ -344,9 +347,9 @@ class RVOSHead(DeformableDETRHead):
         img_sizes: Tensor,
         frames: slice | None = None,
     ) -> Tensor:
-        """Compute the masks of some frames; the arguments are of these frames, except F_seg of all frames.
+        """Compute the mask logits of some frames, see :meth:`DynamicMaskHead.forward`.
 
-        See :meth:`DynamicMaskHead.forward`; ``frames`` None: of all.
+        ``mask_features`` has all frames, the other arguments only ``frames`` (None: all).
         """
         if isinstance(mask_features, Tensor):
             mask_features = mask_features if frames is None else mask_features[frames]
@@ -384,11 +387,11 @@ class RVOSHead(DeformableDETRHead):
     def _add_candidates(
         self, hidden_states: Tensor, boxes: Tensor, mask_features: Tensor, clips: list[TrackDataSample]
     ) -> None:
-        """All N queries of every frame, for A2D-Sentences' mAP.
+        """Give every frame all N queries as ``pred_candidates``, for A2D-Sentences' mAP.
 
-        ``pred_candidates`` holds ``masks`` bool (N,H,W) at the original size, drawn as the reference draws them for A2D
-        (enlarged to the input, made binary, cut, then nearest) or, with ``test_cfg.candidates='smooth'``, as the chosen
-        one is drawn, ``bboxes`` (N,4) xyxy in its pixels, ``scores`` (N,).
+        ``pred_candidates`` holds ``masks`` bool (N,H,W) at the original size, ``bboxes`` (N,4) xyxy in its pixels and
+        ``scores`` (N,). Masks are resized as in the reference code for A2D (enlarged to the input, thresholded,
+        cropped, then resized with nearest) or, with ``test_cfg.candidates='smooth'``, as those of the chosen query.
 
         Args:
             hidden_states: The last layer's (B*T,N,C).

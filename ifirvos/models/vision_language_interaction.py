@@ -57,15 +57,15 @@ class LanguageEnhancementWithVision(BaseModule):
         num_heads: Heads of the attention that all iterations share.
         fusion: See :class:`CrossModalInteraction`.
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
-        residual: ``F + attn * F``. Not in the paper; keeps F's size at initialisation.
+        residual: ``F + attn * F``. Not in the paper; keeps the scale of F at initialisation.
         post_norm: LayerNorm before the pooling. Not in the paper, off by default.
-        text_gate: Adds the pooled words from before the first iteration, times one weight per channel that starts at
+        text_gate: Add the pooled words from before the first iteration, times one weight per channel that starts at
             zero. Not in the paper; keeps sentences distinct where the iterations make them alike.
         value_pos: Add positions to the values too, not only to the keys: the paper's "added to the visual features
             before the cross-attention" can mean either.
         order: Order of the levels: ``'fine_to_coarse'`` or ``'coarse_to_fine'``.
         pooling: Pooling of the words: the ``'first'`` token, as in RoBERTa, or the ``'mean'`` of all.
-        gate: The queries start from RoBERTa's pooled output, as in ReferFormer, plus F_l^s times one weight per
+        gate: Start the queries from RoBERTa's pooled output, as in ReferFormer, plus F_l^s times one weight per
             channel that starts at zero (:meth:`IFIRVOS.interact`). Not in the paper; with ReferFormer's weights the
             first forward then equals ReferFormer's.
     """
@@ -95,9 +95,14 @@ class LanguageEnhancementWithVision(BaseModule):
         self.text_gate = nn.Parameter(torch.zeros(embed_dims)) if text_gate else None
         self.gate = nn.Parameter(torch.zeros(embed_dims)) if gate else None
 
-    def _poolout(self, text: Tensor, word_mask: Tensor | None) -> Tensor:
-        """(B,L,C) -> (B,C), RoBERTa's "poolout" of the first token, or of ``pooling``."""
-        return self.pool(self.norm(self._pooled(text, word_mask))).tanh()
+    def _poolout(self, words: Tensor, word_mask: Tensor | None) -> Tensor:
+        """Pool words (B,L,C) by ``pooling`` -> (B,C), then linear layer and tanh: RoBERTa's "poolout"."""
+        if self.pooling == 'first':
+            pooled = words[:, 0]
+        else:
+            valid = torch.ones_like(words[..., :1]) if word_mask is None else (~word_mask)[..., None].to(words)
+            pooled = (words * valid).sum(1) / valid.sum(1)
+        return self.pool(self.norm(pooled)).tanh()
 
     def forward(
         self,
@@ -119,12 +124,12 @@ class LanguageEnhancementWithVision(BaseModule):
         Returns:
             tuple: F_l before and after each of the N_l iterations, N_l + 1 times (B,L,C), and the sentence (B,C).
         """
-        # The product shrinks F about fiftyfold at initialisation, so that gradients underflow in fp16.
+        # The product shrinks F about fiftyfold at initialisation, so gradients would underflow in fp16.
         with torch.autocast(words.device.type, enabled=False):
             dtype = self.pool.weight.dtype
             texts = [words.to(dtype)]
-            seen = list(zip(levels, positions, masks, strict=True))
-            for level, position, mask in seen if self.order == 'fine_to_coarse' else reversed(seen):
+            inputs = list(zip(levels, positions, masks, strict=True))
+            for level, position, mask in inputs if self.order == 'fine_to_coarse' else reversed(inputs):
                 key, value = _attention_inputs(level.to(dtype), position.to(dtype), self.value_pos)
                 text = self.interaction(texts[-1], key, value, mask)
                 texts.append(texts[-1] + text if self.residual else text)
@@ -132,13 +137,6 @@ class LanguageEnhancementWithVision(BaseModule):
             if self.text_gate is not None:
                 sentence = sentence + self.text_gate * self._poolout(texts[0], word_mask)
         return texts, sentence
-
-    def _pooled(self, words: Tensor, word_mask: Tensor | None) -> Tensor:
-        """Words (B,L,C) -> (B,C)."""
-        if self.pooling == 'first':
-            return words[:, 0]
-        there = torch.ones_like(words[..., :1]) if word_mask is None else (~word_mask)[..., None].to(words)
-        return (words * there).sum(1) / there.sum(1)
 
 
 class VisionEnhancementWithLanguage(BaseModule):
@@ -184,8 +182,8 @@ class VisionLanguageInteraction(BaseModule):
         num_heads: Attention heads of both.
         fusion: 'multiply' (paper) or 'ffn', of both (Table 5).
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
-        text: The words for VEwL: 'fixed', the raw words (paper), or 'dynamic', LEwV's words after i iterations for
-            level i (Table 5).
+        text: Which words VEwL attends to: 'fixed', the raw words (paper), or 'dynamic', for level i LEwV's words after
+            i iterations (Table 5).
     """
 
     def __init__(
@@ -238,7 +236,7 @@ class VisionLanguageInteraction(BaseModule):
         word_mask: Tensor,
         max_pixels: int | None = None,
     ) -> tuple[list[Tensor], Tensor | None, list[Tensor]]:
-        """F_v, F_l -> F'_v and the sentence.
+        """F_v, F_l -> F'_v and the sentence F_l^s.
 
         Args:
             levels: F_v, all T frames of each level, (B,T*h*w,C).
@@ -247,10 +245,11 @@ class VisionLanguageInteraction(BaseModule):
             words: F_l (B,L,C).
             word_position: 1-D encoding of the words (B,L,C).
             word_mask: (B,L), True on padding.
-            max_pixels: Number of pixels that VEwL processes at once; bounds its memory.
+            max_pixels: Number of pixels that VEwL processes at once, to bound its memory; None: all.
 
         Returns:
-            tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after 0..N_l iterations (0 without LEwV).
+            tuple: F'_v as ``levels``; F_l^s (B,C), None without LEwV; F_l after each of 0 to N_l iterations, (B,L,C)
+            each (without LEwV only F_l itself).
         """
         texts, sentence = [words], None
         if self.lewv is not None:

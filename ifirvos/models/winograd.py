@@ -3,20 +3,20 @@
 import torch
 from torch import Tensor, nn
 
-# Below this many pixels, or channels, transforming kernels and tiles costs what it saves.
+# With fewer pixels or channels, transforming kernels and tiles takes as long as it saves.
 WORTH_PIXELS, WORTH_CHANNELS = 512, 64
 
 
 class WinogradConv2d(nn.Conv2d):
     """A 3x3 convolution by Winograd's minimal filtering (Lavin and Gray, 2016), as NNPACK computes it inside PyTorch.
 
-    Equal to ``nn.Conv2d`` but for rounding: 1e-5 of the largest value. In fp32 on CPUs without gradients; everything
-    else goes the usual way.
+    Equal to ``nn.Conv2d`` up to rounding, 1e-5 of the largest value. Only in fp32 on CPUs without gradients; otherwise
+    the usual convolution runs.
     """
 
     @classmethod
     def fits(cls, conv: nn.Module) -> bool:
-        """Return whether a module is a convolution that this class can stand for."""
+        """Return whether a module is a convolution that this class can replace."""
         return (
             type(conv) is nn.Conv2d
             and conv.kernel_size == (3, 3)
@@ -48,14 +48,14 @@ class WinogradConv2d(nn.Conv2d):
             return super().forward(x)
         layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
         out = torch.empty(len(x), self.out_channels, *x.shape[-2:], memory_format=layout)
-        for number, frame in enumerate(x):  # NNPACK filters single images alone this way
+        for number, frame in enumerate(x):  # NNPACK uses Winograd only for single images
             image = frame[None].contiguous()
             (out[number],) = torch._nnpack_spatial_convolution(image, self.weight, self.bias, [1, 1], [1, 1])
         return out
 
 
 def filter_minimally(module: nn.Module) -> None:
-    """Put :class:`WinogradConv2d` in place of the convolutions of a module that it can stand for."""
+    """Replace the convolutions of a module by :class:`WinogradConv2d` where it fits."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if WinogradConv2d.fits(child):
