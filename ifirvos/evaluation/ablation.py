@@ -22,8 +22,8 @@ class Cell:
 
     Attributes:
         mean: Over expressions, then over seeds.
-        low, high: Bootstrap interval over videos, of the mean over seeds: what other clips would change. Or None.
-        seeds: The mean of every seed: what another training would change.
+        low, high: Bootstrap interval over videos of the mean over seeds: the uncertainty from the clips. Or None.
+        seeds: The mean of every seed: the variation between trainings.
     """
 
     mean: float
@@ -33,7 +33,7 @@ class Cell:
 
 
 def measures_of(row: Mapping[str, str | float]) -> dict[str, float]:
-    """Return the measures of an expression, in percent; one without ``chance_J`` lacks that."""
+    """Return the measures of an expression, in percent; ``chance_J`` only if the expression has it."""
     number = {name: float(row[name]) for name in row if name not in ('video_id', 'exp_id', 'kind', 'text')}
     values = dict(
         J=number['J'],
@@ -83,14 +83,14 @@ def _cells(by_key: list[dict], members: list[tuple], bootstrap: int) -> dict[str
 def paired_difference(
     variant: Mapping[int, Rows], reference: Mapping[int, Rows], measure: str = 'J&F', bootstrap: int = 1000
 ) -> dict[str, Cell]:
-    """Return by how much a variant is better than another on the same expressions and seeds, by kind and over all.
+    """Return the mean difference of two variants on the same expressions and seeds, by kind and over all.
 
-    What is hard for both cancels out, so its interval is narrower than those of the two variants. It draws videos and,
-    of several, seeds, each with replacement: what other clips and other trainings would change together.
+    Clips that are hard for both cancel out, so the interval is narrower than those of the two variants. Videos and, if
+    there are several, seeds are resampled with replacement: the uncertainty from clips and trainings together.
 
     Args:
         variant: The rows of every seed.
-        reference: Measures to compare with; seeds that only one of the two has are ignored.
+        reference: The rows of every seed of the other variant; seeds that only one of the two has are ignored.
         measure: One of ``MEASURES``.
         bootstrap: Draws for the intervals.
 
@@ -122,7 +122,7 @@ def paired_difference(
 
 
 def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray, draws: int) -> tuple[float, float]:
-    """Return the 95 % percentile interval of the mean of (seeds, expressions), whole videos and seeds drawn again."""
+    """Return the 95 % percentile interval of the mean of (seeds, expressions), with videos and seeds resampled."""
     _, index = np.unique(videos, return_inverse=True)
     sizes = np.bincount(index)
     sums = np.stack([np.bincount(index, weights=row) for row in values])  # seeds, videos
@@ -135,7 +135,7 @@ def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray, draws:
 
 
 def difference_table(differences: Mapping[str, dict[str, Cell]]) -> str:
-    """Return a table of what :func:`paired_difference` gave, by name; bold where the interval leaves out zero."""
+    """Format the output of :func:`paired_difference`, by name; bold where zero is outside the interval."""
     kinds = list(dict.fromkeys(kind for cells in differences.values() for kind in cells))
 
     def bold(cell: Cell | None) -> str:
@@ -165,10 +165,10 @@ def table_rows(variants: Mapping[str, dict[str, dict[str, Cell]]]) -> list[dict]
 
 
 def markdown(variants: Mapping[str, dict[str, dict[str, Cell]]], notes: Mapping[str, Mapping[str, str]]) -> str:
-    """Two tables: all measures over all sentences, and J&F by kind.
+    """Format two tables: all measures over all sentences, and J&F by kind.
 
     Args:
-        variants: What :func:`summarize_variant` gave, by name.
+        variants: Output of :func:`summarize_variant`, by name.
         notes: Further columns of the first table, by name of the variant.
     """
     columns = [name for name in MEASURES if any(name in kinds[ALL] for kinds in variants.values())]
@@ -212,7 +212,7 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, measure: str = 'J&F') -> None:
-    """Draw a group of bars for every kind of sentence, one a variant, with bootstrap intervals; chance as a line."""
+    """Draw a group of bars per kind of sentence, one bar per variant, with bootstrap intervals; chance as a line."""
     from matplotlib.figure import Figure
 
     kinds = [ALL, *sorted({kind for groups in variants.values() for kind in groups} - {ALL})]

@@ -1,7 +1,7 @@
 """Sentences that fit no object: none in the scene has the appearance they describe.
 
-They are drawn with a generator of their own, after everything else of a clip: a clip's frames and its other sentences
-are the same with and without them.
+They are drawn last, with a random generator of their own, so that the frames and the other sentences of a clip do not
+depend on them.
 """
 
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .appearance import TRAIN_LOOKS, Look, pick
+from .appearance import TRAIN_APPEARANCES, Appearance, pick
 from .expressions import Expression
 from .phrases import say
 from .predicates import Beside, Both, Heads, Moves, Noun, Outermost, Predicate, referent
@@ -18,16 +18,16 @@ from .trajectories import DIRECTIONS
 
 ABSENT = 'absent'  # the kind
 NO_OBJECT = 0  # the object id of such a sentence: the pixel value of the background
-NEAR_MISS_SHARE = 0.6  # one attribute away from an object of the scene; the others name any look
-PLAIN_SHARE = 0.5  # say a look and no more, as `attr` does; the others take the form of another kind
+NEAR_MISS_SHARE = 0.6  # share that differs from an object of the scene in one attribute; the others name any appearance
+PLAIN_SHARE = 0.5  # share that names only an appearance, as `attr` does; the others take the form of another kind
 _ATTRIBUTES = ('size', 'colour', 'shape')
-# With one attribute at least, and of a look that training may show.
+# With at least one attribute, of appearances allowed in training.
 TRAIN_NOUNS = tuple(
     dict.fromkeys(
-        Noun.of(look, names)
+        Noun.of(appearance, names)
         for count in (1, 2, 3)
         for names in combinations(_ATTRIBUTES, count)
-        for look in TRAIN_LOOKS
+        for appearance in TRAIN_APPEARANCES
     )
 )
 
@@ -40,12 +40,12 @@ def fits_nothing(predicate: Predicate, facts: GroundTruth) -> bool:
 def ask_absent(rng: np.random.Generator, facts: GroundTruth, count: int) -> list[Expression]:
     """Draw at most `count` sentences that fit no object of the scene, of kind `absent` and with the object id 0.
 
-    A look that training never shows (`appearance.HELD_OUT_LOOKS`) is not named: a model that has learnt that red stars
-    are never there could not find one.
+    They never name held-out appearances (`appearance.HELD_OUT_APPEARANCES`): a model would learn from them that there
+    are no red stars.
     """
     asked: dict[str, Expression] = {}
     absent = [noun for noun in TRAIN_NOUNS if fits_nothing(noun, facts)]
-    near = [noun for noun in absent if any(_differences(noun, thing.look) == 1 for thing in facts.scene.objects)]
+    near = [noun for noun in absent if any(_differences(noun, thing.appearance) == 1 for thing in facts.scene.objects)]
     nouns = {True: near, False: absent}
     for _ in range(20 * count):
         options = nouns[bool(rng.random() < NEAR_MISS_SHARE)]
@@ -59,8 +59,8 @@ def ask_absent(rng: np.random.Generator, facts: GroundTruth, count: int) -> list
     return list(asked.values())
 
 
-def _differences(noun: Noun, look: Look) -> int:
-    return sum(getattr(noun, name) not in (None, getattr(look, name)) for name in _ATTRIBUTES)
+def _differences(noun: Noun, appearance: Appearance) -> int:
+    return sum(getattr(noun, name) not in (None, getattr(appearance, name)) for name in _ATTRIBUTES)
 
 
 def _claims(noun: Noun, facts: GroundTruth) -> Iterator[Predicate]:
@@ -69,6 +69,6 @@ def _claims(noun: Noun, facts: GroundTruth) -> Iterator[Predicate]:
     yield from (Both(noun, Moves(moving)) for moving in (True, False))
     yield from (Both(noun, Heads(direction)) for direction in DIRECTIONS)
     for thing in facts.scene.objects:
-        anchor = Noun.of(thing.look, ('colour', 'shape'))
+        anchor = Noun.of(thing.appearance, ('colour', 'shape'))
         if referent(anchor, facts) is not None:
             yield from (Both(noun, Beside(side, anchor)) for side in DIRECTIONS)

@@ -5,7 +5,7 @@ from itertools import product
 
 import numpy as np
 
-# RGB. Seven hues far enough apart to be told at 64x96 under the shading and the JPEG loss.
+# RGB. Seven hues that can be told apart at 64x96, despite shading and JPEG compression.
 COLOURS = {
     'red': (214, 40, 40),
     'orange': (244, 140, 26),
@@ -15,15 +15,15 @@ COLOURS = {
     'blue': (44, 84, 216),
     'pink': (244, 128, 204),
 }
-# What the objects of a `coherence` pair wear outside their window; no object has it as its own colour.
+# The colour of a `coherence` pair outside its coloured frames; no object has it as its own colour.
 GREY = (146, 146, 146)
 SHAPES = ('circle', 'square', 'triangle', 'star', 'cross')
-# Radius in pixels of a 192x288 frame: 5.5-7 and 10-12 once resized to 64x96.
+# Radius in pixels of a 192x288 frame (5.5-7 and 10-12 after resizing to 64x96).
 SIZES = {'small': (17.0, 21.0), 'large': (30.0, 36.0)}
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """The three attributes a sentence can name: `size` of SIZES, `colour` of COLOURS, `shape` of SHAPES."""
 
     size: str
@@ -32,7 +32,8 @@ class Look:
 
 
 # The compositional hold-out: these never occur in train and valid, neither asked for nor as a distractor, while every
-# colour, shape and size does. A third of the looks of `comp` are of the second sort, whose other size training knows.
+# colour, shape and size does. A third of the appearances of `comp` are of the second sort, which training shows in the
+# other size.
 HELD_OUT_COLOUR_SHAPE = (
     ('red', 'star'),
     ('blue', 'circle'),
@@ -48,39 +49,39 @@ HELD_OUT_COLOUR_SHAPE_SIZE = (
     ('green', 'cross', 'small'),
 )
 
-ALL_LOOKS = tuple(Look(size, colour, shape) for size, colour, shape in product(SIZES, COLOURS, SHAPES))
+ALL_APPEARANCES = tuple(Appearance(size, colour, shape) for size, colour, shape in product(SIZES, COLOURS, SHAPES))
 
 
-def telling_attributes(look: Look) -> tuple[str, ...]:
-    """Return the attributes that make `look` a held-out combination, () if training may show it."""
-    if (look.colour, look.shape) in HELD_OUT_COLOUR_SHAPE:
+def telling_attributes(appearance: Appearance) -> tuple[str, ...]:
+    """Return the attributes that make `appearance` a held-out combination; () if it is allowed in training."""
+    if (appearance.colour, appearance.shape) in HELD_OUT_COLOUR_SHAPE:
         return ('colour', 'shape')
-    if (look.colour, look.shape, look.size) in HELD_OUT_COLOUR_SHAPE_SIZE:
+    if (appearance.colour, appearance.shape, appearance.size) in HELD_OUT_COLOUR_SHAPE_SIZE:
         return ('size', 'colour', 'shape')
     return ()
 
 
-def is_held_out(look: Look) -> bool:
-    """Return whether `look` is one of the combinations that only `comp` shows."""
-    return bool(telling_attributes(look))
+def is_held_out(appearance: Appearance) -> bool:
+    """Return whether `appearance` is a combination that only `comp` shows."""
+    return bool(telling_attributes(appearance))
 
 
-TRAIN_LOOKS = tuple(look for look in ALL_LOOKS if not is_held_out(look))
-HELD_OUT_LOOKS = tuple(look for look in ALL_LOOKS if is_held_out(look))
+TRAIN_APPEARANCES = tuple(appearance for appearance in ALL_APPEARANCES if not is_held_out(appearance))
+HELD_OUT_APPEARANCES = tuple(appearance for appearance in ALL_APPEARANCES if is_held_out(appearance))
 
 
 def pick(rng: np.random.Generator, options):
-    """One of `options` (any sequence, whose items numpy would turn into an array), each as likely."""
+    """Draw one of `options` uniformly; numpy's `choice` would turn the items into an array."""
     return options[int(rng.integers(len(options)))]
 
 
-def near_misses(look: Look, attributes=('size', 'colour', 'shape')) -> list[Look]:
-    """Return all appearances allowed in training that differ from `look` in exactly one of `attributes`."""
+def near_misses(appearance: Appearance, attributes=('size', 'colour', 'shape')) -> list[Appearance]:
+    """Return all appearances allowed in training that differ from `appearance` in exactly one of `attributes`."""
     values = {'size': tuple(SIZES), 'colour': tuple(COLOURS), 'shape': SHAPES}
     changed = [
-        replace(look, **{attribute: value})
+        replace(appearance, **{attribute: value})
         for attribute in attributes
         for value in values[attribute]
-        if value != getattr(look, attribute)
+        if value != getattr(appearance, attribute)
     ]
     return [other for other in changed if not is_held_out(other)]

@@ -12,7 +12,7 @@ from .render import GroundTruth
 from .sampling import PAIR_KINDS, sample_scene
 from .scene import REFERENCE_SIZE
 
-# Raise it whenever the same seed gives other clips: weights are trained on one version.
+# Increase it whenever the same seed gives other clips: weights are trained on one version.
 # 1.1 has all that 1 has, and the sentences of kind `absent`.
 GENERATOR_VERSION = '1.1'
 SPLITS = ('train', 'valid', 'comp')
@@ -24,10 +24,10 @@ class Clip:
     """A clip.
 
     Attributes:
-        video_id: its name.
-        facts: the ground truth of its scene.
-        expressions: each fits exactly one object.
-        absent: each fits none; their object id is 0.
+        video_id: Its name.
+        facts: The ground truth of its scene.
+        expressions: Each fits exactly one object.
+        absent: Each fits none; their object id is 0.
     """
 
     video_id: str
@@ -37,20 +37,20 @@ class Clip:
 
 
 def pair_kind(split: str, index: int) -> str:
-    """Return the pair kind of a clip: kinds take turns to get their exact shares; `comp` asks `spatial` only."""
+    """Return the pair kind of a clip: the kinds in turn, so that their shares are exact; in `comp` always `spatial`."""
     return 'spatial' if split == 'comp' else PAIR_KINDS[index % len(PAIR_KINDS)]
 
 
 def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFERENCE_SIZE, num_frames: int = 24) -> Clip:
-    """Make the clip `index` of `split` (one of SPLITS); it depends on the arguments alone, not on the clips before it.
+    """Make the clip `index` of `split` (one of SPLITS); it depends only on the arguments, not on other clips.
 
     Args:
         size: (height, width); everything scales with it.
-        num_frames: 12 or more; paths are as long whatever it is.
+        num_frames: 12 or more; the length of trajectories does not depend on it.
 
     Raises:
         ValueError: for an unknown split or too few frames.
-        RuntimeError: if no try gives a sound clip, which a frame far from 2:3 can cause.
+        RuntimeError: if no attempt gives a sound clip, which frames of another shape than 2:3 can cause.
     """
     if split not in SPLITS:
         raise ValueError(f'Unknown split {split!r}: use one of {", ".join(SPLITS)}.')

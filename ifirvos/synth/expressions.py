@@ -6,7 +6,7 @@ from itertools import combinations
 
 import numpy as np
 
-from .appearance import Look, pick, telling_attributes
+from .appearance import Appearance, pick, telling_attributes
 from .phrases import say
 from .predicates import (
     AppearsLast,
@@ -33,7 +33,7 @@ _AXES = (('left', 'right'), ('up', 'down'))
 
 @dataclass(frozen=True)
 class Expression:
-    """A sentence, what it claims, its kind (of KINDS, or `absent`), the id of the one object it fits (0: none)."""
+    """A sentence, its predicate, its kind (of KINDS, or `absent`), and the id of the one object it fits (0: none)."""
 
     kind: str
     predicate: Predicate
@@ -47,10 +47,10 @@ class Mix:
 
     Attributes:
         paraphrases: Paraphrases for each member of the pair; one for the spatial question beside another pair kind.
-        attr: Objects asked for by their look, at most.
-        relation: Number of relation sentences, at most.
-        absent: Sentences that fit nothing, at most; drawn apart from the others (see absent.py).
-        held_out_only: Whether only held-out combinations are asked for, naming all attributes that make them so.
+        attr: Largest number of sentences that name an object by its appearance.
+        relation: Largest number of relation sentences.
+        absent: Largest number of sentences that fit nothing; drawn apart from the others (see absent.py).
+        held_out_only: Ask only for held-out combinations, and name all attributes that make them so.
     """
 
     paraphrases: int
@@ -69,10 +69,10 @@ MIXES = {
 
 
 def make_expressions(rng: np.random.Generator, facts: GroundTruth, mix: Mix) -> list[Expression] | None:
-    """Return the expressions of one clip; None if its pair kind, or with `held_out_only` an `attr`, cannot be asked.
+    """Return the expressions of one clip; None if there is none of its pair kind, or with `held_out_only` of `attr`.
 
-    The two members of the pair are asked equally often, in every kind: an answer that is always the same of the two is
-    right exactly half of the time.
+    In every kind, equally many sentences refer to each of the pair: always answering the same one of the two is right
+    exactly half of the time.
     """
     kind = facts.scene.kind
     asked = _ask_pair(rng, facts, kind, mix.paraphrases, mix.held_out_only)
@@ -89,14 +89,14 @@ def make_expressions(rng: np.random.Generator, facts: GroundTruth, mix: Mix) -> 
 def _ask_pair(
     rng: np.random.Generator, facts: GroundTruth, kind: str, paraphrases: int, held_out_only: bool
 ) -> list[Expression]:
-    """`paraphrases` sentences for each member; [] if none is sound for both."""
-    look = facts.scene.objects[0].look
-    required = telling_attributes(look) if held_out_only else ()
+    """Return `paraphrases` sentences for each member of the pair; [] if none is sound for both."""
+    appearance = facts.scene.objects[0].appearance
+    required = telling_attributes(appearance) if held_out_only else ()
     claims = [
         predicates
         for attributes in _subsets(_common_attributes(facts))
         if set(required) <= set(attributes)
-        for predicates in _pair_claims(kind, facts, Noun.of(look, attributes))
+        for predicates in _pair_claims(kind, facts, Noun.of(appearance, attributes))
         if {referent(predicate, facts) for predicate in predicates} == set(_PAIR)
     ]
     if not claims:
@@ -112,14 +112,14 @@ def _ask_pair(
 
 
 def _pair_claims(kind: str, facts: GroundTruth, noun: Noun) -> list[tuple[Predicate, Predicate]]:
-    """Return what can be claimed of the one and of the other member."""
+    """Return the predicates of the kind, for the one and the other member of the pair."""
     match kind:
         case 'spatial':
             return [tuple(Outermost(side, noun) for side in axis) for axis in _AXES]
         case 'motion':
             return [(Both(noun, Moves(True)), Both(noun, Moves(False)))]
         case 'coherence':
-            return [tuple(Both(noun, Shows(facts.scene.objects[index].look.colour)) for index in _PAIR)]
+            return [tuple(Both(noun, Shows(facts.scene.objects[index].appearance.colour)) for index in _PAIR)]
         case 'direction':
             return [tuple(Both(noun, Heads(side)) for side in axis) for axis in _AXES]
         case 'order':
@@ -130,15 +130,15 @@ def _pair_claims(kind: str, facts: GroundTruth, noun: Noun) -> list[tuple[Predic
 def _ask_attributes(rng: np.random.Generator, facts: GroundTruth, mix: Mix) -> list[Expression]:
     asked = []
     for index in rng.permutation(len(facts.scene.objects)).tolist():
-        look = facts.scene.objects[index].look
-        required = telling_attributes(look)
+        appearance = facts.scene.objects[index].appearance
+        required = telling_attributes(appearance)
         if mix.held_out_only and not required:
             continue
         nouns = [
             noun
             for attributes in _subsets(_ATTRIBUTES)
             if attributes and (not mix.held_out_only or set(required) <= set(attributes))
-            if referent(noun := Noun.of(look, attributes), facts) == index
+            if referent(noun := Noun.of(appearance, attributes), facts) == index
         ]
         if nouns and len(asked) < mix.attr:
             noun = pick(rng, nouns)
@@ -147,12 +147,12 @@ def _ask_attributes(rng: np.random.Generator, facts: GroundTruth, mix: Mix) -> l
 
 
 def _ask_relations(rng: np.random.Generator, facts: GroundTruth, count: int) -> list[Expression]:
-    """Relations that are needed: the noun alone fits several objects."""
+    """Return relations whose noun alone fits several objects, so that the relation is needed."""
     things = facts.scene.objects
     anchors = {
         index: nouns
         for index, thing in enumerate(things)
-        if (nouns := [noun for noun in _nouns(thing.look) if referent(noun, facts) == index])
+        if (nouns := [noun for noun in _nouns(thing.appearance) if referent(noun, facts) == index])
     }
     true_sides = [
         (index, anchor, side)
@@ -165,7 +165,7 @@ def _ask_relations(rng: np.random.Generator, facts: GroundTruth, count: int) -> 
     for choice in rng.permutation(len(true_sides)).tolist():
         index, anchor, side = true_sides[choice]
         predicates = [
-            Both(Noun.of(things[index].look, attributes), Beside(side, pick(rng, anchors[anchor])))
+            Both(Noun.of(things[index].appearance, attributes), Beside(side, pick(rng, anchors[anchor])))
             for attributes in _subsets(_ATTRIBUTES)
         ]
         sound = [
@@ -180,7 +180,7 @@ def _ask_relations(rng: np.random.Generator, facts: GroundTruth, count: int) -> 
 
 
 def _common_attributes(facts: GroundTruth) -> tuple[str, ...]:
-    first, second = (facts.scene.objects[index].look for index in _PAIR)
+    first, second = (facts.scene.objects[index].appearance for index in _PAIR)
     return tuple(name for name in _ATTRIBUTES if getattr(first, name) == getattr(second, name))
 
 
@@ -189,6 +189,6 @@ def _subsets(attributes: Sequence[str]) -> Iterator[tuple[str, ...]]:
         yield from combinations(attributes, count)
 
 
-def _nouns(look: Look) -> Iterator[Noun]:
-    """Return the nouns that fit `look` and name one attribute at least."""
-    return (Noun.of(look, attributes) for attributes in _subsets(_ATTRIBUTES) if attributes)
+def _nouns(appearance: Appearance) -> Iterator[Noun]:
+    """Return the nouns that fit `appearance` and name at least one attribute."""
+    return (Noun.of(appearance, attributes) for attributes in _subsets(_ATTRIBUTES) if attributes)

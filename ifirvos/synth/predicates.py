@@ -1,8 +1,8 @@
 """The meaning of a sentence as a predicate, evaluated on the ground truth of a scene.
 
-A predicate answers, for one object: True, False, or None where a person could argue (a star that is left of the square
-in most frames, a ball that drifts a little). An expression is sound when it is True for exactly one object and False,
-not None, for all the others: `referent`. Margins therefore live here, and nowhere else.
+For one object a predicate is True, False, or None in borderline cases (a star that is left of the square in most
+frames, a ball that drifts a little). An expression is sound if it is True for exactly one object and False, not None,
+for all others: `referent`. So all margins are defined here.
 """
 
 from __future__ import annotations
@@ -14,27 +14,27 @@ from typing import Protocol
 
 import numpy as np
 
-from .appearance import Look
+from .appearance import Appearance
 from .render import GroundTruth
 from .trajectories import DIRECTIONS
 
 Truth = bool | None
 
 # In pixels of a 192x288 frame.
-SIDE_MARGIN = 18.0  # how much farther to a side a centre must be to lie on that side of another
-MOVING_SPAN = 60.0  # how far a moving object gets
-STANDING_SPAN = 1.0  # how far a standing object may get
-HEADING_TRAVEL = 60.0  # how far an object that moves in a direction gets
-# Of 1.
+SIDE_MARGIN = 18.0  # how much farther to a side a centre must be than another to lie on that side of it
+MOVING_SPAN = 60.0  # least extent of the trajectory of a moving object
+STANDING_SPAN = 1.0  # largest extent of the trajectory of a standing object
+HEADING_TRAVEL = 60.0  # least distance that an object moving in a direction covers
+# Shares.
 SEEN = 0.1  # share of the area that must be visible for an object to count as seen
 CLEARLY_SEEN = 0.5  # ... and for its colour to count as shown
-HEADING_DRIFT = 0.4  # movement across the direction, of the movement along it
-# Frames of a clip of 24.
+HEADING_DRIFT = 0.4  # largest movement across the direction, relative to that along it
+# Frames in a clip of 24 frames.
 ORDER_MARGIN = 3
 
 
 def all_of(values: Iterable[Truth]) -> Truth:
-    """Kleene's and: False if any is False, else None if any is None, else True."""
+    """Kleene's conjunction: False if any is False, else None if any is None, else True."""
     values = list(values)
     if False in values:
         return False
@@ -42,7 +42,7 @@ def all_of(values: Iterable[Truth]) -> Truth:
 
 
 class Predicate(Protocol):
-    """Anything that can be asked of one object of a scene."""
+    """A property that an object of a scene has or has not."""
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
         """Return whether it holds for `facts.scene.objects[index]`."""
@@ -50,25 +50,25 @@ class Predicate(Protocol):
 
 @dataclass(frozen=True)
 class Noun:
-    """The attributes named, None for one that is not: Noun('large', None, 'star') is "large star"."""
+    """The attributes that a noun phrase names (None: not named): Noun('large', None, 'star') is "large star"."""
 
     size: str | None = None
     colour: str | None = None
     shape: str | None = None
 
     @classmethod
-    def of(cls, look: Look, attributes: Iterable[str]) -> Noun:
-        """Return the noun that names `attributes` of `look`."""
-        return cls(**{attribute: getattr(look, attribute) for attribute in attributes})
+    def of(cls, appearance: Appearance, attributes: Iterable[str]) -> Noun:
+        """Return the noun that names `attributes` of `appearance`."""
+        return cls(**{attribute: getattr(appearance, attribute) for attribute in attributes})
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
         thing = facts.scene.objects[index]
         matches: list[Truth] = [
             named is None or named == has
-            for named, has in ((self.size, thing.look.size), (self.shape, thing.look.shape))
+            for named, has in ((self.size, thing.appearance.size), (self.shape, thing.appearance.shape))
         ]
         if self.colour is not None:
-            same = self.colour == thing.look.colour
+            same = self.colour == thing.appearance.colour
             matches.append(None if same and thing.flashes else same)
         return all_of(matches)
 
@@ -80,8 +80,8 @@ class Moves:
     moving: bool
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
-        path = _path_in_view(facts, index)
-        span = float(np.linalg.norm(np.ptp(path, axis=0))) / facts.scene.unit if len(path) else 0.0
+        trajectory = _trajectory_in_view(facts, index)
+        span = float(np.linalg.norm(np.ptp(trajectory, axis=0))) / facts.scene.unit if len(trajectory) else 0.0
         if span >= MOVING_SPAN:
             return self.moving
         return not self.moving if span <= STANDING_SPAN else None
@@ -94,11 +94,11 @@ class Heads:
     direction: str
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
-        path = _path_in_view(facts, index) / facts.scene.unit
-        if len(path) < 2:
+        trajectory = _trajectory_in_view(facts, index) / facts.scene.unit
+        if len(trajectory) < 2:
             return False
         x, y = DIRECTIONS[self.direction]
-        along, across = path @ [x, y], path @ [y, x]
+        along, across = trajectory @ [x, y], trajectory @ [y, x]
         steps = np.diff(along)
         if not (steps > 0).any():
             return False
@@ -108,13 +108,13 @@ class Heads:
 
 @dataclass(frozen=True)
 class Shows:
-    """Its colour is `colour` in some frames at least."""
+    """It has the colour `colour` in at least some frames."""
 
     colour: str
 
     def truth(self, facts: GroundTruth, index: int) -> Truth:
         thing = facts.scene.objects[index]
-        if thing.look.colour != self.colour:
+        if thing.appearance.colour != self.colour:
             return False
         shown = facts.visible[index][thing.coloured] >= CLEARLY_SEEN
         return True if shown.mean() >= 0.5 else None
@@ -122,7 +122,7 @@ class Shows:
 
 @dataclass(frozen=True)
 class Beside:
-    """Its centre lies on `side` (left, right, up, down) of the one object that is `anchor`, in all its frames."""
+    """In all its frames its centre is on `side` (left, right, up, down) of the only object that is `anchor`."""
 
     side: str
     anchor: Noun
@@ -136,7 +136,7 @@ class Beside:
 
 @dataclass(frozen=True)
 class Outermost:
-    """Of all objects that are `noun`, it is the one farthest to `side`, in all frames."""
+    """In all frames it is the one farthest to `side` of all objects that are `noun`."""
 
     side: str
     noun: Noun
@@ -147,7 +147,7 @@ class Outermost:
 
 @dataclass(frozen=True)
 class AppearsLast:
-    """Of all objects that are `noun`, it is the one first seen latest."""
+    """It is the last to appear of all objects that are `noun`."""
 
     noun: Noun
 
@@ -158,7 +158,7 @@ class AppearsLast:
 
 @dataclass(frozen=True)
 class DisappearsFirst:
-    """Of all objects that are `noun`, it is the one last seen earliest."""
+    """It is the first to disappear of all objects that are `noun`."""
 
     noun: Noun
 
@@ -212,7 +212,7 @@ def _first_of(noun: Noun, facts: GroundTruth, index: int, beats) -> Truth:
     return all_of(verdicts)
 
 
-def _path_in_view(facts: GroundTruth, index: int) -> np.ndarray:
+def _trajectory_in_view(facts: GroundTruth, index: int) -> np.ndarray:
     return facts.scene.objects[index].centres[facts.in_view[index] >= SEEN]
 
 

@@ -9,12 +9,12 @@ import numpy as np
 from .appearance import COLOURS, GREY
 from .scene import Scene, SceneObject
 
-_SUPERSAMPLING = 4  # sub-pixels a side when the coverage of a pixel is measured
+_SUPERSAMPLING = 4  # sub-pixels per side of a pixel, to measure its coverage
 _FIXED_POINT_BITS = 4  # cv2 takes polygon corners as fixed-point integers
-_INNER = 0.84  # the outline is the ring between the shape and the shape scaled by this
+_INNER = 0.84  # the outline lies between the shape and the shape scaled by this factor
 _OUTLINE_BRIGHTNESS = 0.6
-_SHADING = 0.2  # brightness added at the upper left of an object and taken away at its lower right
-_SHADOW = 0.32  # share of the light its shadow takes
+_SHADING = 0.2  # brightness added at the upper left of an object and subtracted at its lower right
+_SHADOW = 0.32  # share of the light that the shadow removes
 _SHADOW_OFFSET = (0.10, 0.16)  # of the radius, x and y
 
 
@@ -59,8 +59,8 @@ def _fill(canvas: np.ndarray, polygon: np.ndarray) -> None:
 
 
 def _reach(thing: SceneObject) -> int:
-    """Pixels from the middle of a sprite to its border; leaves room for the shadow."""
-    return math.ceil(extent(thing.look.shape) * thing.radius + 0.35 * thing.radius) + 2
+    """Return the pixels from the centre of a sprite to its border, with room for the shadow."""
+    return math.ceil(extent(thing.appearance.shape) * thing.radius + 0.35 * thing.radius) + 2
 
 
 def _coverage(thing: SceneObject, phase: tuple[float, float], scale: float = 1.0) -> np.ndarray:
@@ -69,7 +69,7 @@ def _coverage(thing: SceneObject, phase: tuple[float, float], scale: float = 1.0
     side = 2 * reach + 1
     fine = np.zeros((side * _SUPERSAMPLING, side * _SUPERSAMPLING), np.uint8)
     centre = np.array(phase) + reach
-    polygon = POLYGONS[thing.look.shape] * (thing.radius * scale) + centre
+    polygon = POLYGONS[thing.appearance.shape] * (thing.radius * scale) + centre
     _fill(fine, (polygon + 0.5) * _SUPERSAMPLING - 0.5)
     return cv2.resize(fine, (side, side), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
 
@@ -89,7 +89,7 @@ def _sprite(thing: SceneObject, phase: tuple[float, float], rgb: tuple[int, int,
     light = 1 - _SHADING * np.clip((grid[:, None] + grid[None, :]) / 2, -1, 1)
     brightness = light * (inner + (1 - inner) * _OUTLINE_BRIGHTNESS)
     shadow = np.zeros_like(covered, np.uint8)
-    _fill(shadow, POLYGONS[thing.look.shape] * radius + phase + reach + np.array(_SHADOW_OFFSET) * radius)
+    _fill(shadow, POLYGONS[thing.appearance.shape] * radius + phase + reach + np.array(_SHADOW_OFFSET) * radius)
     blur = 2 * round(0.12 * radius) + 1
     shadow = cv2.GaussianBlur(shadow, (blur, blur), 0).astype(np.float32) / 255
     keep = (1 - covered) * (1 - _SHADOW * shadow)
@@ -113,12 +113,12 @@ def _place(centre: np.ndarray, reach: int, size: tuple[int, int]):
 
 @dataclass(frozen=True, eq=False)
 class GroundTruth:
-    """What can be known of a scene: K objects, T frames.
+    """The annotation of a scene with K objects and T frames.
 
     Attributes:
         scene: The scene.
-        labels: uint8 (T, H, W), the id of the object that a pixel shows (more than half of it), 0 for none.
-        in_view: (K, T) share of the object's area that lies inside the frame, 0 where it is absent.
+        labels: uint8 (T, H, W), the id of the object that covers more than half of the pixel; 0 for none.
+        in_view: (K, T) share of the object's area that lies inside the frame; 0 where it is absent.
         visible: (K, T) share of the object's area that is inside the frame and not hidden by another object.
     """
 
@@ -155,7 +155,7 @@ def ground_truth(scene: Scene) -> GroundTruth:
 
 
 def draw_frames(scene: Scene) -> np.ndarray:
-    """Return the pictures of `scene`: uint8 (T, H, W, 3), BGR as cv2 writes them."""
+    """Draw the frames of `scene`: uint8 (T, H, W, 3), BGR as cv2 writes them."""
     background = draw_background(np.random.default_rng(scene.background_seed), scene.size)
     sprites = {}
     frames = np.empty((scene.num_frames, *scene.size, 3), np.uint8)
@@ -169,7 +169,8 @@ def draw_frames(scene: Scene) -> np.ndarray:
             phase, where, part = place
             key = index, phase, bool(thing.coloured[frame])
             if key not in sprites:
-                sprites[key] = _sprite(thing, phase, COLOURS[thing.look.colour] if thing.coloured[frame] else GREY)
+                colour = COLOURS[thing.appearance.colour] if thing.coloured[frame] else GREY
+                sprites[key] = _sprite(thing, phase, colour)
             patch = picture[where]
             patch *= sprites[key].keep[part]
             patch += sprites[key].add[part]
@@ -180,8 +181,8 @@ def draw_frames(scene: Scene) -> np.ndarray:
 def draw_background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
     """Draw a soft, pale texture: gradients with stripes or blobs and a little grain, float32 (H, W, 3) BGR, 0 to 255.
 
-    Its saturation is low, so that no patch of it looks like one of the COLOURS, and its brightness keeps away from that
-    of the grey objects.
+    Its saturation is low, so that no patch resembles one of the COLOURS, and its brightness differs from that of grey
+    objects.
     """
     height, width = size
     dark = rng.random() < 0.6

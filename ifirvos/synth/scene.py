@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .appearance import Look
+from .appearance import Appearance
 
 # The frame size (height, width) at which every length in pixels of this package is stated; see `Scene.unit`.
 REFERENCE_SIZE = (192, 288)
@@ -16,7 +16,7 @@ class SceneObject:
     """One object over T frames.
 
     Attributes:
-        look: Its size, colour and shape.
+        appearance: Its size, colour and shape.
         radius: Radius in pixels.
         centres: (T, 2) x and y in pixels, multiples of a half (the renderer draws a sprite for each of the 4 phases);
             may lie outside the frame.
@@ -24,7 +24,7 @@ class SceneObject:
         coloured: (T,) bool, False where it is grey in place of its colour.
     """
 
-    look: Look
+    appearance: Appearance
     radius: float
     centres: np.ndarray
     present: np.ndarray

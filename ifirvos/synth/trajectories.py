@@ -1,7 +1,7 @@
 """Trajectories of object centres over T frames: (T, 2) arrays of x and y in pixels.
 
 Every sampler takes a `box` (x_min, y_min, x_max, y_max) that holds the centres, and the `travel`, the length of the
-path in pixels. Speed is constant.
+trajectory in pixels. Speed is constant.
 """
 
 import math
@@ -23,12 +23,12 @@ def _heading(angle: float) -> np.ndarray:
 
 
 def standing(rng: np.random.Generator, box: Box, num_frames: int) -> np.ndarray:
-    """One point of the box, all the time."""
+    """Stand still at a random point of the box."""
     return np.tile(_point(rng, box), (num_frames, 1))
 
 
 def bouncing(rng: np.random.Generator, box: Box, num_frames: int, travel: float) -> np.ndarray:
-    """Straight on in any direction, reflected at the sides of the box."""
+    """Move straight in a random direction, reflected at the sides of the box."""
     low, span = np.array(box[:2]), np.array(box[2:]) - np.array(box[:2])
     step = _heading(rng.uniform(0, 2 * math.pi)) * travel / (num_frames - 1)
     unfolded = _point(rng, box) - low + np.arange(num_frames)[:, None] * step
@@ -37,23 +37,24 @@ def bouncing(rng: np.random.Generator, box: Box, num_frames: int, travel: float)
 
 
 def turning(rng: np.random.Generator, box: Box, num_frames: int, travel: float) -> np.ndarray:
-    """Two straight legs with a turn of 40 to 120 degrees in the middle third; bounces where they do not fit."""
+    """Turn by 40 to 120 degrees in the middle third, on two straight legs; if they do not fit, :func:`bouncing`."""
     speed = travel / (num_frames - 1)
     for _ in range(30):
         turn_frame = int(rng.integers(num_frames // 3, num_frames - num_frames // 3))
         angle = rng.uniform(0, 2 * math.pi)
         turn = math.radians(rng.uniform(40, 120)) * rng.choice([-1, 1])
         steps = np.arange(num_frames)[:, None] - turn_frame
-        path = _point(rng, box) + speed * np.where(steps < 0, steps * _heading(angle), steps * _heading(angle + turn))
-        if (path >= box[:2]).all() and (path <= box[2:]).all():
-            return path
+        legs = np.where(steps < 0, steps * _heading(angle), steps * _heading(angle + turn))
+        trajectory = _point(rng, box) + speed * legs
+        if (trajectory >= box[:2]).all() and (trajectory <= box[2:]).all():
+            return trajectory
     return bouncing(rng, box, num_frames, travel)
 
 
 def heading(
     rng: np.random.Generator, box: Box, num_frames: int, travel: float, direction: str, drift: float
 ) -> np.ndarray:
-    """One of DIRECTIONS all the time, inside the box. `drift` pixels is the most it moves across.
+    """Move in one of DIRECTIONS all the time, inside the box, and at most `drift` pixels across it.
 
     Raises:
         ValueError: if the box is shorter than `travel`.
@@ -66,19 +67,19 @@ def heading(
     start = box[axis] + rng.uniform(0, slack) + (travel if sign < 0 else 0)
     across = rng.uniform(box[1 - axis], box[3 - axis], 2)
     across[1] = np.clip(across[1], across[0] - drift, across[0] + drift)
-    path = np.empty((num_frames, 2))
-    path[:, axis] = np.linspace(start, start + sign * travel, num_frames)
-    path[:, 1 - axis] = np.linspace(*across, num_frames)
-    return path
+    trajectory = np.empty((num_frames, 2))
+    trajectory[:, axis] = np.linspace(start, start + sign * travel, num_frames)
+    trajectory[:, 1 - axis] = np.linspace(*across, num_frames)
+    return trajectory
 
 
 def passing(rng: np.random.Generator, box: Box, num_frames: int, margin: float) -> np.ndarray:
-    """From outside the box to a point inside or the other way round; `margin` pixels outside it is out of view."""
+    """Move from outside the box to a point inside, or the reverse; `margin` pixels outside it is out of view."""
     side = rng.choice(tuple(DIRECTIONS))
     inside, outside = _point(rng, box), _point(rng, box)
     axis = 0 if side in ('left', 'right') else 1
     outside[axis] = box[axis] - margin if side in ('left', 'up') else box[axis + 2] + margin
     wait = rng.uniform(0.1, 0.5) * (num_frames - 1)
     progress = np.clip((np.arange(num_frames) - wait) / (num_frames - 1 - wait), 0, 1)[:, None]
-    path = outside + progress * (inside - outside)
-    return path if rng.random() < 0.5 else path[::-1]
+    trajectory = outside + progress * (inside - outside)
+    return trajectory if rng.random() < 0.5 else trajectory[::-1]

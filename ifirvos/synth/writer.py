@@ -47,7 +47,7 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
     write_annotations(labels, names, split_dir / 'Annotations' / clip.video_id)
     objects = {
         str(index + 1): {
-            'category': thing.look.shape,
+            'category': thing.appearance.shape,
             'frames': [name for name, label in zip(names, labels) if (label == index + 1).any()],
         }
         for index, thing in enumerate(things)

@@ -20,12 +20,12 @@ from ifirvos.synth import (
     reverse,
 )
 from ifirvos.synth.appearance import (
-    ALL_LOOKS,
+    ALL_APPEARANCES,
     COLOURS,
-    HELD_OUT_LOOKS,
+    HELD_OUT_APPEARANCES,
     SHAPES,
     SIZES,
-    TRAIN_LOOKS,
+    TRAIN_APPEARANCES,
     is_held_out,
     telling_attributes,
 )
@@ -117,7 +117,7 @@ def test_clips_and_their_reverses_are_equally_likely():
 
 
 def pair_noun(facts):
-    return Noun.of(facts.scene.objects[0].look, ('size', 'colour', 'shape'))
+    return Noun.of(facts.scene.objects[0].appearance, ('size', 'colour', 'shape'))
 
 
 @pytest.mark.parametrize('kind', ['spatial', 'motion', 'direction', 'order'])
@@ -125,7 +125,7 @@ def test_a_pair_looks_the_same(kind):
     for clip in clips('train'):
         if clip.facts.scene.kind == kind:
             first, second = clip.facts.scene.objects[:2]
-            assert (first.look, first.radius) == (second.look, second.radius)
+            assert (first.appearance, first.radius) == (second.appearance, second.radius)
 
 
 def test_coherence_pair_shows_its_colours_in_the_same_short_window_and_no_other_object_has_them():
@@ -137,9 +137,10 @@ def test_coherence_pair_shows_its_colours_in_the_same_short_window_and_no_other_
         assert 7 <= len(window) <= 9
         assert (np.diff(window) == 1).all()
         np.testing.assert_array_equal(first.coloured, second.coloured)
-        assert (first.look.shape, first.look.size) == (second.look.shape, second.look.size)
-        assert first.look.colour != second.look.colour
-        assert {first.look.colour, second.look.colour}.isdisjoint(thing.look.colour for thing in others)
+        assert (first.appearance.shape, first.appearance.size) == (second.appearance.shape, second.appearance.size)
+        assert first.appearance.colour != second.appearance.colour
+        pair = {first.appearance.colour, second.appearance.colour}
+        assert pair.isdisjoint(thing.appearance.colour for thing in others)
         assert all(thing.coloured.all() for thing in others)
 
 
@@ -163,22 +164,22 @@ def test_direction_pair_goes_opposite_ways_at_one_speed_inside_the_frame():
             assert (clip.facts.in_view[:2] == 1).all()
 
 
-def test_held_out_looks_are_in_comp_only_and_nothing_else_is_missing_from_training():
+def test_held_out_appearances_are_in_comp_only_and_nothing_else_is_missing_from_training():
     for split in ('train', 'valid'):
-        assert not any(is_held_out(thing.look) for clip in clips(split) for thing in clip.facts.scene.objects)
+        assert not any(is_held_out(thing.appearance) for clip in clips(split) for thing in clip.facts.scene.objects)
     for attribute, values in (('size', SIZES), ('colour', COLOURS), ('shape', SHAPES)):
-        assert {getattr(look, attribute) for look in TRAIN_LOOKS} == set(values)
-    assert len(TRAIN_LOOKS) + len(HELD_OUT_LOOKS) == len(ALL_LOOKS) == len(set(ALL_LOOKS))
+        assert {getattr(appearance, attribute) for appearance in TRAIN_APPEARANCES} == set(values)
+    assert len(TRAIN_APPEARANCES) + len(HELD_OUT_APPEARANCES) == len(ALL_APPEARANCES) == len(set(ALL_APPEARANCES))
 
 
-def test_comp_asks_held_out_looks_by_everything_that_makes_them_so():
+def test_comp_asks_held_out_appearances_by_everything_that_makes_them_so():
     for clip in clips('comp'):
         assert {expression.kind for expression in clip.expressions} == {'attr', 'spatial'}
         for expression in clip.expressions:
-            look = clip.facts.scene.objects[expression.object_id - 1].look
+            appearance = clip.facts.scene.objects[expression.object_id - 1].appearance
             noun = expression.predicate if expression.kind == 'attr' else expression.predicate.noun
-            assert telling_attributes(look)
-            assert all(getattr(noun, attribute) for attribute in telling_attributes(look))
+            assert telling_attributes(appearance)
+            assert all(getattr(noun, attribute) for attribute in telling_attributes(appearance))
 
 
 def test_every_object_shows_half_of_itself_in_a_third_of_the_frames_it_is_in():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ifirvos.synth.appearance import Look
+from ifirvos.synth.appearance import Appearance
 from ifirvos.synth.predicates import (
     AppearsLast,
     Beside,
@@ -28,7 +28,7 @@ def circle(start, end=None, colour='red', size='small', shape='circle', present=
     path = np.linspace(start, start if end is None else end, FRAMES)
     shown, drawn = np.zeros(FRAMES, bool), np.zeros(FRAMES, bool)
     shown[coloured], drawn[present] = True, True
-    return SceneObject(Look(size, colour, shape), 18.0, np.round(path * 2) / 2, drawn, shown)
+    return SceneObject(Appearance(size, colour, shape), 18.0, np.round(path * 2) / 2, drawn, shown)
 
 
 def facts_of(*things, hidden_last=True):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ifirvos.synth import draw_frames, ground_truth, make_clip
-from ifirvos.synth.appearance import COLOURS, GREY, SHAPES, Look
+from ifirvos.synth.appearance import COLOURS, GREY, SHAPES, Appearance
 from ifirvos.synth.render import POLYGONS, draw_background, extent
 from ifirvos.synth.scene import Scene, SceneObject
 
@@ -13,7 +13,7 @@ SIZE = (96, 144)
 
 def still(centre, radius=20.0, colour='red', shape='circle', present=(True, True), coloured=(True, True)):
     path = np.tile(np.array(centre, float), (2, 1))
-    return SceneObject(Look('small', colour, shape), radius, path, np.array(present), np.array(coloured))
+    return SceneObject(Appearance('small', colour, shape), radius, path, np.array(present), np.array(coloured))
 
 
 def scene_of(*things, front_to_back=None):

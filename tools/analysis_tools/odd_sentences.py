@@ -85,7 +85,7 @@ def targets(number: int, num_frames: int) -> list[tuple[Clip, Noun, int]]:
         clip = make_clip(0, 'valid', index, num_frames=num_frames)
         index += 1
         for thing in clip.facts.scene.objects:
-            noun = Noun.of(thing.look, ('colour', 'shape'))
+            noun = Noun.of(thing.appearance, ('colour', 'shape'))
             place = referent(noun, clip.facts)
             if place is not None:
                 found.append((clip, noun, place + 1))

@@ -9,9 +9,9 @@ import numpy as np
 
 
 def roc_auc(present: Sequence[float], absent: Sequence[float]) -> float:
-    """Return the chance that a score with the object is above one without it; NaN if either is empty.
+    """Return the area under the ROC curve; NaN if there are no scores of one of the two.
 
-    A tie counts half: the area under the ROC curve.
+    It is the probability that a score with the object is above one without it; a tie counts half.
 
     Args:
         present: Scores of present objects.
@@ -27,7 +27,7 @@ def roc_auc(present: Sequence[float], absent: Sequence[float]) -> float:
 
 
 def keeping_threshold(present: Sequence[float], keep: float) -> float:
-    """Return the highest threshold that at least the share `keep` of `present` is not below.
+    """Return the highest threshold that at least the share `keep` of `present` reaches.
 
     Raises:
         ValueError: if nothing is present, or `keep` is not in (0, 1].

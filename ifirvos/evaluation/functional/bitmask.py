@@ -3,7 +3,7 @@
 A row of 854 pixels becomes 14 words, so a neighbour test or a dilation touches 64 pixels per operation, and several
 frames are handled at once. Everything here is integer arithmetic: results are exact, not to a tolerance.
 
-Letters: T frames, H rows, W columns (pixels), K words a row. Words are uint64 (K, H, T), so that a step to the next
+Letters: T frames, H rows, W columns (pixels), K words per row. Words are uint64 (K, H, T), so that a step to the next
 word or row moves whole contiguous blocks. Bit ``b`` of word ``k`` is the pixel in column ``64 * k + b``; bits beyond
 the last column are zero.
 """
@@ -18,7 +18,7 @@ _CARRY = np.uint64(WORD - 1)
 
 
 def pack(masks: np.ndarray) -> np.ndarray:
-    """Packs masks, bool (T, H, W), into words (K, H, T) with K = ceil(W / 64). The result is a strided view."""
+    """Pack masks, bool (T, H, W), into words (K, H, T) with K = ceil(W / 64). The result is a strided view."""
     num_frames, height, width = masks.shape
     num_words = -(-width // WORD)
     octets = np.zeros((num_frames, height, num_words * 8), np.uint8)
@@ -35,18 +35,18 @@ def count(words: np.ndarray) -> np.ndarray:
 
 
 def boundary(words: np.ndarray, last_column: np.ndarray) -> np.ndarray:
-    """Pixels that differ from their right, lower or lower-right neighbour, as in davis2017's ``_seg2bmap``.
+    """Return the pixels that differ from their right, lower or lower-right neighbour: davis2017's ``_seg2bmap``.
 
-    Where a pixel at the frame's right or lower border lacks a neighbour, the border is repeated outwards. That is the
-    same as the official special cases: the last row looks right only, the last column down only, the last pixel never
-    differs.
+    At the right and lower border of the frame the border pixels are repeated outwards. This equals the official special
+    cases: in the last row only the right neighbour counts, in the last column only the lower one, for the last pixel
+    none.
 
     Args:
         words: Packed masks (K, H, T).
         last_column: (K, 1, 1) one bit, at the last column of the frame; no bit if the words do not reach it.
 
     Returns:
-        packed boundaries (K, H, T).
+        Packed boundaries (K, H, T).
     """
     right = _from_right(words)
     right |= words & last_column
@@ -58,11 +58,11 @@ def boundary(words: np.ndarray, last_column: np.ndarray) -> np.ndarray:
 
 
 def dilate(words: np.ndarray, radius: int) -> np.ndarray:
-    """Dilates by the disk dx**2 + dy**2 <= radius**2 (``skimage.morphology.disk``): words (K, H, T) -> (K, H, T).
+    """Dilate by the disk dx**2 + dy**2 <= radius**2 (``skimage.morphology.disk``): words (K, H, T) -> (K, H, T).
 
-    From the disk's outer rows to its middle one: what is there already spreads by one row, and the words dilated
-    along the row by the half width of this row of the disk are added. A disk gets wider towards its middle, so
-    nothing spreads too far.
+    The disk's rows are processed from the outermost to the middle one. Each step spreads the result by one row up and
+    down, and adds the words dilated along the row by half the width of the disk's row. As a disk gets wider towards its
+    middle, nothing spreads too far.
     """
     wide, reach = words.copy(), 0  # `words` dilated by `reach` columns to both sides
     dilated = np.zeros_like(words)
@@ -79,9 +79,9 @@ def dilate(words: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _widen(words: np.ndarray, moved: np.ndarray, carry: np.ndarray) -> None:
-    """Add to every pixel its left and right neighbour, in place; the other two are memory to work in.
+    """Dilate by one column to the left and right, in place; ``moved`` and ``carry`` are scratch memory.
 
-    One column at a time: a wider step would lose what leaves the words on its way.
+    A wider step would lose pixels that leave the words at the border and come back.
     """
     np.left_shift(words, _ONE, out=moved)
     np.right_shift(words, _CARRY, out=carry)
@@ -94,7 +94,7 @@ def _widen(words: np.ndarray, moved: np.ndarray, carry: np.ndarray) -> None:
 
 
 def _from_right(words: np.ndarray) -> np.ndarray:
-    """Every pixel takes the value of its right neighbour."""
+    """Shift the pixels one column to the left: each takes the value of its right neighbour."""
     moved = words >> _ONE
     moved[:-1] |= words[1:] << _CARRY
     return moved

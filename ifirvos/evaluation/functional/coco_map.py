@@ -18,14 +18,14 @@ def encode(mask: np.ndarray) -> dict:
 def average_precision(gts: Sequence[dict], preds: Sequence[Sequence[tuple[float, dict]]]) -> float:
     """Mean average precision over IoU 0.50:0.05:0.95, categories ignored (``useCats=0``).
 
-    Every sample (an expression on a frame) is a picture of its own with one annotated object.
+    Every sample (an expression on a frame) counts as one image with one annotated object.
 
     Args:
         gts: The annotated mask of every sample, run-length coded.
-        preds: Predictions of every sample: score and run-length code. pycocotools looks at the 100 best.
+        preds: Predictions of every sample: score and run-length code. pycocotools uses the best 100.
 
     Returns:
-        a fraction.
+        A fraction.
 
     Raises:
         ValueError: if there is no sample, or the numbers differ.

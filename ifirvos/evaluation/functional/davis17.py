@@ -1,4 +1,4 @@
-"""Ref-DAVIS17: the objects of a video merged into one label map, and the unsupervised task of DAVIS 2017.
+"""Ref-DAVIS17: merging of the objects of a video into one label map, and the unsupervised task of DAVIS 2017.
 
 A label map is uint8 (T, H, W): 0 background, 1, 2, … objects, in annotations 255 void. Merging is that of ReferFormer's
 inference; the evaluation gives the numbers of ``DAVISEvaluation(task='unsupervised')`` of davis2017-evaluation (Caelles
@@ -21,17 +21,17 @@ def merge_objects(
 ) -> np.ndarray:
     """Give every pixel to the most probable object: argmax over the background and all objects.
 
-    Probabilities below the threshold count as 0 first, so with the default values a pixel goes to an object as soon as
-    one has 0.5. Of equal ones the first wins.
+    Probabilities below the threshold count as 0, so with the default values a pixel belongs to an object if one has at
+    least 0.5. Ties go to the first.
 
     Args:
         probabilities: Mask probability of every object, float of the given shape.
         shape: Shape of the label map, such as (T, H, W).
-        threshold: Below it a probability counts as 0.
+        threshold: Lower probabilities count as 0.
         background: Probability of the background everywhere.
 
     Returns:
-        uint8 of the given shape: the object's place in ``probabilities``, counted from 1, or 0.
+        uint8 of the given shape: the object's position in ``probabilities``, from 1, or 0 for the background.
 
     Raises:
         ValueError: if a probability map has another shape, or there are more objects than a label map can hold.
@@ -49,12 +49,12 @@ def merge_objects(
 
 
 def evaluate_unsupervised(gt: np.ndarray, pred: np.ndarray, bound_th: float = 0.008) -> tuple[np.ndarray, np.ndarray]:
-    """J and F of every annotated object of a video, each with the proposal that fits it best, one to one.
+    """Match proposals to the annotated objects of a video, and return J and F of every object.
 
-    Proposals are assigned by the Hungarian method on the mean of J and F over all frames. What counts as an object is
-    what the *first* frame knows: labels 1 to its largest; an object that comes later with a larger label is not
-    evaluated. Proposals are 1 to the largest label in any frame, filled up with empty ones to the number of objects;
-    proposals left over cost nothing. Void pixels of the annotation count neither for nor against.
+    The matching is one to one, by the Hungarian method on the mean of J and F over all frames. Objects are the labels 1
+    to the largest in the *first* frame; a larger label that appears later is not evaluated. Proposals are the labels 1
+    to the largest in any frame, filled up with empty ones to the number of objects. Unmatched proposals are ignored.
+    Void pixels of the annotation count neither for nor against.
 
     Args:
         gt: Annotated label map, uint8 (T, H, W).

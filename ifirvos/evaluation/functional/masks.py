@@ -14,7 +14,8 @@ import numpy as np
 
 from . import bitmask
 
-# Words handled at once by the contour measure: 256 KiB an array, which hides the cost of a numpy call and fits a cache.
+# Words processed at once by the contour measure: arrays of 256 KiB, large compared to the cost of a numpy call, and
+# small enough for a cache.
 _CHUNK_WORDS = 32768
 
 
@@ -43,21 +44,22 @@ def contour_accuracy(
     """Contour accuracy F: F-measure of the boundary pixels of every frame.
 
     A boundary pixel is matched if a boundary pixel of the other mask lies within the tolerance (Euclidean distance).
-    Two masks without boundary agree (F = 1). As in the official code a mask that fills the whole frame has no
-    boundary, so it agrees with an empty one.
+    Two masks without boundary agree (F = 1). As in the official code, a mask that fills the whole frame has no
+    boundary, so it agrees with an empty mask.
 
     Args:
         gt: Annotated masks, bool (T, H, W).
         pred: Predicted masks, bool (T, H, W).
         void: Pixels removed from both masks before their boundaries are taken, bool (T, H, W).
-        bound_th: The tolerance: below 1 a share of the frame's diagonal, rounded up to whole pixels (0.008 is 8 pixels
-            at 480x854); from 1 on a whole number of pixels.
+        bound_th: The tolerance. Below 1: a share of the frame's diagonal, rounded up to whole pixels (0.008 is 8 pixels
+            at 480x854). From 1: a whole number of pixels.
 
     Returns:
         float64 (T,).
 
     Raises:
-        ValueError: if the shapes differ or are not (T, H, W), or the tolerance is negative or 1.5 pixels or the like.
+        ValueError: if the shapes differ or are not (T, H, W), or the tolerance is negative, or above 1 and not a whole
+            number.
     """
     gt, pred = _valid_masks(gt, pred, void)
     num_frames, height, width = gt.shape
@@ -74,7 +76,7 @@ def contour_accuracy(
     step = max(1, _CHUNK_WORDS // (2 * gt_words[..., 0].size))
     for start in range(0, num_frames, step):
         frames = slice(start, start + step)
-        # Both masks go through as frames of one clip: of a single pair, calls of numpy are most of the time.
+        # Both masks are processed as frames of one clip: for a single pair, the calls of numpy take most of the time.
         both = np.concatenate([gt_words[..., frames], pred_words[..., frames]], axis=2)
         edges = bitmask.boundary(np.ascontiguousarray(both), last_column)
         (gt_edges, pred_edges), (near_gt, near_pred) = (
@@ -90,13 +92,12 @@ def contour_accuracy(
 def sequence_statistics(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean, recall and decay of J or F over the frames of one object, as in davis2017's ``db_statistics``.
 
-    Recall is the share of frames above 0.5; a NaN frame counts as one that is not. Decay is the mean over the first
-    quarter of the frames minus the mean over the last; neighbouring quarters share a frame. Up to 256 frames this
-    equals the official code. Beyond, that code is wrong: it keeps frame indices as uint8, so they wrap around. Here
-    they do not.
+    Recall is the share of frames above 0.5; NaN counts as not above. Decay is the mean over the first quarter of the
+    frames minus the mean over the last; neighbouring quarters share a frame. Up to 256 frames this equals the official
+    code. For more frames that code is wrong, because it stores frame indices as uint8, which wrap around.
 
     Args:
-        values: (T,) the values of the frames, NaN where a frame is not to be counted.
+        values: (T,) the values of the frames; NaN for frames that do not count.
 
     Raises:
         ValueError: if there is no frame.
@@ -120,7 +121,7 @@ def precision_at_k(ious: Sequence[float], thresholds: Sequence[float]) -> np.nda
 def overall_iou(gts: Iterable[np.ndarray], preds: Iterable[np.ndarray]) -> float:
     """Divide the summed intersections of N mask pairs, bool (H, W), by their summed unions; sizes may differ by pair.
 
-    1 if all masks are empty.
+    It is 1 if all masks are empty.
     """
     inter, union = _pairs_inter_union(gts, preds)
     return float(_iou(inter.sum(keepdims=True), union.sum(keepdims=True))[0])
@@ -134,19 +135,19 @@ def mean_iou(gts: Iterable[np.ndarray], preds: Iterable[np.ndarray]) -> float:
 def bootstrap_interval(
     values: Sequence[float], clusters: Sequence[str], samples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of ``values`` when whole clusters are drawn again with replacement.
+    """Return the bootstrap percentile interval of the mean of ``values``, with whole clusters resampled.
 
-    The expressions of one video are not independent, hence clusters (videos) are drawn, not expressions.
+    The expressions of one video are not independent, so clusters (videos) are resampled, not expressions.
 
     Args:
-        values: (N,) one value an expression.
+        values: (N,) one value per expression.
         clusters: (N,) the video of each.
         samples: Number of draws.
-        level: Share of the draws that the interval holds.
+        level: Share of the draws inside the interval.
         seed: The same seed gives the same interval.
 
     Returns:
-        lower and upper end.
+        Lower and upper end.
     """
     values = np.asarray(values, np.float64)
     _, index = np.unique(np.asarray(clusters), return_inverse=True)
@@ -159,7 +160,7 @@ def bootstrap_interval(
 
 
 def _valid_masks(gt: np.ndarray, pred: np.ndarray, void: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks as bool (T, H, W) without their void pixels."""
+    """Return both masks as bool (T, H, W) without their void pixels."""
     gt, pred = np.asarray(gt).astype(bool, copy=False), np.asarray(pred).astype(bool, copy=False)
     if gt.ndim != 3 or gt.shape != pred.shape or 0 in gt.shape[1:]:
         raise ValueError(f'expected two masks of the same shape (T, H, W), got gt {gt.shape} and pred {pred.shape}')
@@ -181,10 +182,10 @@ def _tolerance(bound_th: float, height: int, width: int) -> int:
 
 
 def _window(gt_words: np.ndarray, pred_words: np.ndarray) -> tuple[slice, slice] | None:
-    """Index of the words and rows that hold all boundaries of the clip, or None if all masks are empty.
+    """Return the index of the words and rows with all boundaries of the clip; None if all masks are empty.
 
-    A boundary lies on the object or just above or left of it. One row below the object is kept as well, so that the
-    last row of the window is the last of the frame or empty.
+    A boundary lies on the object or just above or left of it. One row below the object is included too, so that the
+    last row of the window is the last row of the frame, or empty.
     """
     filled = np.bitwise_or.reduce(gt_words, axis=2) | np.bitwise_or.reduce(pred_words, axis=2)
     words, rows = filled.any(axis=1).nonzero()[0], filled.any(axis=0).nonzero()[0]
@@ -194,13 +195,13 @@ def _window(gt_words: np.ndarray, pred_words: np.ndarray) -> tuple[slice, slice]
 
 
 def _share(edges: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Share of the boundary pixels ``edges`` that lie in ``near``, 1 where there are none: words (K, H, T) -> (T,)."""
+    """Return the share of boundary pixels ``edges`` in ``near``, 1 where there are none: words (K, H, T) -> (T,)."""
     total = bitmask.count(edges)
     return np.divide(bitmask.count(edges & near), total, out=np.ones(len(total)), where=total > 0)
 
 
 def _inter_union(gt: Iterable[np.ndarray], pred: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Intersection and union in pixels of every pair: int64 (N,) each."""
+    """Return intersection and union in pixels of every pair: int64 (N,) each."""
     counts = [(np.count_nonzero(g & p), np.count_nonzero(g | p)) for g, p in zip(gt, pred, strict=True)]
     inter, union = np.array(counts, np.int64).reshape(-1, 2).T
     return inter, union

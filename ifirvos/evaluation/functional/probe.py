@@ -9,7 +9,7 @@ from .masks import contour_accuracy, region_similarity
 
 
 def oracle_region(gt: np.ndarray, candidates: np.ndarray) -> float:
-    """J of the best query sequence: were the masks there, and only the choice wrong?
+    """Return J of the best query sequence, which separates bad masks from a bad choice.
 
     Args:
         gt: bool (T, H, W).
@@ -19,10 +19,10 @@ def oracle_region(gt: np.ndarray, candidates: np.ndarray) -> float:
 
 
 def chance_region(gt: np.ndarray, labels: np.ndarray) -> float:
-    """J of a perfect mask of an object drawn at random.
+    """Return the expected J of a perfect mask of a random object.
 
     Args:
-        gt: bool (T, H, W), the object that is meant.
+        gt: bool (T, H, W), the object that the sentence refers to.
         labels: (T, H, W), the number of the object at every pixel, 0 for none.
     """
     objects = np.setdiff1d(labels, [0])
@@ -37,18 +37,18 @@ def probe_expression(
     shuffled_pred: np.ndarray,
     labels: np.ndarray | None = None,
 ) -> dict[str, float]:
-    """All measures of an expression, in percent.
+    """Return all measures of an expression, in percent.
 
     Args:
         gt: bool (T, H, W), the annotated masks.
         pred: bool (T, H, W), the predicted ones.
-        candidates: bool (T, N, H, W), those of all queries.
-        reversed_pred: bool (T, H, W), what was predicted for each of the frames when they came in reverse order.
+        candidates: bool (T, N, H, W), the predicted masks of all queries.
+        reversed_pred: bool (T, H, W), the masks predicted from the frames in reverse order, back in their order.
         shuffled_pred: bool (T, H, W), the same for a random order.
-        labels: (T, H, W), the number of the object at every pixel, where it is known.
+        labels: (T, H, W), the number of the object at every pixel; None if it is not known.
 
     Returns:
-        ``J``, ``F``, ``oracle_J``; ``reversal_IoU``, which is 100 for a model that is blind to the order of frames;
+        ``J``, ``F``, ``oracle_J``; ``reversal_IoU``, which is 100 for a model that ignores the order of frames;
         ``shuffled_J``, ``shuffled_F``; ``chance_J`` with ``labels``.
     """
     measures = dict(

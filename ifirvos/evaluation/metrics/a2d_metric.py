@@ -18,22 +18,22 @@ from .samples import annotation, check_size, prediction, union
 
 @dataclass(frozen=True)
 class CandidateScore(FrameScore):
-    """One expression on one frame, with what average precision needs."""
+    """One expression on one frame, with the masks for average precision."""
 
     gt: dict  # run-length code
     candidates: tuple[tuple[float, dict], ...]  # score and run-length code of every query
-    best: int  # which of them was chosen; -1 if there is none
+    best: int  # index of the chosen one; -1 if there is none
 
 
 @METRICS.register_module()
 class A2DMetric(FrameIoUMetric):
     """P@0.5 to P@0.9, overall IoU, mean IoU and mAP (0.50:0.05:0.95) on annotated frames, in percent.
 
-    See `FrameIoUMetric` for the sample. Average precision has two readings in the literature, and both are reported:
-    ``mAP`` scores all queries of the model (what the published rows do), ``mAP_best`` only the chosen one. The first
+    See `FrameIoUMetric` for the sample. Average precision has two definitions in the literature, and both are reported:
+    ``mAP`` uses all queries of the model, as published results do, ``mAP_best`` only the chosen one. The first
     needs ``frame.pred_candidates``, an InstanceData with ``masks`` bool (N, H, W) at the original size and ``scores``
-    (N,), which the model fills with ``test_cfg.candidates=True``. The prediction is the candidate of the highest score,
-    of equal ones the *last*, as the reference sorts them. Several annotated instances of a frame are one object, their
+    (N,), which the model fills with ``test_cfg.candidates=True``. The prediction is the candidate with the highest
+    score; ties go to the *last*, as in the reference code. Several annotated instances of a frame are one object, their
     union.
 
     The reference (ReferFormer) computes IoU as (intersection + 1e-6) / (union + 1e-6) in float32: ``iou='reference'``.
@@ -42,9 +42,9 @@ class A2DMetric(FrameIoUMetric):
     ``mIoU_low``, ``mIoU_high``, and the same for every group.
 
     Args:
-        all_queries: False where candidates cannot be had, such as with masks from files: then there is ``mAP_best``
-            alone, and the prediction is ``pred_track_instances``.
-        iou: ``'exact'`` or ``'reference'``, which differ where an IoU equals a K of P@K.
+        all_queries: False if there are no candidates, such as with masks from files: then only ``mAP_best`` is
+            reported, and the prediction is ``pred_track_instances``.
+        iou: ``'exact'`` or ``'reference'``, which differ if an IoU equals a threshold of P@K.
         **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
@@ -83,5 +83,5 @@ class A2DMetric(FrameIoUMetric):
         return measures
 
     def about(self) -> dict[str, Any]:
-        """Note which predictions were there."""
+        """Return whether all queries were evaluated."""
         return dict(all_queries=self.all_queries)

@@ -43,14 +43,19 @@ class PresenceScore:
 class AbsenceMetric(ExpressionMetric):
     """How well scores separate sentences that fit an object from those that do not, in percent.
 
-    A sample is one expression on its whole video, as :class:`RVOSMetric` takes it; it is absent if no frame has its
-    object. The clip's score is the mean of ``pred_track_instances.scores`` over the frames.
+    A sample is one expression on its whole video, as for :class:`RVOSMetric`; the expression is absent if no frame has
+    its object. The clip's score is the mean of ``pred_track_instances.scores`` over the frames.
 
-    Logged under ``absence/``: ``AUC`` of the clip's score, ``refused``, the share of absent sentences below
-    ``threshold``, the highest that ``keep`` of the present ones reach; ``frame_AUC`` of the frames' scores, with the
-    object against without, in the clips that have both; ``n_present``, ``n_absent``. By group, the present ones of the
-    group against all that are absent, at the common threshold. The interval draws the videos of present sentences.
-    Without an absent sentence nothing is measured, which is logged.
+    Logged under ``absence/``:
+
+    - ``AUC`` of the clip's score;
+    - ``threshold``, the highest that the share ``keep`` of the present sentences reaches;
+    - ``refused``, the share of absent sentences below it, and ``kept``, the share of present ones that reach it;
+    - ``frame_AUC`` of the frames' scores, with the object against without, in the clips that have both;
+    - ``n_present``, ``n_absent``.
+
+    Groups compare the present sentences of the group with all absent ones, at the common threshold. The interval
+    resamples the videos of present sentences. Without an absent sentence nothing is measured, which is logged.
 
     Args:
         keep: Share of the present sentences that the threshold keeps.
@@ -70,7 +75,7 @@ class AbsenceMetric(ExpressionMetric):
         self.groups = None if groups is None else frozenset(groups)
 
     def records_of(self, sample: dict) -> Iterable[PresenceScore]:
-        """Yield one record: the expression; none if its truth is unknown or its group does not count."""
+        """Yield one record, the expression; none if it is not annotated or its group does not count."""
         frames = sample['video_data_samples']
         if not all(map(is_annotated, frames)):
             return
@@ -83,7 +88,7 @@ class AbsenceMetric(ExpressionMetric):
         yield PresenceScore(video_id, exp_id, text, group, scores, shown)
 
     def report(self, records: Sequence[PresenceScore]) -> dict[str, float]:
-        """Report as the parent does; nothing where no sentence is absent, or none is present."""
+        """Report as the parent does; report nothing if no sentence is absent, or none is present."""
         self._records = records
         self._absent = [record.clip_score for record in records if not record.present]
         present = [record for record in records if record.present]
@@ -94,7 +99,7 @@ class AbsenceMetric(ExpressionMetric):
         return super().report(present)
 
     def measure(self, records: Sequence[PresenceScore]) -> dict[str, float]:
-        """Return the measures of some present ones, against all that are absent."""
+        """Return the measures of some present sentences against all absent ones."""
         present = [record.clip_score for record in records]
         both = [record for record in records if not record.shown.all()]
         scores = np.concatenate([record.scores for record in both]) if both else np.zeros(0)
@@ -114,7 +119,7 @@ class AbsenceMetric(ExpressionMetric):
         return roc_auc([record.clip_score], self._absent)
 
     def details(self, records: Sequence[PresenceScore]) -> dict[str, list[Mapping[str, Any]]]:
-        """Return a row an expression, absent ones too."""
+        """Return one row per expression, absent ones too."""
         return dict(
             expressions=[
                 dict(

@@ -1,4 +1,4 @@
-"""Base class of the metrics: each record counts once; groups, intervals, the table in the log, files."""
+"""Base class of the metrics: records that count once, groups, intervals, the table in the log, files."""
 
 import logging
 import os.path as osp
@@ -17,16 +17,16 @@ class ExpressionMetric(BaseMetric):
     """A metric whose samples are expressions, each a ``TrackDataSample`` on its video.
 
     A subclass turns a sample into records (:meth:`records_of`) and records into measures (:meth:`measure`). A record
-    has ``key`` (records of equal key are one, seen twice), ``video_id`` and ``group``. Everything logged or written is
-    in percent, but for counts.
+    has ``key`` (records with the same key are duplicates), ``video_id`` and ``group``. Everything logged or written is
+    in percent, except counts.
 
-    The parent is mmengine's BaseMetric, not mmdet's BaseVideoMetric: that one hands over the frames without the
-    metainfo of the sample.
+    The parent is mmengine's BaseMetric, because mmdet's BaseVideoMetric passes on the frames without the metainfo of
+    the sample.
 
     Args:
         group_by: Metainfo key to group by, such as 'kind'. None: no groups.
-        bootstrap: Draws for the confidence interval (whole videos are drawn); 0 for no interval.
-        confidence: Share of the draws that the interval holds.
+        bootstrap: Draws for the confidence interval, which resamples whole videos; 0: no interval.
+        confidence: Share of the draws inside the interval.
         seed: Seed of the draws.
         out_dir: Where json and csv files go. None: beside the log file of the run, if it has one.
         collect_device: Where results of several processes are collected, 'cpu' or 'gpu'.
@@ -36,7 +36,7 @@ class ExpressionMetric(BaseMetric):
     TITLE = ''  # of the table in the log
     COLUMNS: tuple[str, ...] = ()  # the measures in the table
     INTERVAL_OF = ''  # the measure that gets an interval
-    COUNT = 'n'  # the measure that says how many records were counted; '' if they need not be all
+    COUNT = 'n'  # the measure with the number of records; '' if some may be left out
 
     def __init__(
         self,
@@ -60,15 +60,15 @@ class ExpressionMetric(BaseMetric):
 
     @abstractmethod
     def measure(self, records: Sequence[Any]) -> dict[str, float]:
-        """Return the measures of some records in percent, counts as int."""
+        """Return the measures of some records, in percent; counts as int."""
 
     @abstractmethod
     def value(self, record: Any) -> float:
-        """Return what a record adds to the measure that gets an interval: a fraction."""
+        """Return a record's contribution to the mean that gets an interval, a fraction."""
 
     @abstractmethod
     def details(self, records: Sequence[Any]) -> dict[str, list[Mapping[str, Any]]]:
-        """Further tables by name, such as a row an expression."""
+        """Return further tables by name, such as one row per expression."""
 
     def about(self) -> dict[str, Any]:
         """Return settings that belong in the json file."""
@@ -89,10 +89,10 @@ class ExpressionMetric(BaseMetric):
             self.results.extend(self.records_of(sample))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """As the parent, but does not cut the collected results to ``size``, the number of samples of the data set.
+        """Evaluate without cutting the collected results to ``size``, the number of samples of the data set.
 
-        The parent cuts off what a distributed sampler repeats at the end. Here repeated records are known by their
-        keys, whatever the order in which the sampler hands them out.
+        The parent cuts them, to drop samples that a distributed sampler repeats at the end. Here repeated records are
+        recognised by their keys, in any order.
         """
         metrics = super().evaluate(sys.maxsize)
         counted = metrics.get(f'{self.prefix}/{self.COUNT}')

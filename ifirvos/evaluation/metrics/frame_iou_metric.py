@@ -40,9 +40,9 @@ class FrameScore:
 
     @property
     def reference_iou(self) -> float:
-        """As the reference computes it, ``(intersection + 1e-6) / (union + 1e-6)`` in float32.
+        """The reference code's IoU, ``(intersection + 1e-6) / (union + 1e-6)`` in float32.
 
-        So an IoU of 0.6 is 0.60000002 and counts in P@0.6, and so do a few IoUs of small masks at 0.7, 0.8 and 0.9.
+        There an IoU of 0.6 is 0.60000002 and counts in P@0.6; the same holds for some small masks at 0.7, 0.8 and 0.9.
         """
         eps = np.float32(1e-6)
         return float((np.float32(self.intersection) + eps) / (np.float32(self.union) + eps))
@@ -51,12 +51,11 @@ class FrameScore:
 class FrameIoUMetric(ExpressionMetric):
     """P@0.5 to P@0.9 (IoU strictly above), overall IoU and mean IoU of the masks of single frames, in percent.
 
-    With ``iou='reference'`` the IoU behind P@K and the mean is the reference's, see :attr:`FrameScore.reference_iou`.
+    With ``iou='reference'``, P@K and the mean use the reference code's IoU, see :attr:`FrameScore.reference_iou`.
+    Overall IoU is the sum of intersections over the sum of unions; two empty masks have IoU 1.
 
-    Overall IoU is summed intersections over summed unions; two empty masks have IoU 1.
-
-    A sample is one expression on its clip. Scored are its annotated frames: those that the metainfo
-    ``key_frames_inds`` names (mmdet's PackTrackInputs), else those with ``gt_instances.masks``.
+    A sample is one expression on its clip. Its annotated frames are evaluated: those in the metainfo
+    ``key_frames_inds`` (mmdet's PackTrackInputs), else those with ``gt_instances.masks``.
     """
 
     COLUMNS = (*(f'P@{threshold}' for threshold in THRESHOLDS), 'oIoU', 'mIoU', 'n')
@@ -77,7 +76,7 @@ class FrameIoUMetric(ExpressionMetric):
             yield self.score(frame, about)
 
     def score(self, frame: DetDataSample, about: dict[str, Any]) -> FrameScore:
-        """Return the record of a frame; ``about`` holds all fields that are no result."""
+        """Return the record of a frame; ``about`` has all fields that do not depend on the masks."""
         raise NotImplementedError
 
     def measure(self, records: Sequence[FrameScore]) -> dict[str, float]:
@@ -113,7 +112,7 @@ class FrameIoUMetric(ExpressionMetric):
 
 
 def annotated_frames(sample: dict) -> list[DetDataSample]:
-    """Return the frames of a sample to score.
+    """Return the frames of a sample to evaluate.
 
     Raises:
         KeyError: if no frame is annotated.

@@ -23,9 +23,9 @@ from .samples import meta, prediction
 
 @dataclass(frozen=True)
 class ObjectPrediction:
-    """Where and how probable an expression's object is, pixels below the threshold left out.
+    """The mask probabilities of an expression, without the pixels below the threshold.
 
-    Most pixels are: kept whole, the probabilities of the validation set would take some 30 GB.
+    These are most pixels: all probabilities of the validation set would take about 30 GB.
     """
 
     video_id: str
@@ -42,7 +42,7 @@ class ObjectPrediction:
         return self.video_id, self.annotator, self.obj_id
 
     def probability(self, t: int) -> np.ndarray:
-        """Frame ``t``: float32 (H, W), 0 where it was below the threshold."""
+        """Return frame ``t``: float32 (H, W), 0 where it was below the threshold."""
         height, width = self.size
         dense = np.zeros(height * width, np.float32)
         dense[np.unpackbits(self.pixels[t], count=height * width).view(bool)] = self.values[t]
@@ -79,11 +79,11 @@ class RefDAVISMetric(ExpressionMetric):
     annotators. An annotated object without an expression counts as not found.
 
     Logged under ``davis/``: ``J&F``, ``J``, ``F``, ``J_recall``, ``J_decay``, ``F_recall``, ``F_decay``, ``n`` (pairs
-    of annotator and object), ``expressions``, the interval ``J&F_low``, ``J&F_high``, and for every annotator
-    ``anno_0/J&F``, one a measure.
+    of annotator and object), ``expressions``, the interval ``J&F_low``, ``J&F_high``, and the same for every annotator,
+    as ``anno_0/J&F``.
 
     Args:
-        threshold: Below it a probability counts as 0.
+        threshold: Lower probabilities count as 0.
         background: Probability of the background.
         bound_th: Tolerance of F, see `contour_accuracy`.
         masks_dir: Where to write the merged label maps, as ``anno_0/VIDEO/FRAME.png``, which the official code and
@@ -113,7 +113,7 @@ class RefDAVISMetric(ExpressionMetric):
         self.masks_dir = masks_dir
 
     def records_of(self, sample: dict) -> Iterable[ObjectPrediction]:
-        """One record: where the expression's object is."""
+        """Return one record: the mask probabilities of the expression."""
         frames = sample['video_data_samples']
         pixels, values, sizes = [], [], set()
         for frame in frames:
@@ -139,7 +139,7 @@ class RefDAVISMetric(ExpressionMetric):
         )
 
     def compute_metrics(self, results: list[ObjectPrediction]) -> dict[str, float]:
-        """Merge the objects and evaluates; logs the table and writes the files."""
+        """Merge the objects and evaluate them; log the table and write the files."""
         unique = {record.key: record for record in reversed(results)}  # of equal ones the first counts
         parts: dict[tuple[str, int], list[ObjectPrediction]] = defaultdict(list)
         for key in sorted(unique):
@@ -181,7 +181,7 @@ class RefDAVISMetric(ExpressionMetric):
         ]
 
     def report(self, records: Sequence[ObjectScore]) -> dict[str, float]:
-        """As the parent; warns where annotators do not cover the same videos, for then their mean compares unlikes."""
+        """Report as the parent does; warn if the annotators do not cover the same videos."""
         videos = defaultdict(set)
         for score in records:
             videos[score.group].add(score.video_id)
@@ -190,7 +190,7 @@ class RefDAVISMetric(ExpressionMetric):
         return super().report(records)
 
     def measure(self, records: Sequence[ObjectScore]) -> dict[str, float]:
-        """Means over the objects of an annotator, then over annotators."""
+        """Return means over the objects of each annotator, then over annotators."""
         per_annotator = defaultdict(list)
         for score in records:
             per_annotator[score.annotator].append(_statistics(score))
@@ -200,7 +200,7 @@ class RefDAVISMetric(ExpressionMetric):
         return {'J&F': (measures['J'] + measures['F']) / 2} | measures | {'n': len(records)}
 
     def value(self, record: ObjectScore) -> float:
-        """J&F of an object."""
+        """Return J&F of an object."""
         return float(record.region.mean() + record.contour.mean()) / 2
 
     def details(self, records: Sequence[ObjectScore]) -> dict[str, list[Mapping[str, Any]]]:

@@ -17,7 +17,7 @@ from .samples import annotation, mask_pair, prediction
 
 @dataclass(frozen=True)
 class BoxScore(FrameScore):
-    """One expression on one picture."""
+    """One expression on one image."""
 
     box_iou: float
     box_giou: float  # generalised IoU, in [-1, 1]
@@ -27,13 +27,12 @@ class BoxScore(FrameScore):
 class RefCOCOMetric(FrameIoUMetric):
     """P@0.5 of the boxes, P@0.5 to P@0.9, overall and mean IoU of the masks, in percent.
 
-    See `FrameIoUMetric` for the sample; its frames also hold ``bboxes`` xyxy in pixels of the original picture, one in
-    ``gt_instances`` and one in ``pred_track_instances``. In a frame without annotated object there is no box to find:
-    it counts as found if nothing is predicted (an empty mask).
+    See `FrameIoUMetric` for the sample; its frames also hold ``bboxes`` xyxy in pixels of the original image, one in
+    ``gt_instances`` and one in ``pred_track_instances``. The box of a frame without an annotated object counts as found
+    if nothing is predicted (an empty mask).
 
     Logged under ``refcoco/``: ``box_P@0.5`` (IoU above 0.5), ``box_P@0.5_giou`` (generalised IoU of 0.5 or more, as
-    MDETR's evaluation counts), the mask measures of `FrameIoUMetric`, and the same for
-    every group.
+    in MDETR's evaluation), the mask measures of `FrameIoUMetric`, and the same for every group.
 
     Args:
         **kwargs: Arguments of :class:`ExpressionMetric`.
@@ -73,5 +72,5 @@ class RefCOCOMetric(FrameIoUMetric):
 
 
 def _boxes(boxes) -> torch.Tensor:
-    """(N, 4) float64 of a tensor, an array, or mmdet's boxes."""
+    """Convert a tensor, an array or mmdet's boxes to float64 (N, 4)."""
     return torch.as_tensor(getattr(boxes, 'tensor', boxes)).double().reshape(-1, 4).cpu()

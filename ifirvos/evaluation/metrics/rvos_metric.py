@@ -15,18 +15,18 @@ from ..functional.masks import contour_accuracy, region_similarity, sequence_sta
 from .expression_metric import ExpressionMetric
 from .samples import group_name, is_annotated, mask_pair, meta
 
-_CHUNK_FRAMES = 32  # compared at once: bounds the memory for long videos
+_CHUNK_FRAMES = 32  # compared at once, to bound memory
 
 
 @dataclass(frozen=True)
 class ExpressionScore:
-    """What one expression scored in every frame of its video, in [0, 1]."""
+    """J and F of one expression in every frame of its video, in [0, 1]."""
 
     video_id: str
     exp_id: str
     text: str
     group: str | None
-    obj_id: str  # '' if the sample does not carry it
+    obj_id: str  # '' if the sample has none
     frames: tuple[str, ...]  # their names
     region: np.ndarray  # J, (T,)
     contour: np.ndarray  # F, (T,)
@@ -42,10 +42,10 @@ class RVOSMetric(ExpressionMetric):
 
     A sample is one expression on its whole video: a ``TrackDataSample`` with metainfo ``video_id``, ``exp_id``,
     ``text`` and the ``group_by`` key, whose frames hold ``gt_instances.masks`` and ``pred_track_instances.masks`` at
-    the original size. Several instances of a frame count as one mask, their union; none as an empty mask.
+    the original size. Several instances of a frame count as one mask, their union; none, as an empty mask.
 
-    J and F of an expression are its means over all frames, those of a group or of the data set the means over
-    expressions: a long video weighs no more than a short one. A frame without the object scores 1 if nothing is
+    J and F of an expression are means over the frames of its video; those of a group or of the data set are means over
+    expressions, so a long video weighs as much as a short one. A frame without the object scores 1 if nothing is
     predicted in it, else 0 (F: see `contour_accuracy` on masks that fill the frame).
 
     Logged under ``rvos/``: ``J&F``, ``J``, ``F``, ``S`` (share of expressions with J > 0.5), ``J_recall``, ``J_decay``,
@@ -54,10 +54,10 @@ class RVOSMetric(ExpressionMetric):
 
     Args:
         bound_th: Tolerance of F, see `contour_accuracy`.
-        unannotated: What to do with an expression that has a frame without annotation: 'error', or 'skip' it. A split
-            whose masks are secret then has no measures, which is logged.
-        leave_out: Groups that are not measured, such as SynthRVOS's 'absent', whose sentences fit nothing: a mask of
-            nothing has no J; see :class:`AbsenceMetric`.
+        unannotated: For expressions that have a frame without annotation: raise an 'error', or 'skip' them. A split
+            without public masks then has no measures, which is logged.
+        leave_out: Groups that are not measured, such as SynthRVOS's 'absent', whose sentences fit nothing; see
+            :class:`AbsenceMetric`.
         **kwargs: Arguments of :class:`ExpressionMetric`.
     """
 
@@ -79,7 +79,7 @@ class RVOSMetric(ExpressionMetric):
             self.COUNT = ''
 
     def records_of(self, sample: dict) -> Iterable[ExpressionScore]:
-        """One record: the expression; none if it is skipped."""
+        """Return one record, the expression; none if it is skipped."""
         if self.unannotated == 'skip' and not all(map(is_annotated, sample['video_data_samples'])):
             return
         group = group_name(sample, self.group_by)
@@ -104,14 +104,14 @@ class RVOSMetric(ExpressionMetric):
         )
 
     def report(self, records: Sequence[ExpressionScore]) -> dict[str, float]:
-        """As the parent; nothing where every expression was skipped."""
+        """Report as the parent does; report nothing if every expression was skipped."""
         if not records and self.unannotated == 'skip':
             MMLogger.get_current_instance().info('No expression has annotated masks: J and F are not measured.')
             return {}
         return super().report(records)
 
     def measure(self, records: Sequence[ExpressionScore]) -> dict[str, float]:
-        """Means over expressions."""
+        """Return means over expressions."""
         region = np.array([sequence_statistics(score.region) for score in records])  # (N, 3) mean, recall, decay
         contour = np.array([sequence_statistics(score.contour) for score in records])
         (j, j_recall, j_decay), (f, f_recall, f_decay) = (
@@ -130,11 +130,11 @@ class RVOSMetric(ExpressionMetric):
         }
 
     def value(self, record: ExpressionScore) -> float:
-        """J&F of an expression."""
+        """Return J&F of an expression."""
         return float(record.region.mean() + record.contour.mean()) / 2
 
     def details(self, records: Sequence[ExpressionScore]) -> dict[str, list[Mapping[str, Any]]]:
-        """Tables of expressions, frames, videos and, where samples carry ``obj_id``, objects."""
+        """Return tables of expressions, frames, videos and, if samples have ``obj_id``, objects."""
         tables = dict(
             expressions=[
                 dict(video_id=s.video_id, exp_id=s.exp_id, object=s.obj_id, group=s.group or '', frames=len(s.frames))
@@ -173,7 +173,7 @@ class RVOSMetric(ExpressionMetric):
 
 
 def _mask_chunks(frames: Sequence[DetDataSample]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Annotated and predicted masks of some frames at a time, bool (T, H, W) each."""
+    """Yield annotated and predicted masks of some frames at a time, bool (T, H, W) each."""
     for start in range(0, len(frames), _CHUNK_FRAMES):
         gts, preds = zip(*map(mask_pair, frames[start : start + _CHUNK_FRAMES]), strict=True)
         yield np.stack(gts), np.stack(preds)

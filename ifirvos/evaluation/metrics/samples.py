@@ -14,7 +14,7 @@ def meta(sample: dict, key: str) -> object:
     """Return a value of the clip's metainfo.
 
     Raises:
-        KeyError: if the sample does not carry the key.
+        KeyError: if the sample does not have the key.
     """
     if key not in sample:
         raise KeyError(f"a sample has no metainfo '{key}': add it to clip_keys of the pipeline's last transform")
@@ -27,7 +27,7 @@ def group_name(sample: dict, group_by: str | None) -> str | None:
 
 
 def prediction(frame: DetDataSample, key: str, field: str = 'pred_track_instances', remedy: str = '') -> torch.Tensor:
-    """One entry of a frame's predictions.
+    """Return one entry of a frame's predictions.
 
     Raises:
         KeyError: if the model has not filled it; ``remedy`` says what to do.
@@ -68,7 +68,7 @@ def mask_pair(frame: DetDataSample) -> tuple[np.ndarray, np.ndarray]:
 
 
 def union(masks) -> np.ndarray:
-    """Return the union of N masks, a tensor, array (N, H, W) or mmdet's masks: bool (H, W), empty for N = 0."""
+    """Return the union of N masks (a tensor, an array (N, H, W) or mmdet's masks) as bool (H, W); empty for N = 0."""
     return stack(masks).any(axis=0)
 
 

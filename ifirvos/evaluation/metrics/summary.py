@@ -1,7 +1,7 @@
 """Summary of the records of all expressions: groups, confidence interval, table, files.
 
-What a record scored is a fraction. All that a summary, the table and the files hold is in percent, but for counts,
-which are int. A record is any object with ``video_id`` (bootstrap draws whole videos) and ``group`` (None: no groups).
+Values of records are fractions. Summary, table and files are in percent, except counts, which are int. A record is any
+object with ``video_id`` (bootstrap draws whole videos) and ``group`` (None: no groups).
 """
 
 import json
@@ -27,11 +27,11 @@ def summarize(
 
     Args:
         records: At least one.
-        measure: The measures of some records, in percent.
-        interval_of: The measure to give an interval, a mean over records.
-        value: What a record adds to that mean, a fraction.
-        bootstrap: Draws of whole videos for the interval; 0 leaves it out.
-        confidence: Share of the draws that the interval holds.
+        measure: Maps some records to their measures, in percent.
+        interval_of: The measure that gets an interval, a mean over records.
+        value: Maps a record to its contribution to that mean, a fraction.
+        bootstrap: Draws of whole videos for the interval; 0: no interval.
+        confidence: Share of the draws inside the interval.
         seed: Seed of the draws.
 
     Returns:
@@ -54,7 +54,7 @@ def summarize(
 
 
 def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str | None = None) -> str:
-    """Return the summary as lines of text: a row a group, then all records; and the interval, if there is one."""
+    """Format the summary as lines of text: one row per group, then all records, then the interval, if any."""
     rows = {**summary['groups'], 'all': summary['overall']}
     width = max(map(len, [*rows, group_by or '']))
     table = [(group_by or '', columns)]
@@ -83,11 +83,11 @@ def write_report(
 
     Args:
         out_dir: The folder, made if it is missing.
-        name: What the file names begin with.
+        name: Start of the file names.
         summary: What `summarize` returned.
         columns: The measures in ``NAME_metric.csv``.
-        details: Rows of further tables, all with the keys of the first, which are the header.
-        about: How it was made, for the json: anything that json takes.
+        details: Rows of further tables; the keys of the first row are the header.
+        about: Settings for the json file.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ ROOT = 'Annotations'
 _MASK_BYTES = 100_000_000  # of a file in a submission; a mask takes some kilobytes
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
 
-# What Pillow, zipfile and zlib make of a damaged picture in a damaged zip.
+# Raised by Pillow, zipfile and zlib for a damaged image in a damaged zip.
 _DAMAGE = (OSError, EOFError, SyntaxError, ValueError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile)
 
 Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> names of its frames
@@ -37,17 +37,17 @@ Expected = Mapping[tuple[str, str], Sequence[str]]  # (video, expression) -> nam
 def write_expression(
     out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence[str], masks: Sequence[np.ndarray]
 ) -> Path:
-    """Write the masks of one expression. Its folder appears when it is complete; an earlier one is replaced.
+    """Write the masks of one expression; its folder appears when it is complete, and replaces an earlier one.
 
     Args:
         out_dir: The folder that holds ``Annotations``.
         video_id: Name of the video's folder.
         exp_id: Name of the expression's folder.
-        frames: (T,) names of the frames, without ending.
+        frames: (T,) names of the frames, without extension.
         masks: (T,) bool (H, W) each, at the size of the original frame.
 
     Returns:
-        the folder.
+        The folder.
 
     Raises:
         OutputError: a link is in the way, the disk is full, or the folder cannot be written to.
@@ -86,7 +86,7 @@ def is_written(out_dir: str | Path, video_id: str, exp_id: str, frames: Sequence
     folder = Path(out_dir) / ROOT / video_id / exp_id
     if not folder.is_dir():
         return False
-    # Hidden files (.DS_Store, ._a.png) are the file system's.
+    # Hidden files (.DS_Store, ._a.png) are made by file systems.
     names = {path.name for path in folder.iterdir() if not path.name.startswith('.')}
     return names == {f'{frame}.png' for frame in frames}
 
@@ -97,7 +97,7 @@ def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[s
 
 
 def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
-    """Put ``Annotations`` of a folder into a zip, which appears when it is complete; returns the number of masks."""
+    """Zip ``Annotations`` of a folder; the zip appears when it is complete. Returns the number of masks."""
     root, zip_path = Path(out_dir) / ROOT, Path(zip_path)
     files = sorted(root.glob('[!.]*/[!.]*/[!.]*.png'))
     if not files:
@@ -114,7 +114,7 @@ def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
 def check_submission(
     path: str | Path, expected: Expected, sizes: Mapping[str, tuple[int, int]] | None = None
 ) -> Iterator[str]:
-    """Yield what a server would object to, one sentence each.
+    """Yield everything that a server would refuse, one sentence each.
 
     Args:
         path: The zip, or the folder that holds ``Annotations``.
@@ -164,7 +164,7 @@ class _Files:
             self.archive = None if path.is_dir() else zipfile.ZipFile(path)
         except FileNotFoundError:
             raise
-        # What zipfile makes of damage: more than its own error.
+        # Raised by zipfile for damaged files.
         except _DAMAGE as error:
             raise InputError(f'{path} is neither a folder nor a zip: {error}.') from error
         if self.archive is None:

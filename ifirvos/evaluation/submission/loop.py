@@ -17,15 +17,14 @@ from .writer import SubmissionWriter
 
 @LOOPS.register_module()
 class SubmissionLoop(TestLoop):
-    """mmengine's TestLoop, without the expressions whose masks the `SubmissionWriter` has written already.
+    """mmengine's TestLoop, which skips expressions whose masks the `SubmissionWriter` has already written.
 
-    The model does not see them again. An expression is written when its folder holds a mask of each of its frames, and
-    a folder appears only when it is complete, so a run may be killed at any time. With ``overwrite=True`` the writer
-    has nothing to keep, and all are done again.
+    An expression is written if its folder has a mask of each of its frames. A folder appears only when it is complete,
+    so a run may be killed at any time. With ``overwrite=True`` of the writer nothing is skipped.
 
     Args:
         runner: As TestLoop.
-        dataloader: Its config; its data set has one record an expression.
+        dataloader: Its config; its data set has one record per expression.
         evaluator: An evaluator with one `SubmissionWriter`.
         fp16: As TestLoop.
 
@@ -54,13 +53,13 @@ class SubmissionLoop(TestLoop):
         super().__init__(runner, dict(dataloader, dataset=rest), evaluator, fp16)
 
     def run(self) -> dict:
-        """As TestLoop; expressions that were found count as written."""
+        """Run as TestLoop; expressions that were found count as written."""
         self.writer.results.extend(self.finished)
         return super().run()
 
 
 def split_records(dataset: Dataset, writer: SubmissionWriter) -> tuple[list[int], list[tuple[str, str]]]:
-    """Return the records that are still to be done, and the ids (video, expression) of those that are written."""
+    """Return the records that are not written yet, and the ids (video, expression) of those that are."""
     expected = {}
     for index in range(len(dataset)):
         info = dataset.get_data_info(index)

@@ -1,4 +1,4 @@
-"""Writes a submission instead of scores, for splits without public masks."""
+"""A metric that writes a submission, for splits without public masks."""
 
 import sys
 from collections.abc import Sequence
@@ -16,24 +16,23 @@ from .files import is_written, pack_submission, write_expression
 
 @METRICS.register_module()
 class SubmissionWriter(BaseMetric):
-    """Writes every expression's masks as Ref-YouTube-VOS's and MeViS's servers take them, then the zip.
+    """Writes every expression's masks in the format of Ref-YouTube-VOS's and MeViS's servers, then the zip.
 
     A sample is one expression on its whole video, with metainfo ``video_id`` and ``exp_id``, whose frames hold
     ``pred_track_instances.masks`` at the original size. Several processes share the folder. Logged under
-    ``submission/``: ``expressions``, how many were written or found.
+    ``submission/``: ``expressions``, the number of written or found expressions.
 
     Args:
-        out_dir: Gets ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the log file of the run.
+        out_dir: Folder for ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the run's log file.
         zip_path: The zip. None: ``out_dir`` with ``.zip`` appended.
-        overwrite: False keeps complete expressions of an earlier run as they are. With `SubmissionLoop` the model does
-            not even see them.
+        overwrite: False keeps complete expressions of an earlier run. With `SubmissionLoop` the model skips them.
         collect_device: Where the processes' counts are collected, 'cpu' or 'gpu'.
         prefix: Prefix of the logged name.
-        **of_scoring: Arguments of the metric that it stands in for (``group_by``, ``bootstrap``, …), which
-            ``--cfg-options test_evaluator.type=SubmissionWriter`` leaves in the config; nothing is scored here.
+        **of_scoring: Ignored arguments of the metric that it replaces (``group_by``, ``bootstrap``, …), which
+            ``--cfg-options test_evaluator.type=SubmissionWriter`` leaves in the config.
 
     Raises:
-        TypeError: an argument is neither its own nor one of a metric's.
+        TypeError: an argument is neither its own nor a metric's.
     """
 
     OF_SCORING = frozenset(
@@ -84,7 +83,7 @@ class SubmissionWriter(BaseMetric):
         return Path(self._zip_path or f'{self.out_dir}.zip')
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Write a batch's masks; ``data_samples`` are what ``TrackDataSample.to_dict`` returns."""
+        """Write a batch's masks; ``data_samples`` come from ``TrackDataSample.to_dict``."""
         for sample in data_samples:
             video_id, exp_id = str(meta(sample, 'video_id')), str(meta(sample, 'exp_id'))
             frames = sample['video_data_samples']
@@ -95,11 +94,11 @@ class SubmissionWriter(BaseMetric):
             self.results.append((video_id, exp_id))
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """As the parent, for all results: what a sampler repeats is known by its ids."""
+        """Evaluate all results: samples that a sampler repeats are recognised by their ids."""
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[tuple[str, str]]) -> dict[str, float]:
-        """Make the zip."""
+        """Write the zip."""
         count = pack_submission(self.out_dir, self.zip_path)
         MMLogger.get_current_instance().info('%d masks are in %s', count, self.zip_path)
         return dict(expressions=len(set(results)))

@@ -38,7 +38,7 @@ def describe(clip: Clip) -> tuple[np.ndarray, list[tuple[str, list[str]]]]:
     for number, object_id in enumerate(sorted(asked), 1):
         renumbered[object_id] = number
         texts = [asked.text for asked in clip.expressions if asked.object_id == object_id]
-        shape = clip.facts.scene.objects[object_id - 1].look.shape
+        shape = clip.facts.scene.objects[object_id - 1].appearance.shape
         objects.append((shape, [texts[place % len(texts)] for place in range(len(TEXT_FILES))]))
     return renumbered[labels], objects
 

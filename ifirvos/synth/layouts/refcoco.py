@@ -56,7 +56,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
     if not cv2.imwrite(str(folder / name), picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]):
         raise OutputError(f'{folder / name} cannot be written: is the disk full?')
     annotations = {
-        object_id: annotation(image_id, object_id, thing.look.shape, label == object_id)
+        object_id: annotation(image_id, object_id, thing.appearance.shape, label == object_id)
         for object_id, thing in enumerate(clip.facts.scene.objects, 1)
         if (label == object_id).any()
     }
