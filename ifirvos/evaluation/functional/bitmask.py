@@ -68,9 +68,10 @@ def dilate(words: np.ndarray, radius: int) -> np.ndarray:
     dilated = np.zeros_like(words)
     scratch = np.empty_like(words), np.empty_like(words)
     for dy in range(radius, -1, -1):
-        while reach < isqrt(radius**2 - dy**2):
-            _widen(wide, *scratch)
-            reach += 1
+        while (missing := isqrt(radius**2 - dy**2) - reach) > 0:
+            step = min(missing, reach + 1, WORD - 1)
+            _widen(wide, step, *scratch)
+            reach += step
         spread = np.bitwise_or(dilated, wide, out=scratch[0])
         spread[:, 1:] |= dilated[:, :-1]
         spread[:, :-1] |= dilated[:, 1:]
@@ -78,17 +79,19 @@ def dilate(words: np.ndarray, radius: int) -> np.ndarray:
     return dilated
 
 
-def _widen(words: np.ndarray, moved: np.ndarray, carry: np.ndarray) -> None:
-    """Dilate by one column to the left and right, in place; ``moved`` and ``carry`` are scratch memory.
+def _widen(words: np.ndarray, step: int, moved: np.ndarray, carry: np.ndarray) -> None:
+    """Dilate by ``step`` columns to the left and right, in place; ``moved`` and ``carry`` are scratch memory.
 
-    A wider step would lose pixels that leave the words at the border and come back.
+    The words must have been dilated by at least ``step - 1`` columns before. After larger steps, pixels near the border
+    would be missing, because their sources lie outside the words.
     """
-    np.left_shift(words, _ONE, out=moved)
-    np.right_shift(words, _CARRY, out=carry)
+    by, rest = np.uint64(step), np.uint64(WORD - step)
+    np.left_shift(words, by, out=moved)
+    np.right_shift(words, rest, out=carry)
     moved[1:] |= carry[:-1]
-    np.left_shift(words, _CARRY, out=carry)
+    np.left_shift(words, rest, out=carry)
     moved[:-1] |= carry[1:]
-    np.right_shift(words, _ONE, out=carry)
+    np.right_shift(words, by, out=carry)
     words |= moved
     words |= carry
 

@@ -79,11 +79,9 @@ def contour_accuracy(
         # Both masks are processed as frames of one clip: for a single pair, the calls of numpy take most of the time.
         both = np.concatenate([gt_words[..., frames], pred_words[..., frames]], axis=2)
         edges = bitmask.boundary(np.ascontiguousarray(both), last_column)
-        (gt_edges, pred_edges), (near_gt, near_pred) = (
-            np.split(words, 2, axis=2) for words in (edges, bitmask.dilate(edges, radius))
-        )
-        precision = _share(pred_edges, near_gt)
-        recall = _share(gt_edges, near_pred)
+        near = bitmask.dilate(edges, radius)
+        near_other = np.concatenate(np.split(near, 2, axis=2)[::-1], axis=2)
+        recall, precision = np.split(_share(edges, near_other), 2)
         total = precision + recall
         scores[frames] = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
     return scores
@@ -202,9 +200,9 @@ def _share(edges: np.ndarray, near: np.ndarray) -> np.ndarray:
 
 def _inter_union(gt: Iterable[np.ndarray], pred: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return intersection and union in pixels of every pair: int64 (N,) each."""
-    counts = [(np.count_nonzero(g & p), np.count_nonzero(g | p)) for g, p in zip(gt, pred, strict=True)]
-    inter, union = np.array(counts, np.int64).reshape(-1, 2).T
-    return inter, union
+    counts = [tuple(map(np.count_nonzero, (g & p, g, p))) for g, p in zip(gt, pred, strict=True)]
+    inter, of_gt, of_pred = np.array(counts, np.int64).reshape(-1, 3).T
+    return inter, of_gt + of_pred - inter
 
 
 def _pairs_inter_union(gts: Iterable[np.ndarray], preds: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
