@@ -69,7 +69,7 @@ def go_offline() -> None:
 
 def add_model_options(parser: argparse._ActionsContainer) -> None:
     """Add what names a model, its weights and its tokenizer; :func:`model_options` reads it."""
-    parser.add_argument('--model', metavar='NAME', help='name of a model (ifirvos models); default: r18_synth')
+    parser.add_argument('--model', metavar='NAME', help='name of a model (ifirvos models); default: r18_synth_fine')
     parser.add_argument('--config', help='config file; default: the one inside --weights, or that fits them')
     parser.add_argument(
         '--weights', help="checkpoint, also one of the official ReferFormer code; default: that of the model's name"
