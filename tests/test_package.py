@@ -102,7 +102,7 @@ def imported_distributions(module_level: bool) -> set[str]:
 
 def test_the_dependencies_of_the_metadata_are_what_the_code_imports():
     required = {requirement.name.lower() for requirement in read_requirements()}
-    extras = {requirement.name.lower() for requirement in read_requirements('data', 'demo')}
+    extras = {requirement.name.lower() for requirement in read_requirements('data', 'demo', 'onnx')}
     always, sometimes = imported_distributions(True), imported_distributions(False)
     # Files that import one of these as a whole are themselves imported by functions (page.py, deformable_kernel.py).
     assert always - OPENMMLAB - {'gradio'} - ASKED_FOR <= required
@@ -128,7 +128,7 @@ def test_everything_names_the_same_pythons():
 @pytest.mark.parametrize('line', PINS)
 def test_pins_satisfy_the_metadata(line, python):
     pins = {name.lower(): version for name, version in read_pins(PINS[line], python).items()}
-    extras = (line, 'data') if line == 'openmmlab' else (line, 'data', 'dev')
+    extras = (line, 'data') if line == 'openmmlab' else (line, 'data', 'onnx', 'dev')
     for requirement in read_requirements(*extras):
         assert pins[requirement.name.lower()] in requirement.specifier, requirement
 

@@ -34,8 +34,9 @@ class ClipDeformableDETR(DeformableDETR):
 
     @property
     def frame_chunk(self) -> int | None:
-        """Frames at a time in frame-independent stages; None (all) in training."""
-        return None if self.training else (self.test_cfg or {}).get('frame_chunk')
+        """Frames at a time in frame-independent stages; None (all) in training and in a traced graph."""
+        whole = self.training or torch.compiler.is_compiling()
+        return None if whole else (self.test_cfg or {}).get('frame_chunk')
 
     def encode_positions(
         self, img_feats: list[Tensor], clips: list[TrackDataSample]
@@ -65,7 +66,7 @@ class ClipDeformableDETR(DeformableDETR):
 
         mmdet's method reads the padding of every frame; here the frames of a clip share it.
         """
-        device, frames = levels[0].device, len(levels[0])
+        device, frames = levels[0].device, levels[0].shape[0]
         shapes = [level.shape[-2:] for level in levels]
         position = torch.cat(
             [p.flatten(2).transpose(1, 2) + embed for p, embed in zip(positions, self.level_embed, strict=True)], 1
@@ -101,9 +102,9 @@ class ClipDeformableDETR(DeformableDETR):
         level_sizes: list[tuple[int, int]],
     ) -> dict[str, Tensor]:
         """Encode as mmdet does, at inference in chunks of frames."""
-        memory = []
-        for start in range(0, len(feat), self.frame_chunk or len(feat)):
-            part = slice(start, start + (self.frame_chunk or len(feat)))
+        chunk, memory = self.frame_chunk, []
+        for start in range(0, len(feat), chunk) if chunk else (0,):
+            part = slice(start, start + chunk if chunk else None)
             memory.append(
                 self.encoder(
                     query=feat[part],
@@ -119,7 +120,7 @@ class ClipDeformableDETR(DeformableDETR):
 
     def pre_decoder(self, memory: Tensor, sentence: Tensor, num_frames: int) -> dict[str, Tensor]:
         """Initialise all N queries of all frames with the clip's sentence (B,C); they differ in their positions."""
-        frames = len(memory)
+        frames = memory.shape[0]
         query = self._per_frame(sentence, num_frames)[:, None].expand(-1, self.num_queries, -1)
         query_pos = self.query_embedding.weight[None].expand(frames, -1, -1)
         return dict(

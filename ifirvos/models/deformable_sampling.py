@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
+from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor
 
 # Points below which loading the compiled kernel takes longer than it saves.
@@ -30,6 +31,9 @@ def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Ten
     Returns:
         (B,Q,H·D).
     """
+    if is_exporting():
+        # Operators that other runtimes have, and any number of frames.
+        return multi_scale_deformable_attn_pytorch(value, shapes.tolist(), locations, weights)
     if (
         value.device.type == 'cpu'
         and value.dtype == torch.float32
@@ -42,6 +46,11 @@ def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Ten
 
         return CompiledSampleValues.apply(value, shapes, locations, weights)
     return sample_values_plain(value, shapes, locations, weights)
+
+
+def is_exporting() -> bool:
+    """Return whether ``torch.export`` is tracing; False for a torch before 2.7, which does not say."""
+    return getattr(torch.compiler, 'is_exporting', bool)()
 
 
 @cache

@@ -22,7 +22,8 @@ class TokenwiseFFN(FFN):
             x: (...,C).
             identity: (...,C).
         """
-        if torch.is_grad_enabled() or self.training or x.device.type != 'cpu' or x.numel() == 0:
+        whole = torch.is_grad_enabled() or self.training or x.device.type != 'cpu' or torch.compiler.is_compiling()
+        if whole or x.numel() == 0:
             return super().forward(x, identity)
         tokens = x.reshape(-1, x.shape[-1]).split(self.tokens_at_once)
         others = tokens if identity is None else identity.reshape(-1, x.shape[-1]).split(self.tokens_at_once)

@@ -224,7 +224,11 @@ class IFIRVOS(ClipDeformableDETR):
         """
         frames = batch_inputs.flatten(0, 1)
         chunks = []
-        for part in [batch_inputs] if self.takes_clips else frames.split(self.frame_chunk or len(frames)):
+        if self.takes_clips:
+            parts = [batch_inputs]
+        else:
+            parts = frames.split(self.frame_chunk) if self.frame_chunk else [frames]
+        for part in parts:
             res2, *deeper = self.backbone(part)
             chunks.append([res2, *self.neck(deeper)])
         return [torch.cat(level) if len(level) > 1 else level[0] for level in zip(*chunks, strict=True)]
@@ -249,6 +253,10 @@ class IFIRVOS(ClipDeformableDETR):
             tokens = self.text_encoder.collate_tokens([clip.text_tokens for clip in clips])
         else:
             tokens = self.text_encoder.tokenize([clip.text for clip in clips])
+        return self.encode_tokens(tokens)
+
+    def encode_tokens(self, tokens: dict[str, Tensor]) -> dict[str, Tensor | None]:
+        """Tokens of B sentences, as the text encoder's ``tokenize`` gives them -> as :meth:`encode_text`."""
         text = self.text_encoder(tokens)
         pooled = text['pooled']
         return dict(
@@ -273,8 +281,8 @@ class IFIRVOS(ClipDeformableDETR):
             lazily: Return F_seg as :class:`FusedFrames`, not as a tensor.
             text: The output of :meth:`encode_text` for the clips; None: encode them.
         """
-        num_frames = len(clips[0])
         res2, *levels = img_feats
+        num_frames = levels[0].shape[0] // len(clips)
         text = self.encode_text(clips) if text is None else text
         masks, positions = self.encode_positions(img_feats, clips)
         levels, sentence, words = self.interact(levels, positions[1:], masks[1:], text, num_frames)
@@ -292,7 +300,7 @@ class IFIRVOS(ClipDeformableDETR):
         # Prediction computes the masks of one query, so F_seg is computed on demand, a few frames at a time.
         fuse = getattr(self.pixel_decoder, 'fuse', None) if lazily else None
         if fuse is None:
-            fuse, res2 = self.pixel_decoder, res2.repeat(len(memory) // len(res2), 1, 1, 1)
+            fuse, res2 = self.pixel_decoder, res2.repeat(memory.shape[0] // res2.shape[0], 1, 1, 1)
         mask_features = fuse(
             [res2, *maps[:3]],
             positions[:4],

@@ -202,9 +202,10 @@ class CrossModalFPN(BaseModule):
 
         ``feats[0]`` may have only the T frames of one video, shared by the B clips.
         """
-        total = len(feats[-1])
+        total = feats[-1].shape[0]
         step = frame_chunk or total
-        chunks = [slice(first, min(first + step, total)) for first in range(0, total, step)]
+        starts = range(0, total, step) if frame_chunk else (0,)
+        chunks = [slice(first, min(first + step, total)) for first in starts]
         of_frame = [text.repeat_interleave(num_frames, 0) for text in (words, word_pos, word_mask)]
         above = None
         for level in reversed(range(len(feats))):
@@ -251,7 +252,7 @@ class FusedFrames:
         block = fpn.blocks[level]
         laterals = [self._lateral(chunk) for chunk in chunks]
         # They are needed again by __call__. For a long clip, computing them twice is cheaper than keeping them.
-        small = sum(lateral.nbytes for lateral in laterals) <= KEPT_BYTES or len(chunks) == 1
+        small = len(chunks) == 1 or sum(lateral.nbytes for lateral in laterals) <= KEPT_BYTES
         self._kept = {chunk.start: lateral for chunk, lateral in zip(chunks, laterals, strict=True)} if small else {}
         reduced = [block.reduce(lateral) for lateral in laterals]
         self._attended = block.attend_to_clip(
@@ -262,9 +263,9 @@ class FusedFrames:
         )
 
     def _lateral(self, frames: slice) -> Tensor:
-        total = len(self.text[0])
+        total = self.text[0].shape[0]
         feat = self.feat
-        if len(feat) == total:
+        if feat.shape[0] == total:
             return self.fpn.lateral_convs[self.level](feat[frames])
         index = torch.arange(total, device=feat.device)[frames] % len(feat)
         return self.fpn.lateral_convs[self.level](feat[index])
@@ -310,8 +311,8 @@ class FusedFrames:
         with torch.autocast(**self._precision):
             x = self._kept.get(frames.start)
             x = self._lateral(frames) if x is None else x
-            clip = torch.arange(len(self.text[0]), device=x.device)[frames] // self.num_frames
-            position = self.position[clip] if len(self.position) > 1 else self.position.expand(len(x), -1, -1, -1)
+            clip = torch.arange(self.text[0].shape[0], device=x.device)[frames] // self.num_frames
+            position = self.position[clip] if len(self.position) > 1 else self.position.expand(x.shape[0], -1, -1, -1)
             x = self.fpn.blocks[self.level](x, self._attended[frames], position, *(text[frames] for text in self.text))
             if self.above is not None:
                 x = x + F.interpolate(self.above[frames], size=x.shape[-2:], mode='nearest')

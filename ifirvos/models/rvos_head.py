@@ -320,7 +320,7 @@ class RVOSHead(DeformableDETRHead):
         Returns:
             dict: ``queries`` (B,), ``masks`` (B*T,h,w) logits, ``boxes`` (B*T,4) xyxy in [0,1], ``scores`` (B*T,).
         """
-        num_frames = len(clips[0])
+        num_frames = hidden_states.shape[1] // len(clips)
         logits = self.cls_branches[-1](hidden_states[-1]).unflatten(0, (-1, num_frames))[..., 0]  # B T N
         scores = logits.float().sigmoid()
         if linkers is None:
@@ -328,14 +328,15 @@ class RVOSHead(DeformableDETRHead):
         else:
             outputs = (hidden_states[-1], references[-1], mask_features)
             queries = self._linked_queries(scores, *outputs, clips, linkers)
-        frame_index = torch.arange(len(hidden_states[-1]), device=queries.device)
+        frame_index = torch.arange(hidden_states.shape[1], device=queries.device)
         query_index = queries.repeat_interleave(num_frames)
         boxes = references[-1][frame_index, query_index]  # B*T 4
         params = self.controller(hidden_states[-1][frame_index, query_index][:, None])
         sizes = image_sizes(clips, boxes).repeat_interleave(num_frames, 0)
         masks = self._draw(mask_features, params, boxes[:, None, :2], sizes)[:, 0]  # B*T h w
-        for linker, masks_of_clip in zip(linkers or (), masks.split(num_frames)):
-            linker.remember(masks_of_clip)
+        if linkers is not None:
+            for linker, masks_of_clip in zip(linkers, masks.split(num_frames), strict=True):
+                linker.remember(masks_of_clip)
         scores = scores.flatten(0, 1)[frame_index, query_index]
         return dict(queries=queries, masks=masks, boxes=bbox_cxcywh_to_xyxy(boxes.float()), scores=scores)
 

@@ -261,7 +261,7 @@ class VisionLanguageInteraction(BaseModule):
             for index, level in enumerate(levels):
                 read = texts[len(levels) - 1 - index if coarse_first else index] if self.text == 'dynamic' else words
                 read = read.detach() if frozen else read  # no gradient from frozen modules to the words
-                parts = level.split(max_pixels or level.shape[1], 1)
+                parts = level.split(max_pixels, 1) if max_pixels else [level]
                 enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))
             levels = enhanced
         return levels, sentence, texts
