@@ -12,7 +12,6 @@ anything is wrong.
 import argparse
 import itertools
 import sys
-import zipfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -64,8 +63,10 @@ def main(argv: list[str] | None = None) -> int:
         problems = check_submission(args.submission, expected, sizes)
         first = list(itertools.islice(problems, _SHOWN))
         more = sum(1 for _ in problems)
-    except (FileNotFoundError, zipfile.BadZipFile) as error:
-        raise SystemExit(f'{args.submission} is neither a folder nor a zip: {error}') from error
+    except FileNotFoundError as error:
+        raise SystemExit(
+            f'{args.submission} does not exist: name the zip, or the folder that holds Annotations.'
+        ) from error
     for problem in first:
         print(problem)
     if more:

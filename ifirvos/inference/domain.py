@@ -22,7 +22,7 @@ REAL_MODEL = 'referformer-r50-ytvos-joint'
 
 
 def flatness(frame: np.ndarray) -> float:
-    """Return the share of a frame's pixels (H, W, 3), uint8, that are like those right of and below them."""
+    """Return the share of pixels that equal their right and lower neighbours, in a frame uint8 (H, W, 3)."""
     picture = cv2.resize(frame, SIZE, interpolation=cv2.INTER_AREA).astype(np.int16)
     right = np.abs(np.diff(picture, axis=1))[:-1].max(2)
     below = np.abs(np.diff(picture, axis=0))[:, :-1].max(2)
@@ -31,7 +31,7 @@ def flatness(frame: np.ndarray) -> float:
 
 @cache
 def known_words() -> frozenset[str]:
-    """Return the words of SynthRVOS' sentences: those that its tokenizer has whole."""
+    """Return the words of SynthRVOS's sentences: those that are single tokens of its tokenizer."""
     from ifirvos.models.text_encoder import RobertaTextEncoder
 
     encoder = RobertaTextEncoder('synth_tokenizer', pretrained=False, config=dict(vocab_size=537, num_hidden_layers=0))
@@ -39,7 +39,7 @@ def known_words() -> frozenset[str]:
 
 
 def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:
-    """Return why frames and sentences are not like SynthRVOS, in words; None where they are.
+    """Return a reason why frames and sentences differ from SynthRVOS, in words; None if they do not.
 
     Args:
         frames: uint8 (H, W, 3).
@@ -51,12 +51,12 @@ def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> s
         return f'it has never read {", ".join(map(repr, strange[:5]))}'
     step = max(1, len(frames) // LOOKED_AT)
     if np.median([flatness(frame) for frame in frames[::step]]) < LEAST_FLATNESS:
-        return 'the frames are not drawn in plain colours, as those are that it was trained on'
+        return 'the frames are not drawn in plain colours, as in its training'
     return None
 
 
 def knows_synth_rvos_alone(model: str | None) -> bool:
-    """Whether a model's card says so; of a model of the user's own (None) nothing is known."""
+    """Return whether the model index says so; False for a model of the user's own (None)."""
     return model is not None and (find_entry(model).get('Metadata') or {}).get('Domain') == 'SynthRVOS'
 
 
@@ -72,8 +72,8 @@ def another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Seque
     if reason is None:
         return None
     return (
-        f'The model {model} knows the coloured shapes of SynthRVOS alone, and this is something else: {reason}. Its '
-        f'masks mean little here. For real video: --model {REAL_MODEL} (RVOSInferencer({REAL_MODEL!r})), see '
+        f'The model {model} only knows the coloured shapes of SynthRVOS, so its masks mean little here: {reason}. '
+        f'For real video: --model {REAL_MODEL} (RVOSInferencer({REAL_MODEL!r})), see '
         'docs/real_video.md.'
     )
 

@@ -1,5 +1,6 @@
 """A metric that writes a submission, for splits without public masks."""
 
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,8 +11,15 @@ from mmengine.logging import MMLogger
 from ifirvos.registry import METRICS
 from ifirvos.structures import frame_name
 
+from .. import metrics
+from ..metrics.expression_metric import ExpressionMetric
 from ..metrics.samples import meta, prediction, union
 from .files import is_written, pack_submission, write_expression
+
+
+def _arguments_of_metrics() -> set[str]:
+    classes = [ExpressionMetric, *(getattr(metrics, name) for name in metrics.__all__)]
+    return {name for metric in classes for name in inspect.signature(metric).parameters}
 
 
 @METRICS.register_module()
@@ -35,20 +43,6 @@ class SubmissionWriter(BaseMetric):
         TypeError: an argument is neither its own nor a metric's.
     """
 
-    OF_SCORING = frozenset(
-        {
-            'group_by',
-            'bootstrap',
-            'confidence',
-            'seed',
-            'bound_th',
-            'unannotated',
-            'threshold',
-            'background',
-            'masks_dir',
-        }
-    )
-
     default_prefix = 'submission'
 
     def __init__(
@@ -61,7 +55,7 @@ class SubmissionWriter(BaseMetric):
         prefix: str | None = None,
         **of_scoring: object,
     ) -> None:
-        if unknown := of_scoring.keys() - self.OF_SCORING:
+        if unknown := of_scoring.keys() - _arguments_of_metrics():
             raise TypeError(f'SubmissionWriter takes no {", ".join(sorted(unknown))}')
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._out_dir, self._zip_path = out_dir, zip_path

@@ -127,8 +127,9 @@ def test_nothing_is_written_through_a_link(tmp_path):
 
 
 def test_a_writer_takes_what_the_config_says_of_the_metric_it_stands_in_for(tmp_path):
-    """--cfg-options test_evaluator.type=SubmissionWriter leaves group_by and the like where they were."""
-    writer = METRICS.build(dict(type='SubmissionWriter', out_dir=str(tmp_path), group_by='kind', bootstrap=100))
+    """--cfg-options test_evaluator.type=SubmissionWriter leaves them where they were."""
+    of_metrics = dict(group_by='kind', bootstrap=100, leave_out=['absent'], masks_dir='m', iou='exact', keep=0.9)
+    writer = METRICS.build(dict(type='SubmissionWriter', out_dir=str(tmp_path), **of_metrics))
     assert writer.out_dir == tmp_path
     with pytest.raises(TypeError, match='SubmissionWriter takes no groop_by'):
         METRICS.build(dict(type='SubmissionWriter', out_dir=str(tmp_path), groop_by='kind'))
