@@ -28,7 +28,9 @@ BOX_ENCODING = dict(temperature=20, scale=16 * math.pi)
 
 @MODELS.register_module()
 class InterFrameInteraction(BaseModule):
-    """Self-attention and FFN over all T*N queries of a clip: ``Q1 = LN(Attn(Q) + Q)``, ``Q2 = LN(FFN(Q1) + Q1)``.
+    """Self-attention and FFN over all T*N queries of a clip (eq. 5).
+
+    ``Q1 = LN(Attn(Q) + Q)``, ``Q2 = LN(FFN(Q1) + Q1)``.
 
     Args:
         embed_dims: Channels C.

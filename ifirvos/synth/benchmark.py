@@ -29,9 +29,9 @@ class BenchmarkOptions:
     """Options of the clips and of writing them.
 
     Attributes:
-        seed: A clip depends on the seed, its split and its number alone.
+        seed: A clip depends only on the seed, its split and its number.
         size: Height and width of a frame, in pixels.
-        frames: Frames a clip.
+        frames: Frames per clip.
         frame_step: Distance between the numbers in frame names.
         layout: A key of ``LAYOUTS``.
     """
@@ -44,7 +44,7 @@ class BenchmarkOptions:
 
 
 def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path) -> tuple:
-    """Make and write one clip: (its entry for the index files, its chance levels, its mask ceilings, its absent)."""
+    """Make and write one clip; return its entry for the index files, chance levels, mask ceilings, absent sentences."""
     clip = make_clip(options.seed, split, index, options.size, options.frames)
     entry = LAYOUTS[options.layout].write_clip(clip, root, split, options.frame_step)
     return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else [], len(clip.absent)
@@ -80,10 +80,10 @@ def write_benchmark(
     """Write all splits to a temporary folder, which is then renamed to ``out``.
 
     Args:
-        out: Must not exist.
+        out: The folder, which must not exist.
         clips: Number of clips by split.
-        options: What the clips are like.
-        workers: Processes; 0: this one.
+        options: Options of the clips.
+        workers: Number of worker processes; 0: none.
         console: For the progress bars.
 
     Returns:
@@ -112,7 +112,7 @@ def write_benchmark(
 
 
 def statistics_table(split: str, statistics: dict) -> Table:
-    """Return the printed form of one split's statistics."""
+    """Format the statistics of a split as a table."""
     title = f'{split}: {statistics["clips"]} clips, {statistics["expressions"]} expressions'
     table = Table('kind', title=title, box=None, padding=(0, 1, 0, 0), pad_edge=False)
     columns = list(dict.fromkeys(name for row in statistics['kinds'].values() for name in row))

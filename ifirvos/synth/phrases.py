@@ -109,10 +109,10 @@ SIDES = {
 
 
 def say(predicate: Predicate, rng: np.random.Generator) -> str:
-    """One of the sentences for `predicate`.
+    """Draw one of the sentences for `predicate`.
 
     Raises:
-        TypeError: for a predicate no sentence exists for.
+        TypeError: there is no sentence for such a predicate.
     """
     noun, templates, words = _wording(predicate)
     template = pick(rng, templates)
@@ -121,7 +121,7 @@ def say(predicate: Predicate, rng: np.random.Generator) -> str:
 
 
 def _wording(predicate: Predicate) -> tuple[Noun, tuple[str, ...], dict[str, tuple]]:
-    """Return the noun of a predicate, its templates, and the options for what else they name (words, or nouns)."""
+    """Return the noun of a predicate, its templates, and the options for their other slots (words, or nouns)."""
     match predicate:
         case Noun(size, colour):
             return predicate, ATTRIBUTE_WITH_ADJECTIVES if size or colour else ATTRIBUTE, {}
@@ -160,7 +160,7 @@ def _noun_words(noun: Noun, rng: np.random.Generator) -> tuple[tuple[str, ...], 
 
 
 def all_predicates() -> Iterator[Predicate]:
-    """Every predicate the generator can ask, with every noun; each noun meets each anchor side once."""
+    """Yield every predicate of the generator with every noun; each noun occurs once with each side of an anchor."""
     nouns = [Noun(*values) for values in product((None, *SIZES), (None, *COLOURS), (None, *SHAPES))]
     for index, noun in enumerate(nouns):
         yield noun
@@ -177,7 +177,7 @@ def all_predicates() -> Iterator[Predicate]:
 
 
 def sentences(rng: np.random.Generator) -> Iterator[str]:
-    """Sentences of every template with every noun, words drawn with `rng`: what a tokenizer is trained on."""
+    """Yield sentences of every template with every noun, with words drawn by `rng`, to train a tokenizer on."""
     for predicate in all_predicates():
         noun, templates, words = _wording(predicate)
         for template in templates:

@@ -6,7 +6,7 @@ import numpy as np
 
 from .appearance import Appearance
 
-# The frame size (height, width) at which every length in pixels of this package is stated; see `Scene.unit`.
+# Lengths in pixels in this package are those at this frame size (height, width); see `Scene.unit`.
 REFERENCE_SIZE = (192, 288)
 PAIR_IDS = (1, 2)
 
@@ -20,8 +20,8 @@ class SceneObject:
         radius: Radius in pixels.
         centres: (T, 2) x and y in pixels, multiples of a half (the renderer draws a sprite for each of the 4 phases);
             may lie outside the frame.
-        present: (T,) bool, False where the object is not drawn at all.
-        coloured: (T,) bool, False where it is grey in place of its colour.
+        present: (T,) bool, False where the object is not drawn.
+        coloured: (T,) bool, False where it is grey instead of its colour.
     """
 
     appearance: Appearance
@@ -32,7 +32,7 @@ class SceneObject:
 
     @property
     def flashes(self) -> bool:
-        """Whether its colour shows in some frames only."""
+        """Return whether its colour shows in some frames only."""
         return not self.coloured.all()
 
 
@@ -41,7 +41,7 @@ class Scene:
     """K objects over T frames; the object with id i (its pixel value in the annotation) is `objects[i - 1]`.
 
     Attributes:
-        kind: Which of the pair kinds objects 1 and 2 were made for.
+        kind: The pair kind of objects 1 and 2.
         size: (height, width) of the frames.
         objects: Tuple of K.
         front_to_back: The K indices into `objects`, nearest first: a nearer object hides a farther one.
@@ -60,12 +60,12 @@ class Scene:
 
     @property
     def unit(self) -> float:
-        """Pixels of this scene a pixel of a 192x288 frame is worth."""
+        """Return the length in pixels of this scene that equals a pixel of a 192x288 frame."""
         return length_unit(self.size)
 
 
 def length_unit(size: tuple[int, int]) -> float:
-    """Pixels at frame `size` (height, width) a pixel of a 192x288 frame is worth."""
+    """Return the length in pixels at frame `size` (height, width) that equals a pixel of a 192x288 frame."""
     return min(size[0] / REFERENCE_SIZE[0], size[1] / REFERENCE_SIZE[1])
 
 

@@ -13,14 +13,14 @@ STRIDE = 4  # of the model's masks
 
 
 def clip_jaccard(gt: np.ndarray, pred: np.ndarray) -> float:
-    """Mean over frames of the IoU of bool (T, H, W) masks; 1 where both are empty."""
+    """Return the mean IoU over frames of masks, bool (T, H, W); 1 where both are empty."""
     intersection = (gt & pred).sum((1, 2))
     union = (gt | pred).sum((1, 2))
     return float(np.where(union > 0, intersection / np.maximum(union, 1), 1).mean())
 
 
 def chance_levels(clip: Clip) -> list[dict]:
-    """J and S (whether J > 0.5) of an answer that draws one object and then has its perfect masks.
+    """Return J and S (whether J > 0.5) of the perfect masks of a random object.
 
     Returns:
         For every expression a dict of `kind` and `J_object`, `S_object` (any object of the clip is as likely); for the
@@ -31,7 +31,7 @@ def chance_levels(clip: Clip) -> list[dict]:
     levels = []
     for asked in clip.expressions:
         target = asked.object_id - 1
-        # Masks of two objects never overlap: the wrong object scores only where both are absent.
+        # Masks of different objects never overlap: the wrong object scores only in frames where both are absent.
         scores = (~seen & ~seen[target]).mean(1)
         scores[target] = 1
         level = {'kind': asked.kind, 'J_object': scores.mean(), 'S_object': (scores > 0.5).mean()}
@@ -46,9 +46,9 @@ def chance_levels(clip: Clip) -> list[dict]:
 
 
 def mask_ceiling(mask: np.ndarray, input_size: tuple[int, int], soft: bool) -> float:
-    """J of the best mask a model with input `input_size` (height, width) can give at a quarter of that size.
+    """Return J of the best masks that a model with input `input_size` (height, width) can draw at a quarter of it.
 
-    The mask, bool (T, H, W), is averaged down over areas, thresholded there unless `soft`, and brought back to its size
+    The mask, bool (T, H, W), is reduced by averaging over areas, thresholded unless `soft`, and resized back
     bilinearly.
     """
     low = input_size[1] // STRIDE, input_size[0] // STRIDE
@@ -61,7 +61,7 @@ def mask_ceiling(mask: np.ndarray, input_size: tuple[int, int], soft: bool) -> f
 
 
 def mask_ceilings(clip: Clip, input_sizes: Iterable[tuple[int, int]] = ((64, 96), (192, 288))) -> list[dict]:
-    """For every expression its `kind` and the ceilings such as `ceiling_binary_64x96`."""
+    """Return, for every expression, its `kind` and ceilings such as `ceiling_binary_64x96`."""
     by_object = {}
     for object_id in {asked.object_id for asked in clip.expressions}:
         mask = clip.facts.labels == object_id
@@ -74,7 +74,7 @@ def mask_ceilings(clip: Clip, input_sizes: Iterable[tuple[int, int]] = ((64, 96)
 
 
 def mean_by_kind(rows: Iterable[dict]) -> dict[str, dict[str, float]]:
-    """Return the mean of every figure over the rows of a `kind`, and their number as `count`."""
+    """Return the means of all values over the rows of each `kind`, and their number as `count`."""
     grouped = defaultdict(list)
     for row in rows:
         grouped[row['kind']].append(row)

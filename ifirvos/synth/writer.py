@@ -6,8 +6,8 @@
     ROOT/meta_expressions/SPLIT/meta_expressions.json
                                                 videos: {VIDEO: {expressions: {"0": {exp, obj_id, kind}}, frames}}
 
-Three things are more than the original has: every split has annotations and `obj_id`, an expression has a `kind`, and
-those of kind `absent`, the last of a video, fit nothing in it: their `obj_id` is 0, the background.
+Unlike in the original, every split has annotations and `obj_id`, and an expression has a `kind`. The last expressions
+of a video, of kind `absent`, fit nothing in it; their `obj_id` is 0, the background.
 """
 
 import json
@@ -28,7 +28,7 @@ JPEG_QUALITY = 92
 
 
 def frame_names(num_frames: int, step: int) -> list[str]:
-    """Five-digit names; Ref-YouTube-VOS keeps every fifth frame of a video, so its step is 5."""
+    """Return five-digit names; Ref-YouTube-VOS has every fifth frame of a video, so its step is 5."""
     return [f'{frame * step:05d}' for frame in range(num_frames)]
 
 
@@ -60,7 +60,7 @@ def write_clip(clip: Clip, split_dir: Path, frame_step: int = 1) -> tuple[dict, 
 
 
 def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
-    """Draw the frames of a clip into a new folder, as JPEGs of these names.
+    """Draw the frames of a clip and write them to a new folder, as JPEGs with these names.
 
     Raises:
         OSError: if a file cannot be written.
@@ -72,7 +72,7 @@ def write_pictures(clip: Clip, names: Iterable[str], folder: Path) -> None:
 
 
 def write_annotations(labels: np.ndarray, names: Iterable[str], folder: Path) -> None:
-    """Write label maps, uint8 (T, H, W), into a new folder, as palette PNGs of these names."""
+    """Write label maps, uint8 (T, H, W), to a new folder, as palette PNGs with these names."""
     folder.mkdir(parents=True)
     for name, label in zip(names, labels, strict=True):
         write_palette_png(folder / f'{name}.png', label, compress_level=3)  # 6 takes twice as long for 15 % less
@@ -88,10 +88,10 @@ def write_meta(root: Path, split: str, videos: Iterable[tuple[str, dict, dict]])
 
 
 def write_json(path: Path, content: dict, indent: int | None = None) -> None:
-    """Write `content` to `path`, whole or not at all; makes the folder."""
+    """Write `content` to `path` atomically; make the folder."""
     write_lines(path, [json.dumps(content, indent=indent)])
 
 
 def write_lines(path: Path, lines: Iterable[str], encoding: str = 'utf-8') -> None:
-    """Write lines of text to `path`, whole or not at all; makes the folder."""
+    """Write lines of text to `path` atomically; make the folder."""
     write_whole(path, ''.join(f'{line}\n' for line in lines), encoding)

@@ -1,4 +1,4 @@
-"""Processes one request of the web page: from an upload and sentences to results on disk. Without Gradio.
+"""One request of the web page: from an upload and sentences to results on disk. Independent of Gradio.
 
 Uploads come from strangers: all limits are checked here, and no message contains a path of this machine.
 """
@@ -24,7 +24,7 @@ from ifirvos.video.reader import VideoReader
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may ask for, and what is kept of all of them."""
+    """Limits of a request, and of the results that are kept."""
 
     megabytes: int = 100
     seconds: int = 60
@@ -32,8 +32,8 @@ class Limits:
     pixels: int = 1920 * 1080  # of a frame
     sentences: int = 8
     characters: int = 300  # of a sentence
-    results: int = 50  # that are kept, one a visitor
-    disk: int = 2000  # megabytes of results and uploads
+    results: int = 50  # kept at once, one per visitor
+    disk: int = 2000  # megabytes of results and uploads together
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Job:
     """A finished request.
 
     Attributes:
-        folder: Holds all its files; nobody else uses it.
+        folder: The folder of its files, which has no others.
         texts: The sentences.
-        overlays: One video a sentence.
-        archive: A zip of the masks: a folder a sentence with PNGs and frames.csv.
+        overlays: One video per sentence.
+        archive: A zip with one folder per sentence: masks as PNGs, and frames.csv.
         times: Times of the T frames in seconds.
-        scores: Scores of every sentence (T,).
+        scores: Scores (T,) of every sentence.
         note: Says that the model cannot know such a video, which sentences probably fit nothing, and which part of the
             video could not be read; else ''.
     """
@@ -65,10 +65,10 @@ class Job:
 
 
 def read_sentences(text: str | None, limits: Limits) -> list[str]:
-    """Return the sentences of the text, one a line; empty lines do not count.
+    """Return the sentences of the text, one per line; empty lines are ignored.
 
     Raises:
-        InputError: None, too many, or too long ones.
+        InputError: There is none, too many, or one is too long.
     """
     texts = [line for line in (' '.join(line.split()) for line in (text or '').splitlines()) if line]
     if not texts:
@@ -94,7 +94,7 @@ def open_video(path: Path, limits: Limits) -> VideoReader:
         raise InputError('Choose a video first.')
     if path.stat().st_size > limits.megabytes * 1e6:
         raise InputError(f'The file has {path.stat().st_size / 1e6:.0f} MB; this page takes up to {limits.megabytes}.')
-    reader = VideoReader(path, max_frames=limits.frames + 1)  # one more, to see that there are more
+    reader = VideoReader(path, max_frames=limits.frames + 1)  # one more, to notice a longer video
     length = VideoReader(path).num_frames
     if length and length > limits.frames:
         raise InputError(f'The video has {length} frames; this page takes up to {limits.frames}.')
@@ -115,15 +115,15 @@ def run_job(
     limits: Limits,
     progress: Callable[[int, int | None], None],
 ) -> Job:
-    """Segment and write everything, window by window, so that memory does not grow with the video.
+    """Segment the video and write the results window by window, so that memory does not grow with its length.
 
     Args:
         inferencer: The model.
         path: The uploaded file.
-        texts: What :func:`read_sentences` returned.
-        folder: To fill; removed again where that fails.
+        texts: Output of :func:`read_sentences`.
+        folder: The folder to fill; removed if the request fails.
         limits: Limits of the page.
-        progress: Told the frames that are done, and how many there will be if the file says so.
+        progress: Called with the number of frames done, and of all frames (None: not known).
 
     Raises:
         InputError, VideoError: With a message for the user, without a path.
@@ -176,7 +176,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
 
 
 def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> None:
-    """Pack a folder a sentence with masks and table, but not result.json, which names paths of this machine."""
+    """Zip the masks and tables of every sentence, but not result.json, which has paths of this machine."""
     with zipfile.ZipFile(archive, 'w', zipfile.ZIP_STORED) as file:  # PNGs are compressed already
         file.writestr('sentences.txt', ''.join(f'{folder.name}: {text}\n' for folder, text in zip(folders, texts)))
         for folder in folders:
@@ -185,7 +185,7 @@ def pack_masks(archive: Path, folders: Sequence[Path], texts: Sequence[str]) -> 
 
 
 def frame_at(video: Path, time: float) -> np.ndarray:
-    """Return the frame of one of our own videos that is shown at a time, uint8 RGB (H, W, 3).
+    """Return the frame that an overlay shows at a time in seconds, uint8 RGB (H, W, 3).
 
     Raises:
         VideoError: There is none.

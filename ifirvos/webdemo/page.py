@@ -23,17 +23,20 @@ from .store import Store
 
 TITLE = 'Referring video object segmentation'
 ABOUT = """# Say what to segment in a video
-Upload or record a video, write one sentence a line, and see where each of them is."""
-SHAPES_ALONE = f""" This model knows the coloured shapes of the examples below and nothing else; for real video the page
-is started with `--model {REAL_MODEL}` or with weights of your own."""
-# Clips of SynthRVOS's split 'valid' that no data set holds; chosen as ones that the shipped model gets right.
+Upload or record a video, and write one sentence per line: each gets the object that it refers to."""
+SHAPES_ALONE = f""" This model only knows coloured shapes as in the examples below; for real video, start the page with
+`--model {REAL_MODEL}` or your own weights."""
+# Indices of SynthRVOS's split 'valid', beyond its data sets; clips that the shipped model segments correctly.
 EXAMPLES = (100_000, 100_002, 100_014)
-NEEDS_ORDER = ('direction', 'order')  # kinds of sentence that the shipped model cannot tell
+NEEDS_ORDER = (
+    'direction',
+    'order',
+)  # kinds not in the examples: they need frame times
 EXAMPLE_FPS = 8
-# Nothing is loaded from elsewhere: Gradio's own themes fetch fonts from Google, and cutting a video fetches ffmpeg.
+# The page loads nothing from other servers: Gradio's themes would fetch fonts from Google, and trimming a video ffmpeg.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
-# Overlay and frame fit one screen of 1280x900 together, and a phone's of 390x844 one after the other, however tall the
-# video is; what is to be touched has a finger's size.
+# Overlay and frame together fit a screen of 1280x900, and one after the other a phone's of 390x844, whatever the shape
+# of the video; controls are large enough for fingers.
 CSS = """
 button[aria-label="Trim video to selection"] { display: none }
 #video video { max-height: 34vh; object-fit: contain }
@@ -43,13 +46,13 @@ button[aria-label="Trim video to selection"] { display: none }
   #overlay, #frame { max-height: 30vh }
   #overlay video, #frame img { max-height: 28vh }
 }
-/* they would lie on the score that is written into the picture */
+/* they would cover the score in the picture */
 #overlay .icon-button-wrapper, #frame .icon-button-wrapper { opacity: 0 }
 #overlay:hover .icon-button-wrapper, #overlay:focus-within .icon-button-wrapper,
 #frame:hover .icon-button-wrapper, #frame:focus-within .icon-button-wrapper { opacity: 1 }
 #segment, #download, #choice label, .gallery-item { min-height: 44px }
 """
-# Before the request is sent: errors of the one before go away, and the place where progress and result appear is seen.
+# Before the request is sent: close the errors of the previous one, and scroll to the progress and results.
 SHOW_RESULTS = """() => {
   document.querySelectorAll('.toast-close').forEach((button) => button.click());
   document.getElementById('results')?.scrollIntoView({behavior: 'smooth', block: 'start'});
@@ -57,7 +60,7 @@ SHOW_RESULTS = """() => {
 
 
 def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[list[str]]:
-    """Clips as video files, each with two sentences of different objects."""
+    """Render example clips as video files; return each with two sentences about different objects."""
     examples = []
     for index in indices:
         clip = make_clip(0, 'valid', index)
@@ -155,7 +158,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
                     include_audio=True,  # else ffmpeg would have to take it out
                     webcam_options=gr.WebcamOptions(mirror=False),
                 )
-                text = gr.Textbox(label='One sentence a line', lines=3, max_lines=10, placeholder='the red star')
+                text = gr.Textbox(label='One sentence per line', lines=3, max_lines=10, placeholder='the red star')
                 run = gr.Button('Segment', variant='primary', elem_id='segment')
                 stop = gr.Button('Stop', elem_id='stop')
                 gr.Markdown(describe(limits))
@@ -205,14 +208,14 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
 
 
 def report(progress: gr.Progress, done: int, total: int | None) -> None:
-    """Frames that are done, on the page."""
+    """Show the number of frames done on the page."""
     progress((done, total), desc=f'{done} of {total or "?"} frames', unit='frames')
 
 
 def launch(page: gr.Blocks, host: str, port: int | None, limits: Limits, block: bool = True) -> str:
-    """Serve the page; returns its address, when the server has stopped or at once without ``block``.
+    """Serve the page; return its address, after the server has stopped or, without ``block``, at once.
 
-    Nothing outside the folder of uploads is served; there is no tunnel to the outside and no listed API.
+    Only files in the folder of uploads are served; there is no public tunnel and no listed API.
     """
     _, url, _ = page.launch(
         server_name=host,

@@ -1,4 +1,4 @@
-"""What the page keeps of its visitors: results of open sessions, within a budget of number and disk. No Gradio."""
+"""The results that the page keeps for open sessions, limited in number and disk space. Independent of Gradio."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .job import Job
 
 
 class Store:
-    """Results by session, each of which has its last one. The oldest go where there are too many, or too large ones.
+    """The last result of every session. If there are too many or they are too large, the oldest are removed.
 
-    Safe to use from several threads.
+    Thread-safe.
 
     Args:
-        jobs: Folder of the results; one below it for each.
-        uploads: Folder of what visitors have sent, and of the copies that Gradio serves.
-        most: How many results are kept.
-        megabytes: How many megabytes results and uploads may take together.
+        jobs: Folder of the results, with a subfolder for each.
+        uploads: Folder of the visitors' uploads, and of the copies that Gradio serves.
+        most: Largest number of results.
+        megabytes: Largest size of results and uploads together.
     """
 
     def __init__(self, jobs: Path, uploads: Path, most: int, megabytes: int) -> None:
@@ -40,19 +40,20 @@ class Store:
         return len(self._kept)
 
     def get(self, session: str | None) -> Job | None:
-        """Return the result of a session, None where it is gone."""
+        """Return the result of a session; None if it has been removed."""
         with self._lock:
             return self._kept.get(session or '')
 
     def run(self, session: str, segment: Callable[[Path, Callable[[], None]], Job]) -> Job:
-        """Make a result and keep it in place of the session's last one.
+        """Make a result, and keep it instead of the session's last one.
 
         Args:
-            session: Whose it is.
-            segment: Given a new folder, and what to call now and then: it raises where the session wants no more.
+            session: The session's hash.
+            segment: Makes the result in a new folder. It has to call its second argument regularly, which raises if
+                the session was closed or asked to stop.
 
         Raises:
-            InputError: The session was closed, or asked to stop; nothing is left of it.
+            InputError: The session was closed or asked to stop; its files are removed.
         """
         with self._lock:
             if session in self._running:
@@ -81,13 +82,13 @@ class Store:
             raise InputError('Stopped.')
 
     def stop(self, session: str) -> None:
-        """Let the running request of a session end at its next window."""
+        """Stop the running request of a session after its current window."""
         with self._lock:
             if session in self._running:
                 self._running[session] = True
 
     def close(self, session: str) -> None:
-        """Forget a session: its running request stops, its result goes."""
+        """End a session: stop its running request and remove its result."""
         with self._lock:
             self.stop(session)
             job = self._kept.pop(session, None)
@@ -95,9 +96,9 @@ class Store:
             job.remove()
 
     def trim(self, newest: str = '') -> None:
-        """Remove the oldest results, then the oldest uploads, until both budgets are kept; not those of one session.
+        """Remove the oldest results, then the oldest uploads, until both limits hold.
 
-        Uploads of the last minute stay: their request may be about to begin.
+        The result of session ``newest`` stays, and uploads of the last minute, whose request may be about to begin.
         """
         with self._lock:
             while len(self._kept) > self._most or (self._size() > self._bytes and len(self._kept) > 1):
@@ -136,6 +137,6 @@ def _modified(path: Path) -> float:
 
 
 def _now(folder: Path) -> float:
-    """Return the time by the clock of a folder's file system."""
+    """Return the current time by the clock of a folder's file system."""
     with tempfile.NamedTemporaryFile(dir=folder.parent) as file:
         return _modified(Path(file.name))

@@ -112,7 +112,7 @@ def upload(page, path):
 
 
 def segment(page, text):
-    page.get_by_label('One sentence a line').fill(text)
+    page.get_by_label('One sentence per line').fill(text)
     page.get_by_role('button', name='Segment').click()
 
 
@@ -189,7 +189,7 @@ def test_an_example_is_ready(page, tmp_path):
     example = page.locator('.gallery-item').first
     assert ' · ' in example.inner_text(), 'its sentences are told apart'
     example.click()
-    sentences = page.get_by_label('One sentence a line')
+    sentences = page.get_by_label('One sentence per line')
     sync_api.expect(sentences).to_have_value(re.compile('.+'), timeout=PATIENCE)
     assert len(sentences.input_value().splitlines()) == 2
     page.get_by_role('button', name='Segment').click()

@@ -1,8 +1,8 @@
 """SynthRVOS in the layout of A2D-Sentences, see `A2DSentencesDataset`.
 
-The release's numbers hold here too: every video has three annotated frames, counted from 1, and an object one sentence
-at most. Split valid is its test split; comp has no counterpart and is left out. Beside the official files there are the
-lists and the COCO file that circulate.
+As in the release, every video has three annotated frames, counted from 1, and an object has at most one sentence. The
+split valid becomes the test split; comp has no counterpart and is left out. Beside the official files, MTTR's lists and
+COCO file are written.
 """
 
 import csv
@@ -29,7 +29,7 @@ _TEXT = 'text_annotations'
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index files need of a clip.
+    """The parts of a clip that go into the index files.
 
     Attributes:
         video_row: Its row of videoset.csv.
@@ -45,7 +45,7 @@ class Entry:
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | None:
-    """Write the video and its annotated frames; None for a split that A2D has not."""
+    """Write the video and its annotated frames; None for a split that A2D does not have."""
     if split not in _SUBSETS:
         return None
     labels = clip.facts.labels
@@ -73,7 +73,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
 
 
 def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
-    """Write the tables, the lists that circulate, and the COCO file of the test split."""
+    """Write the tables, MTTR's lists, and the COCO file of the test split."""
     clips = [entry for split in entries for entry in entries[split]]
     if not clips:
         raise ValueError('A2D-Sentences has the splits train and valid only: write one of them.')
@@ -95,7 +95,7 @@ def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
 
 
 def one_sentence_an_object(clip: Clip) -> list[Expression]:
-    """Of every object that is asked for one expression; which one changes with the number of the clip."""
+    """Return one expression per object that has any; which one depends on the number of the clip."""
     number = int(clip.video_id.rpartition('_')[2])
     chosen = []
     for instance in range(1, len(clip.facts.scene.objects) + 1):
@@ -106,7 +106,7 @@ def one_sentence_an_object(clip: Clip) -> list[Expression]:
 
 
 def annotated_frames(num_frames: int, count: int) -> list[int]:
-    """Return the middles of `count` equal parts of a clip, as indices."""
+    """Return the indices of the middles of `count` equal parts of a clip."""
     return [(2 * part + 1) * num_frames // (2 * count) for part in range(count)]
 
 
@@ -117,7 +117,7 @@ def run_length_code(mask: np.ndarray) -> dict:
 
 
 def coco_content(image_ids: Sequence[str], masks: Sequence[dict]) -> dict:
-    """Write a COCO file with one mask an image, as MTTR makes it for pycocotools."""
+    """Return the content of a COCO file with one mask per image, as MTTR makes it for pycocotools."""
     return dict(
         categories=[dict(id=1, name='dummy_class')],
         images=[
@@ -146,7 +146,7 @@ def write_table(path: Path, rows: Sequence[tuple]) -> None:
 
 
 def _write_h5(folder: Path, number: int, label: np.ndarray) -> None:
-    """Return an annotated frame as the release has it: masks (n,W,H), or (W,H) if one, and boxes (4,n), x1 y1 x2 y2."""
+    """Write an annotated frame as in the release: masks (n,W,H), or (W,H) if one, and boxes (4,n), x1 y1 x2 y2."""
     import h5py  # an extra of this package: see setup.cfg
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """SynthRVOS in the layout of JHMDB-Sentences, see `JHMDBSentencesDataset`.
 
-A video has one sentence, and the kind of it stands where the action does. The data set is for evaluation: split valid
-is written, train and comp are left out. Beside the official files there is the list of samples that circulates.
+A video has one sentence, and its kind takes the place of the action. The data set is for evaluation only: the split
+valid is written, train and comp are left out. Beside the official files, MTTR's list of samples is written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from ..writer import write_json
 from .a2d_sentences import annotated_frames, write_table
 from .layout import Layout
 
-_SAMPLES = 3  # frames a video, as MTTR draws
-_ROOT = 'jhmdb_sentences'  # the folder in which the paths of the list that circulates start
+_SAMPLES = 3  # frames per video, as in MTTR
+_ROOT = 'jhmdb_sentences'  # the folder in which the paths of MTTR's list start
 
 Sample = tuple[str, str, str, int, str]
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> list[Sample] | None:
-    """Write the frames and masks of a clip for one of its sentences; returns its rows of the list of samples."""
+    """Write the frames and masks of a clip for one of its sentences; return its rows of the list of samples."""
     if split != 'valid':
         return None
     number = int(clip.video_id.rpartition('_')[2])

@@ -1,7 +1,7 @@
 """SynthRVOS in the layout of MeViS: RLEs in one file, and a sentence about two objects in every clip.
 
-A clip's last expression, of kind `several`, joins its first two sentences about different objects: its mask is their
-union. MeViS keeps no kinds; here every expression has one, so that the others can be told apart.
+The last expression of a clip, of kind `several`, joins its first two sentences about different objects; its mask is
+their union. Unlike in MeViS, every expression has a kind, so that results can be grouped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,7 +53,7 @@ def write_index(root: Path, entries: Mapping[str, Sequence[Video]]) -> None:
 
 
 def split_name(split: str) -> str:
-    """MeViS's name of a split: the validation set with public masks is 'valid_u'."""
+    """Return MeViS's name of a split: the validation set with public masks is 'valid_u'."""
     return 'valid_u' if split == 'valid' else split
 
 

@@ -1,8 +1,8 @@
 """SynthRVOS in the layout of Ref-DAVIS17: the official one, and the copy in Ref-YouTube-VOS's layout.
 
-DAVIS describes every object that it annotates, four times, and all of them are there in the first frame. So objects
-that no sentence names, or that come later, are background here, the others are numbered from 1, and an object's
-sentences are said in turn until every annotator has one. The kinds of sentences are lost.
+In DAVIS every annotated object has four sentences and is visible in the first frame. So objects without a sentence, or
+that appear later, become background, the others are numbered from 1, and the sentences of an object are repeated until
+every annotator has one. The kinds of sentences are lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from ..clip import Clip
 from ..writer import frame_names, write_annotations, write_json, write_lines, write_pictures
 from .layout import Layout
 
-# In the order in which the copy has them; annotator 2 wrote latin-1.
+# In the order of the copy; annotator 2's file is Latin-1.
 TEXT_FILES = (
     ('Davis17_annot1.txt', 'utf-8'),
     ('Davis17_annot1_full_video.txt', 'utf-8'),
@@ -22,14 +22,14 @@ TEXT_FILES = (
     ('Davis17_annot2_full_video.txt', 'latin-1'),
 )
 
-Described = tuple[str, list[str], list[tuple[str, list[str]]]]  # video id, frames, shape and four sentences an object
+Described = tuple[str, list[str], list[tuple[str, list[str]]]]  # video id, frames, shape and four sentences per object
 
 
 def describe(clip: Clip) -> tuple[np.ndarray, list[tuple[str, list[str]]]]:
     """Return the objects that DAVIS would annotate.
 
     Returns:
-        Their label maps, uint8 (T, H, W), and for each of them, in order of its id, its shape and four sentences.
+        Their label maps, uint8 (T, H, W), and the shape and four sentences of each, in the order of their ids.
     """
     labels = clip.facts.labels
     asked = {asked.object_id for asked in clip.expressions if (labels[0] == asked.object_id).any()}
@@ -84,7 +84,7 @@ def write_converted_index(root: Path, entries: Mapping[str, Sequence[Described]]
 
 
 def _write_clip(clip: Clip, pictures: Path, annotations: Path) -> Described | None:
-    """Frame names count by one. A clip without objects is left out."""
+    """Write a clip with frame names that count by one; a clip without objects is left out."""
     labels, objects = describe(clip)
     if not objects:
         return None

@@ -10,7 +10,7 @@ from .layout import Layout
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> tuple[str, dict, dict]:
-    """Write a clip; returns its id and its entries for meta.json and meta_expressions.json."""
+    """Write a clip; return its id and its entries for meta.json and meta_expressions.json."""
     return clip.video_id, *write_video(clip, root / split, frame_step)
 
 

@@ -1,10 +1,10 @@
-"""SynthRVOS in the layout of RefCOCO; `tools/dataset_converters/refcoco_to_json.py` then makes the json::
+"""SynthRVOS in the layout of RefCOCO, which `tools/dataset_converters/refcoco_to_json.py` converts to json::
 
     ROOT/train2014/COCO_train2014_000000000001.jpg     the middle frame of every clip
     ROOT/refcoco/instances.json                        COCO annotations, polygons
     ROOT/refcoco/refs(unc).p                           a pickled list: object, split, sentences
 
-Only the sentences that one frame can tell are kept. Split valid is val, comp is testA.
+Only sentences that a single frame can answer are kept. The split valid becomes val, comp becomes testA.
 """
 
 import pickle
@@ -25,12 +25,12 @@ from .layout import Layout
 
 NAMES = {'train': 'train', 'valid': 'val', 'comp': 'testA'}
 _SINGLE_FRAME_KINDS = ('attr', 'spatial', 'relation')
-_CLIPS_A_SPLIT = 1_000_000  # image ids of the splits lie so far apart
+_CLIPS_A_SPLIT = 1_000_000  # distance between the image ids of the splits
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What the index files need of a clip: its image, its objects by id, and the sentences of each."""
+    """The parts of a clip that go into the index files: its image, its objects by id, the sentences of each."""
 
     image: dict
     annotations: dict[int, dict]
@@ -38,7 +38,7 @@ class Entry:
 
 
 def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | None:
-    """Write one frame of a clip; None if no sentence can be told from it."""
+    """Write one frame of a clip; None if it can answer no sentence."""
     middle = len(clip.facts.labels) // 2
     label = clip.facts.labels[middle]
     sentences: dict[int, list[str]] = {}
@@ -116,9 +116,9 @@ def annotation(image_id: int, object_id: int, shape: str, mask: np.ndarray) -> d
 
 
 def polygons(mask: np.ndarray) -> list[list[float]]:
-    """Trace a mask along the borders of its pixels, so that COCO's rasteriser gives the mask back exactly.
+    """Trace a mask along the borders of its pixels, so that COCO's rasteriser reproduces it exactly.
 
-    COCO's polygons have no holes: a mask with one is cut in two through it.
+    COCO's polygons have no holes: a mask with a hole is cut in two through it.
 
     Args:
         mask: bool (H, W), with at least one pixel.
@@ -126,8 +126,8 @@ def polygons(mask: np.ndarray) -> list[list[float]]:
     Returns:
         Polygons of x, y, x, y, … in pixels.
     """
-    # At twice the size a contour runs through the pixels of both sides of a border: even ones begin a pixel of the
-    # mask, odd ones end it.
+    # At twice the size a contour goes through the pixels on both sides of a border: even coordinates begin a pixel of
+    # the mask, odd ones end it.
     double = np.kron(mask, np.ones((2, 2))).astype(np.uint8)
     contours, hierarchy = cv2.findContours(double, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     holes = [contour for contour, links in zip(contours, hierarchy[0], strict=True) if links[3] >= 0]
