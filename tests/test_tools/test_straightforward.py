@@ -63,7 +63,10 @@ def check_equal(tool, config: str, frames: int, size: tuple[int, int], shrunk: b
     model.eval()
     (clip,) = data['data_samples']
     clips = [deepcopy(clip) for _ in range(2)]
-    clips[1].set_metainfo(dict(text='the small green star'))
+    other = dict(text='the small green star')
+    if 'text_tokens' in clip:
+        other['text_tokens'] = dict(input_ids=[0, *range(200, 206), 2], attention_mask=[1] * 8)
+    clips[1].set_metainfo(other)
     expected = straightforward.predict(model, data['inputs'], deepcopy(clips))
     for ours, theirs in zip(predicted(model, data['inputs'], clips), expected, strict=True):
         torch.testing.assert_close(ours['scores'].logit(), theirs['scores'].logit(), rtol=0, atol=1e-4)
