@@ -83,7 +83,12 @@ if [ -n "$("$venv/bin/python" -m pip list --format=freeze 2>/dev/null | grep -E 
   quietly install --no-deps --force-reinstall "$(grep -E '^opencv-python-headless==' "$pins")"
 fi
 
-"$venv/bin/python" -c 'import cv2, mmcv, mmengine, torch, transformers'
+# Where the environment forbids bytecode, as container images do, every command would compile anew what it imports.
+env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - <<'EOF'
+import cv2, mmcv, mmengine.runner, torch, transformers  # these first: they say most plainly what is missing
+import ifirvos.inference.inferencer, ifirvos.inference.writers, ifirvos.synth, ifirvos_cli.infer  # noqa
+from transformers import AutoTokenizer, RobertaModel, RobertaTokenizerFast  # noqa
+EOF
 echo "$torch" >"$chosen_torch"
 echo "$wanted" >"$stamp"
 say "$venv is ready"
