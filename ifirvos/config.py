@@ -122,20 +122,25 @@ def merge_options(config: Config, options: Mapping[str, Any] | None) -> None:
             else:
                 break
     config.merge_from_dict(dict(options or {}))
-    drop_worker_options(config)
+    mend_dataloaders(config)
 
 
-def drop_worker_options(config: Config) -> None:
-    """Drop the options of worker processes from dataloaders with ``num_workers=0``, where torch refuses them.
+def mend_dataloaders(config: Config) -> None:
+    """Take out of dataloaders what torch and mmengine do not accept there.
+
+    That is the options of worker processes with ``num_workers=0``, and in ``collate_fn`` the scope that mmengine adds
+    if the config inherits from one of an installed package.
 
     Args:
         config: It is changed.
     """
     for phase in PHASES:
-        loader = config.get(f'{phase}_dataloader')
-        if loader and loader.get('num_workers') == 0:
+        loader = config.get(f'{phase}_dataloader') or {}
+        if loader.get('num_workers') == 0:
             loader.persistent_workers = False
             loader.pop('prefetch_factor', None)
+        if isinstance(loader.get('collate_fn'), Mapping):
+            loader.collate_fn.pop('_scope_', None)
 
 
 def load_config(

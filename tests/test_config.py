@@ -80,6 +80,15 @@ def test_a_dataloader_without_workers_needs_no_other_option():
     assert config.train_dataloader.persistent_workers
 
 
+def test_a_config_that_inherits_from_the_package_can_collate(tmp_path):
+    """mmengine adds a scope to its dicts, and hands that of ``collate_fn`` on to the function."""
+    path = tmp_path / 'mine.py'
+    path.write_text("_base_ = 'ifirvos::ifirvos/r18_synth.py'\n")
+    config = load_config(path)
+    assert config.model._scope_ == 'ifirvos'
+    assert config.train_dataloader.collate_fn == dict(type='pair_collate')
+
+
 @pytest.mark.parametrize('name', ['r18_synth', 'r50_ytvos', 'r50_a2d', 'r50_refcoco_pretrain'])
 def test_the_data_root_is_set_everywhere(name):
     config = load_config(ROOT / f'configs/ifirvos/{name}.py', data_root='/my/data')

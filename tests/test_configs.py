@@ -422,7 +422,7 @@ DATA = [
 def test_pipelines_give_clips_and_evaluators_build(name, data_root):
     cfg = load(name)
     move_data(cfg._cfg_dict, data_root)
-    collate = FUNCTIONS.get(cfg.train_dataloader.get('collate_fn', dict(type='pseudo_collate')).type)
+    collate = FUNCTIONS.get(cfg.train_dataloader.get('collate_fn', dict(type='pseudo_collate'))['type'])
     batch = collate([DATASETS.build(cfg.train_dataloader.dataset)[0]])
     for inputs, sample in zip(batch['inputs'], batch['data_samples'], strict=True):
         assert inputs.shape[:2] == (cfg.num_frames, 3)
