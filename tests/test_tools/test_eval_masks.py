@@ -138,7 +138,7 @@ def test_missing_mask_is_named(tool, config, tmp_path):
 
 
 def test_config_without_a_metric_for_masks(tool, config, tmp_path):
-    path, _ = config(dict(type='SubmissionWriter', out_dir=str(tmp_path / 'never')))
+    path, _ = config([dict(type='SubmissionWriter', out_dir=str(tmp_path / 'never')), dict(type='AbsenceMetric')])
     with pytest.raises(SystemExit, match='no metric that scores masks'):
         tool.main([str(path), str(tmp_path)])
 

@@ -10,7 +10,7 @@ Data set and protocol are those of the config's test dataloader and evaluator. M
 
 FRAME is the name of the image, or for video files the number of the frame from 0 with five digits. Only annotated
 frames are needed. The results equal those of ``tools/test.py`` with the same masks, except average precision over all
-queries (A2D, JHMDB), which is omitted, and boxes (RefCOCO), which are those of the masks.
+queries (A2D, JHMDB) and AbsenceMetric, which are omitted, and boxes (RefCOCO), which are those of the masks.
 """
 
 import argparse
@@ -57,6 +57,7 @@ from tqdm import tqdm
 
 from ifirvos.config import load_config
 from ifirvos.datasets.base_rvos_dataset import records_by_video
+from ifirvos.evaluation.metrics.absence_metric import AbsenceMetric
 from ifirvos.evaluation.metrics.expression_metric import ExpressionMetric
 from ifirvos.evaluation.metrics.frame_iou_metric import FrameIoUMetric, annotated_frames
 from ifirvos.evaluation.metrics.ref_davis_metric import ObjectScore, RefDAVISMetric
@@ -104,11 +105,12 @@ def light_dataset(cfg: dict) -> dict:
 
 
 def build_metrics(cfg: dict | Sequence[dict], out_dir: str | None) -> list[ExpressionMetric]:
-    """Return the evaluator's metrics that can do with masks."""
+    """Return the evaluator's metrics that need only masks."""
     metrics = []
     for part in [cfg] if isinstance(cfg, dict) else cfg:
         kind = METRICS.get(part['type'])
-        if not issubclass(kind, ExpressionMetric):  # such as SubmissionWriter
+        # SubmissionWriter measures nothing; AbsenceMetric needs scores, and masks from files have none.
+        if not issubclass(kind, ExpressionMetric) or issubclass(kind, AbsenceMetric):
             continue
         alone = dict(all_queries=False) if kind.__name__ == 'A2DMetric' else {}
         alone |= dict(masks_dir=None) if issubclass(kind, RefDAVISMetric) else {}
@@ -152,7 +154,7 @@ class ExpressionScorer:
 
 
 class LabelMapScorer:
-    """Scores Ref-DAVIS17's folders of label maps, one an annotator."""
+    """Scores Ref-DAVIS17's folders of label maps, one per annotator."""
 
     def __init__(self, dataset: BaseDataset, metric: RefDAVISMetric, masks: Path) -> None:
         self.dataset, self.metric, self.masks = dataset, metric, masks
