@@ -212,8 +212,8 @@ def convert_checkpoint(checkpoint: Mapping, source: str) -> dict:
     trained = f', trained on {args["dataset_file"]}' if 'dataset_file' in args else ''
     summary = (
         f'{source} is a checkpoint of the official ReferFormer code ({backbone or "unknown backbone"}{trained}): '
-        f'its {len(report)} tensors became {len(converted)} of ours, {kinds.count("alias")} were second names, '
-        f'{kinds.count("dropped")} constants.'
+        f'{len(converted)} of its {len(report)} tensors are loaded; {kinds.count("alias")} are the same under a second '
+        f'name, {kinds.count("dropped")} are constants.'
     )
     meta = dict(source=source, referformer=dict(backbone=backbone, **_plain(args)))
     return dict(state_dict=converted, meta=meta, origin=Origin(args, backbone, summary))

@@ -31,11 +31,15 @@ def probably_absent(model: str | None, texts: Sequence[str], mean_scores: Sequen
     return f'Probably nothing in the video fits {", ".join(absent)}.' if absent else None
 
 
-def warn_of_absent(model: str | None, texts: Sequence[str], mean_scores: Sequence[float]) -> None:
-    """Log the warning of :func:`probably_absent`, and how to get no masks instead."""
-    if said := probably_absent(model, texts, mean_scores):
+def warn_of_absent(
+    model: str | None, texts: Sequence[str], mean_scores: Sequence[float], score_threshold: float | None
+) -> None:
+    """Log the warning of :func:`probably_absent`; without a score threshold, also how to get no masks."""
+    said = probably_absent(model, texts, mean_scores)
+    if said and score_threshold is None:
         threshold = threshold_of(model)
-        MMLogger.get_current_instance().warning(
-            f'{said} With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no '
-            'mask.'
+        said += (
+            f' With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no mask.'
         )
+    if said:
+        MMLogger.get_current_instance().warning(said)

@@ -18,8 +18,8 @@ from ifirvos.visualization import contact_sheet, object_color
 from ifirvos.visualization.comparison import draw_cell
 
 KINDS = ('attr', 'spatial', 'motion')
-# Index in the split 'valid', whose data sets end far below. Chosen with seed 0 as a clip in which the included
-# model finds all three objects; over many clips it finds three of four moving ones.
+# Index in the split 'valid', far beyond its data sets. With seed 1, the default of the command, the included model
+# finds all three objects of the clip; how often it does over many clips is in weights/README.md.
 FIRST_INDEX = 100_026
 FPS = 8
 COLUMNS, CELL_WIDTH = 5, 288
@@ -51,14 +51,14 @@ def read_masks(folder: Path) -> np.ndarray:
 
 
 def j_and_f(truth: np.ndarray, masks: np.ndarray) -> tuple[float, float]:
-    """J and F in percent, means over the frames."""
+    """Return J and F in percent, means over the frames."""
     return 100 * region_similarity(truth, masks).mean(), 100 * contour_accuracy(truth, masks).mean()
 
 
 def draw_sheet(
     video: Path, titles: Sequence[str], notes: Sequence[str], masks: Sequence, truths: Sequence
 ) -> np.ndarray:
-    """Draw frames as columns and sentences as rows."""
+    """Draw a contact sheet: frames as columns, sentences as rows."""
     frame_ids = spread(len(masks[0]), COLUMNS)
     frames = {t: frame for t, frame in enumerate(VideoReader(video)) if t in frame_ids}
     rows = []

@@ -57,7 +57,7 @@ Progressed = Callable[[int, int | None], None]
 
 
 class RVOSInferencer(HubMixin, BaseInferencer):
-    """Segment in a video what sentences refer to.
+    """Segment the objects that sentences refer to in a video.
 
     Frames are decoded, resized and passed through the backbone once for all sentences. A video longer than ``clip_len``
     is processed in overlapping windows, so that memory does not grow with its length.
@@ -154,26 +154,26 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         overwrite: bool = False,
         progress: Progressed | None = None,
     ) -> list[SentenceResult] | list[list[SentenceResult]]:
-        """Segment what each sentence refers to.
+        """Segment the object that each sentence refers to.
 
         Args:
-            inputs: Video file, folder of frames, address, number of a webcam, VideoReader, or frames: uint8
+            inputs: Video file, folder of frames, URL, number of a webcam, VideoReader, or frames: uint8
                 (T, H, W, 3) or a list or iterator of (H, W, 3), also grey or with alpha. Or several videos: a list of
                 paths, readers or arrays (T, H, W, 3).
-            texts: One sentence or several; of several videos, the same for all, or a list for each.
+            texts: One sentence or several; for several videos, the same for all, or a list for each.
             channel_order: 'rgb' or 'bgr', of frames given as arrays.
             score_threshold: Frames with a lower score have ``present`` False and an empty mask and box; None: off.
-            mask_format: 'bool' for arrays; 'rle' keeps the masks coded, a few hundred bytes each, and decodes them when
-                they are looked at.
-            return_vis: Also give the frames with the masks painted.
-            out_dir: Write a folder a sentence below it, straight away (of several videos, below a folder a video).
-            save: What to write there, of ``ifirvos.inference.writers.SAVES``; result.json always.
-            style: How overlays and ``return_vis`` look: 'spotlight' dims what is not meant, 'paint' paints what is.
+            mask_format: 'bool' for arrays; 'rle' keeps masks encoded, a few hundred bytes each, and decodes them on
+                access.
+            return_vis: Also return the frames as drawn in the overlay.
+            out_dir: Write the results to ``out_dir/SENTENCE``, for several videos to ``out_dir/VIDEO/SENTENCE``.
+            save: Outputs to write there, of ``ifirvos.inference.writers.SAVES``; result.json always.
+            style: Style of overlays and ``return_vis``: 'spotlight' dims everything but the object, 'paint' paints it.
             overwrite: Replace the results of an earlier run.
-            progress: Called after every window with the frames done and the frames to expect (None where nobody knows).
+            progress: Called after every window with the number of frames done and of all frames (None: not known).
 
         Returns:
-            One result a sentence, in the order given; of several videos, a list of such lists.
+            One result per sentence, in the given order; for several videos, a list of such lists.
 
         Raises:
             FileNotFoundError, VideoError: the video cannot be read.
@@ -221,7 +221,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             The frames in order, each once, with the results of every sentence.
 
         Raises:
-            As :meth:`__call__`; what does not depend on the frames, at once.
+            As :meth:`__call__`; errors that do not depend on the frames, at once.
         """
         return self._stream(VideoStream(inputs, channel_order), check_sentences(texts), score_threshold)
 
@@ -310,7 +310,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
             start += len(given)
             score_sums += [result.scores.sum() for result in results]
-        warn_of_absent(self.model_name, texts, score_sums / max(start, 1))
+        warn_of_absent(self.model_name, texts, score_sums / max(start, 1), score_threshold)
 
     def preprocess(self, frames: Sequence[np.ndarray]) -> dict:
         """Resize frames.
@@ -359,14 +359,14 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """Predict some sentences on a window, all at once.
 
         Args:
-            feats: Features of the window's T frames, (T, C, h, w) a level.
+            feats: Features of the window's T frames, (T, C, h, w) per level.
             metas: T times metainfo.
             texts: The sentences.
-            linkers: One a sentence.
-            encoded: What :meth:`encode` gave of the sentences; None: encode them.
+            linkers: One per sentence.
+            encoded: Output of :meth:`encode` for the sentences; None: encode them.
 
         Returns:
-            One data sample a sentence, whose frames carry ``pred_track_instances``.
+            One data sample per sentence, whose frames have ``pred_track_instances``.
         """
         samples = [clip_sample(metas, as_trained(text)) for text in texts]
         with self._precision():
@@ -389,7 +389,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         return self.extract(clip)
 
     def _take_smaller_parts(self, error: Exception) -> None:
-        """Go on one sentence and a few frames at a time where memory has run out, once.
+        """Continue with one sentence and a few frames at a time after memory has run out, once.
 
         Raises:
             The error, if it is another one.

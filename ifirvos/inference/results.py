@@ -15,7 +15,7 @@ MASK_FORMATS = ('bool', 'rle')
 
 
 class MaskSequence(Sequence):
-    """T masks of one size kept as COCO RLEs; indexing decodes. A few hundred bytes a mask, whatever the frame's size.
+    """T masks of one size, stored as COCO RLEs (a few hundred bytes each) and decoded by indexing.
 
     It reads like a bool array (T, H, W): ``masks[t]``, ``masks[a:b]``, ``len``, iteration, ``shape``, ``np.asarray``.
 
@@ -76,9 +76,10 @@ class MaskSequence(Sequence):
 
 
 def boxes_of(masks: np.ndarray) -> np.ndarray:
-    """Return the boxes of masks, so never beyond the frame: bool (T, H, W) -> float32 (T, 4), xyxy in pixels.
+    """Return the bounding boxes of masks: bool (T, H, W) -> float32 (T, 4), xyxy in pixels.
 
-    They go from the first pixel's left and upper edge to the last one's right and lower; zeros of an empty mask.
+    They reach from the left and upper edge of the first pixels to the right and lower edge of the last ones; zeros for
+    an empty mask.
     """
     boxes = np.zeros((len(masks), 4), np.float32)
     for box, mask in zip(boxes, masks, strict=True):
@@ -90,18 +91,18 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class SentenceResult:
-    """What one sentence refers to, in pixels of the original video.
+    """The result of one sentence, in pixels of the original video.
 
     Attributes:
         text: The sentence.
         masks: bool (T, H, W), or a :class:`MaskSequence` that reads like it.
-        scores: float32 (T,), the probability that the object is seen in the frame.
-        boxes: float32 (T, 4), xyxy: the masks' own, see :func:`boxes_of`.
-        query_index: Which of the model's N query sequences was taken, in the first window.
-        present: bool (T,), whether the object is there; where it is not, mask and box are empty. All True without a
-            score threshold.
+        scores: float32 (T,), the probability that the object is visible in the frame.
+        boxes: float32 (T, 4), xyxy: those of the masks, see :func:`boxes_of`.
+        query_index: Index of the chosen query sequence, in the first window.
+        present: bool (T,), whether the score reaches the threshold; otherwise mask and box are empty. All True without
+            a score threshold.
         query_indices: int (T,), the query of every frame: constant within a window.
-        vis: uint8 RGB (T, H, W, 3), the frames with the mask painted, where asked for.
+        vis: uint8 RGB (T, H, W, 3), the frames as drawn in the overlay; None unless requested.
     """
 
     text: str
@@ -143,7 +144,7 @@ class SentenceResult:
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """One sentence's result in one frame, as the files get it."""
+    """One sentence's result in one frame, as it is written to files."""
 
     number: int
     time: Fraction  # seconds
@@ -163,7 +164,7 @@ class WindowResult:
         start: Number of the first frame in the video.
         frames: The n originals, uint8 RGB (H, W, 3).
         times: Their times, in seconds from the first frame of the video.
-        results: One a sentence, of these n frames, masks bool (n, H, W).
+        results: One per sentence, for these n frames, masks bool (n, H, W).
     """
 
     start: int
@@ -173,11 +174,11 @@ class WindowResult:
 
 
 class ResultCollector:
-    """Puts one sentence's parts together.
+    """Concatenates the parts of one sentence's result.
 
     Args:
         text: The sentence.
-        mask_format: 'bool' keeps arrays, 'rle' codes every mask at once.
+        mask_format: 'bool' keeps arrays, 'rle' encodes every mask immediately.
     """
 
     def __init__(self, text: str, mask_format: str = 'bool') -> None:

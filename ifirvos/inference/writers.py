@@ -68,25 +68,25 @@ def check_style(style: str) -> str:
 
 
 class ResultWriter:
-    """Writes the results of a video as they come; a folder a sentence, which gets its name when all is complete.
+    """Writes the results of a video window by window, to one folder per sentence.
 
-    Use as a context manager: leaving it by an exception leaves no folder.
+    Use it as a context manager. The folders get their names when all are complete; after an exception there are none.
 
     Args:
-        folders: One a sentence, all in one parent, see :func:`unique_slugs`.
+        folders: One per sentence, all in one parent, see :func:`unique_slugs`.
         texts: The sentences.
-        reader: The video that the frames come from: its rate, sound and problem; None for frames of other origin.
-        save: What to write, of ``SAVES``; result.json always.
+        reader: The video of the frames, for its frame rate, sound and problem; None for frames from elsewhere.
+        save: Outputs to write, of ``SAVES``; result.json always.
         info: Further entries of result.json (model, weights, …).
         overwrite: Replace results of an earlier run.
-        video_id: The video's number in the files; None: made from its name, the same in every run.
-        style: How the overlays are drawn, one of :data:`ifirvos.visualization.STYLES`.
+        video_id: The video's number in the files; None: derived from its name, the same in every run.
+        style: Style of the overlays, one of :data:`ifirvos.visualization.STYLES`.
 
     Attributes:
         overlays: The overlay videos, complete after the block.
 
     Raises:
-        OutputExistsError: when entered: a folder is there, see :func:`check_free`.
+        OutputExistsError: on entering: a folder exists, see :func:`check_free`.
         InputError: an unknown kind of output.
     """
 
@@ -138,7 +138,7 @@ class ResultWriter:
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second of the videos that are written."""
+        """Frames per second of the written videos."""
         return DEFAULT_FPS if self.reader is None else self.reader.fps
 
     def write(self, window: WindowResult) -> None:
@@ -177,7 +177,7 @@ class ResultWriter:
         self.num_frames = window.start + len(window.frames)
 
     def _start(self, size: tuple[int, int]) -> None:
-        """Open all files; only now the rate of a webcam is known."""
+        """Open all files, at the first window: before it, the rate of a webcam is not known."""
         self._size = size
         sound = None if self.reader is None else self.reader.sound_source
         aspect = Fraction(1) if self.reader is None else self.reader.pixel_aspect
@@ -259,8 +259,8 @@ def write_results(
 
     Args:
         reader: The video that the results are of.
-        results: One a sentence.
-        folders: One a sentence, see :func:`unique_slugs`.
+        results: One per sentence.
+        folders: One per sentence, see :func:`unique_slugs`.
         info: Further entries of the JSON (model, weights, …).
         overwrite: Replace results of an earlier run.
         progress: Wraps the frames, to show a bar.

@@ -41,3 +41,5 @@ def test_the_shipped_model_tells_what_is_there_from_what_is_not(monkeypatch):
     assert f"'the orange star' (mean score {results[1].scores.mean():.2f})" in said[0]
     assert 'cyan' not in said[0]
     assert f'--score-threshold {threshold_of(SHIPPED_MODEL)}' in said[0]
+    inferencer(frames, 'the orange star', score_threshold=0.1)
+    assert '--score-threshold' not in said[1], 'it was given'
