@@ -160,7 +160,7 @@ def _place(instances, box: np.ndarray) -> None:
 
 
 def write_demo_dataset(root: Path, num_clips: int = 5, size: tuple[int, int] = (48, 72)) -> Path:
-    """SynthRVOS with ``num_clips`` clips of 12 frames a split: five clips have every kind of expression.
+    """SynthRVOS with ``num_clips`` clips of 12 frames per split: five clips have every kind of expression.
 
     Args:
         root: The folder to make; Ref-YouTube-VOS's layout, so that its data set reads it too.

@@ -18,7 +18,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print a table, a line a model; or what a file is."""
+    """Print a table with one line per model, or describe a file."""
     if args.file:
         from ifirvos.inference.loading import describe_weights
 

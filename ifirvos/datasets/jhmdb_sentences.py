@@ -30,7 +30,7 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
 
     It is for evaluation only: no training split, test mode by default. A record is a sentence and one frame, the key
     frame; ``exp_id`` is ``v_{video}_f_{frame}``, as in the COCO file that circulates. Published figures are over three
-    random frames a video that MTTR once drew: ``jhmdb_sentences_samples_metadata.json``, rows of video, path of the
+    random frames per video that MTTR once drew: ``jhmdb_sentences_samples_metadata.json``, rows of video, path of the
     frame, path of the masks, number of frames with a mask, sentence. It is taken where it lies in ``data_root``; its
     paths are read from ``Rename_Images`` and ``puppet_mask`` on, whatever folder they start in.
 

@@ -28,7 +28,7 @@ A2D_SENTENCES: Releases = {
     'train': {'A2D-Sentences, training set': dict(videos=3017)},
     'test': {'A2D-Sentences, test set': dict(videos=737)},
 }
-# Videos: Gavrilyuk et al., section 4.1. Samples: three frames a video, MTTR's list (github.com/mttr2021/MTTR).
+# Videos: Gavrilyuk et al., section 4.1. Samples: three frames per video, MTTR's list (github.com/mttr2021/MTTR).
 JHMDB_SENTENCES: Releases = {'test': {'JHMDB-Sentences with three frames a video': dict(videos=928, samples=3 * 928)}}
 # Expressions: of the splits by UNC and UMD, as papers since Yu et al., MAttNet, CVPR 2018 give them. Pictures: the
 # catalogue of TensorFlow Datasets, ref_coco.

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor
 
-# Points below which loading the compiled kernel takes longer than it saves.
+# With fewer points, loading the compiled kernel takes longer than it saves.
 WORTH_COMPILING = 200_000
-# Points of the frames that go together without it.
+# Points of the frames that are processed together without it.
 AT_ONCE = 200_000
 
 
@@ -62,9 +62,9 @@ def has_compiled() -> bool:
 def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
     """Compute :func:`sample_values` by torch alone, in any precision and on any device.
 
-    A sample is a weighted sum of four pixels, so all of it is one weighted sum of 4·L·P pixels a query and head, which
-    ``embedding_bag`` computes without storing the pixels. Few frames go at a time, ``AT_ONCE`` points: indices and
-    weights are stored only of these, and for the gradient.
+    A sample is a weighted sum of four pixels, so the output is a weighted sum of 4·L·P pixels per query and head, which
+    ``embedding_bag`` computes without storing the pixels. Frames are processed a few at a time, about ``AT_ONCE``
+    points: only their indices and weights are stored, and those for the gradient.
     """
     num_heads, dims = value.shape[2:]
     size = shapes.flip(-1).to(locations.dtype)[:, None]  # (L,1,2): w, h

@@ -187,7 +187,7 @@ class VideoSwinTransformer(BaseModule):
         embed_dims: C at stride 4; every stage doubles it.
         depths: Blocks of every stage.
         num_heads: Attention heads of every stage.
-        patch_size: Patch size over (T,H,W). The official one is (2,4,4); a time stride of 1 gives a map a frame.
+        patch_size: Patch size over (T,H,W). The official one is (2,4,4); a time stride of 1 gives one map per frame.
         window_size: Tokens of (T,h,w).
         mlp_ratio: Width of the MLPs, in C.
         drop_path_rate: Drop path rate of the last block; it grows linearly from 0.

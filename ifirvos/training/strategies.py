@@ -22,7 +22,8 @@ from ifirvos.registry import STRATEGIES
 class AtomicFSDPStrategy(FSDPStrategy):
     """mmengine's FSDPStrategy with atomic full checkpoints that can be resumed.
 
-    mmengine's ignores the backend of the checkpoint hook. Sharded checkpoints ('local') are folders, a file a process.
+    mmengine's ignores the backend of the checkpoint hook. Sharded checkpoints ('local') are folders with a file per
+    process.
     """
 
     def save_checkpoint(self, filename: str, **kwargs: Any) -> None:

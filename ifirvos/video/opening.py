@@ -199,7 +199,7 @@ def video_stream(container: av.container.InputContainer, name: str, max_pixels: 
 
 
 def frame_rate(stream: av.VideoStream, default: Fraction) -> Fraction:
-    """Return a stream's frames a second.
+    """Return a stream's frames per second.
 
     The average is what the container says; of some (raw DV) it is the clock's rate, which the guess is not.
     """

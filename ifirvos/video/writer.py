@@ -31,7 +31,7 @@ _TIME_BASE = Fraction(1, 90000)
 # MP4 keeps a frame's duration in 32 bits of that clock: 13 hours. Slower video takes a clock of milliseconds, which
 # FFmpeg makes one of 1/16 of them: 37 hours.
 _SLOW, _SLOW_TIME_BASE, _SLOWEST = Fraction(1, 20_000), Fraction(1, 1000), Fraction(1, 100_000)
-_FASTEST = Fraction(1000)  # frames a second
+_FASTEST = Fraction(1000)  # frames per second
 _LARGEST = 16_384  # of a side, that both encoders take
 
 

@@ -70,8 +70,8 @@ def overlay_frame(
 
     Args:
         frame: uint8 RGB (H, W, 3).
-        masks: bool (H, W), one a sentence.
-        colors: RGB, one a sentence.
+        masks: bool (H, W), one per sentence.
+        colors: RGB, one per sentence.
         style: ``'spotlight'``: everything but the objects becomes grey and darker, and every object gets an outline in
             its sentence's colour between two black or white lines, whichever contrasts more. ``'paint'``: only the
             objects are painted over.
@@ -115,9 +115,9 @@ def draw_together(
 
     Args:
         frame: uint8 RGB (H, W, 3).
-        masks: bool (H, W), one a sentence.
+        masks: bool (H, W), one per sentence.
         texts: The sentences.
-        colors: RGB, one a sentence.
+        colors: RGB, one per sentence.
         style: See :func:`overlay_frame`.
 
     Returns:

@@ -74,7 +74,7 @@ def read_sentences(text: str | None, limits: Limits) -> list[str]:
     if not texts:
         raise InputError('Write at least one sentence, for example: the red star')
     if len(texts) > limits.sentences:
-        raise InputError(f'These are {len(texts)} sentences; this page takes up to {limits.sentences}, one a line.')
+        raise InputError(f'These are {len(texts)} sentences; this page takes up to {limits.sentences}, one per line.')
     for number, line in enumerate(texts, 1):
         if len(line) > limits.characters:
             raise InputError(
@@ -103,7 +103,7 @@ def open_video(path: Path, limits: Limits) -> VideoReader:
         raise InputError(f'The video is {seconds:.0f} seconds long; this page takes up to {limits.seconds}.')
     height, width = next(iter(reader)).shape[:2]
     if height * width > limits.pixels:
-        raise InputError(f'The video is {width}x{height}; this page takes up to {limits.pixels} pixels a frame.')
+        raise InputError(f'The video is {width}x{height}; this page takes up to {limits.pixels} pixels per frame.')
     return reader
 
 

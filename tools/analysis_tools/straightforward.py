@@ -76,10 +76,10 @@ def predict(model: nn.Module, inputs: Tensor, clips: list) -> list[dict[str, Ten
     Args:
         model: An IFIRVOS in evaluation mode, not prepared for inference.
         inputs: (1,T,3,H,W).
-        clips: A data sample a sentence.
+        clips: One data sample per sentence.
 
     Returns:
-        A dict a sentence: ``scores`` (T,) and ``mask_logits`` (T,h,w) of the query chosen, ``masks`` bool (T,H,W).
+        One dict per sentence: ``scores`` (T,) and ``mask_logits`` (T,h,w) of the query chosen, ``masks`` bool (T,H,W).
     """
     found = []
     with straightforward(model):

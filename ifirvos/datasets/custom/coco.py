@@ -1,7 +1,7 @@
 """COCO-VID and YouTube-VIS json.
 
-YouTube-VIS: ``videos`` with ``file_names``, ``annotations`` with ``video_id`` and ``segmentations``, one a frame, null
-without the object. COCO-VID: ``images`` with ``video_id`` and ``frame_id``, ``annotations`` with ``image_id`` and
+YouTube-VIS: ``videos`` with ``file_names``, ``annotations`` with ``video_id`` and ``segmentations``, one per frame,
+null without the object. COCO-VID: ``images`` with ``video_id`` and ``frame_id``, ``annotations`` with ``image_id`` and
 ``instance_id`` or ``track_id``. A sentence stands in ``sentence``, ``sentences``, ``expression``, ``expressions`` or
 ``caption`` of an annotation.
 """

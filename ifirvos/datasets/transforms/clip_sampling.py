@@ -142,7 +142,7 @@ class RVOSClipSample(BaseFrameSample):
         """Sample the clip.
 
         Args:
-            results: A record of ``BaseRVOSDataset``: ``images`` (one dict a frame), the collected keys, and
+            results: A record of ``BaseRVOSDataset``: ``images`` (one dict per frame), the collected keys, and
                 ``key_frame_id`` (drawn here where the record has none).
 
         Returns:
