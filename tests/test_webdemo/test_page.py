@@ -108,7 +108,7 @@ def page(browser, address):
 
 def upload(page, path):
     page.locator('input[type=file]').first.set_input_files(path)
-    page.get_by_role('button', name='Clear').wait_for(timeout=PATIENCE)
+    page.locator('#video').get_by_role('button', name='Clear').wait_for(timeout=PATIENCE)
 
 
 def segment(page, text):
@@ -284,7 +284,7 @@ def test_no_file_of_the_server_is_served(address, path, route):
 def ask(address, data):
     """The request of the button, made by hand."""
     config = json.loads(get(address + 'config')[1])
-    number = next(d['id'] for d in config['dependencies'] if len(d['inputs']) == 3 and len(d['outputs']) == 7)
+    number = next(d['id'] for d in config['dependencies'] if len(d['inputs']) == 2 and len(d['outputs']) == 6)
     body = json.dumps(dict(data=data, fn_index=number, session_hash='by-hand')).encode()
     request = urllib.request.Request(
         address + 'gradio_api/queue/join', body, {'Content-Type': 'application/json'}, method='POST'
@@ -299,9 +299,21 @@ def ask(address, data):
     raise AssertionError('no answer')
 
 
+def test_an_uploaded_video_is_taken(address, video):
+    """The request by hand is a proper one, so that the next test means something."""
+    head = '--end\r\nContent-Disposition: form-data; name="files"; filename="clip.mp4"\r\n\r\n'
+    body = head.encode() + Path(video).read_bytes() + b'\r\n--end--\r\n'
+    request = urllib.request.Request(
+        address + 'gradio_api/upload', body, {'Content-Type': 'multipart/form-data; boundary=end'}, method='POST'
+    )
+    (path,) = json.loads(urllib.request.urlopen(request).read())
+    event = ask(address, [dict(path=path, meta={'_type': 'gradio.FileData'}), 'the red star'])
+    assert event['success'] is True, event
+
+
 @pytest.mark.parametrize('path', ['/etc/hostname', str(ROOT / 'docs/images/demo.png'), 'http://127.0.0.1:9/clip.mp4'])
 def test_no_path_of_the_server_is_taken_as_video(address, path):
-    event = ask(address, [dict(path=path, meta={'_type': 'gradio.FileData'}), 'the red star', None])
+    event = ask(address, [dict(path=path, meta={'_type': 'gradio.FileData'}), 'the red star'])
     assert event['success'] is False
     assert 'ifirvos' not in json.dumps(event['output'])
 
