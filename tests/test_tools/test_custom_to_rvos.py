@@ -44,8 +44,13 @@ def test_converted_checked_and_told_what_is_next(tmp_path, monkeypatch, capsys):
     assert '1 objects have no sentence' in out
     assert 'finetune_custom.py --data-root out' in out
     assert json.loads((tmp_path / 'out/doctor.json').read_text())['ok']
+    assert '--cfg-options' not in out
     assert custom_to_rvos.main(arguments) == 2
     assert 'another --out' in capsys.readouterr().err
+    assert custom_to_rvos.main([*arguments[:-4], '--out', 'none', '--val-share', '0']) == 0
+    out = capsys.readouterr().out
+    assert 'no video is left for validation' in out
+    assert f'--data-root none --cfg-options {custom_to_rvos.WITHOUT_VALIDATION}' in out
 
 
 @pytest.mark.slow

@@ -22,6 +22,8 @@ from ifirvos_cli.common import run_command
 DEFAULT_ROOT = Path('data/custom')  # of configs/ifirvos/finetune_custom.py
 FORMATS = ('coco', 'cvat', 'label-studio', 'masks')  # those of ifirvos.datasets.custom, which takes seconds to import
 
+WITHOUT_VALIDATION = "val_dataloader=None val_evaluator=None val_cfg=None 'custom_hooks=[]'"
+
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
@@ -74,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
     code = doctor.main(['ref-youtube-vos', str(args.out), '--out', str(args.out / 'doctor.json')])
     if code == 0:
         options = '' if args.out == DEFAULT_ROOT else f' --data-root {shlex.quote(str(args.out))}'
+        if 'valid' not in report.videos:
+            print('note: no video is left for validation, so the command below does not evaluate, nor stop early')
+            options += f' --cfg-options {WITHOUT_VALIDATION}'
         print(f'next: python tools/train.py configs/ifirvos/finetune_custom.py{options}')
     return code
 
