@@ -63,6 +63,8 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = 'cpu') 
         CheckpointError: not a checkpoint, or one that holds more than tensors and plain data.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f'{path} holds no weights: it is a folder, a pipe or a device; name a file.')
     if not path.is_file():
         raise MissingFileError(f'No such weights file: {path}')
     if instead := no_weights(path):
@@ -127,8 +129,10 @@ def _check_contents(path: Path, checkpoint: Mapping) -> None:
             raise CheckpointError(f'{path}: its state_dict has the key {name!r}, which is no name of a parameter.')
         if not isinstance(tensor, torch.Tensor):
             continue  # what else a state dict holds, no model takes: loading strictly says so
-        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
-            raise CheckpointError(f'{path}: {name} is no ordinary tensor ({tensor.layout}, {tensor.device}).')
+        if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized or tensor.is_complex():
+            raise CheckpointError(
+                f'{path}: {name} is no ordinary tensor ({tensor.layout}, {tensor.dtype}, {tensor.device}).'
+            )
         claimed, held = tensor.numel() * tensor.element_size(), tensor.untyped_storage().nbytes()
         if claimed > max(held, 2**20):
             raise CheckpointError(f'{path}: {name} claims {claimed:,} bytes, but the file holds {held:,} of it.')
@@ -244,7 +248,12 @@ def _reason(error: Exception) -> str:
         return 'it is empty or ends too soon'
     if 'WeightsUnpickler' in text or 'Weights only load' in text or isinstance(error, pickle.UnpicklingError):
         return 'it holds more than tensors and plain data, or is no checkpoint at all'
-    if 'PytorchStreamReader' in text or 'hasRecord' in text or isinstance(error, zipfile.BadZipFile):
+    if (
+        'PytorchStreamReader' in text
+        or 'inline_container' in text
+        or 'hasRecord' in text
+        or isinstance(error, zipfile.BadZipFile)
+    ):
         return 'it is damaged or not complete'
     if isinstance(error, RecursionError | MemoryError):
         return 'it is nested too deeply, or asks for too much memory'

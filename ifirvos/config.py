@@ -13,7 +13,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import get_installed_path
 
-from .errors import InputError
+from .errors import InputError, UserError
+from .safe_names import shown
 
 PHASES = ('train', 'val', 'test')
 
@@ -121,7 +122,11 @@ def merge_options(config: Config, options: Mapping[str, Any] | None) -> None:
                 node = node.get(part)
             else:
                 break
-    config.merge_from_dict(dict(options or {}))
+    try:
+        config.merge_from_dict(dict(options or {}))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f'--cfg-options {" ".join(options)}: not of this config ({error}).') from error
+    _check_shape(config, '--cfg-options' if options else 'The config')
     mend_dataloaders(config)
 
 
@@ -141,6 +146,56 @@ def mend_dataloaders(config: Config) -> None:
             loader.pop('prefetch_factor', None)
         if isinstance(loader.get('collate_fn'), Mapping):
             loader.collate_fn.pop('_scope_', None)
+
+
+def read_config(path: str | os.PathLike) -> Config:
+    """Return a config as its file says.
+
+    Args:
+        path: See :func:`config_file`. It is Python and runs.
+
+    Raises:
+        InputError: There is no such file, it imports a module that is not there, or it does not run.
+    """
+    try:
+        config = Config.fromfile(config_file(path))
+    except UserError:
+        raise
+    except ImportError as error:
+        raise InputError(
+            f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
+            'custom_imports names it.'
+        ) from error
+    except Exception as error:  # it is a program, and may raise anything
+        raise InputError(f'The config {path} cannot be read: {type(error).__name__}: {error}.') from error
+    _check_shape(config, f'The config {path}')
+    return config
+
+
+def _check_shape(config: Config, where: str) -> None:
+    """Refuse other things than dicts where all code takes a dict for granted."""
+    for key in ('model', *(f'{phase}_dataloader' for phase in PHASES), 'optim_wrapper', 'default_hooks', 'env_cfg'):
+        value = config.get(key)
+        if value is not None and not isinstance(value, dict):
+            raise InputError(f'{where}: {key} is {shown(value)}, not a dict.')
+        if key.endswith('loader') and value and not isinstance(value.get('dataset'), dict):
+            raise InputError(f'{where}: {key} has no dataset, a dict.')
+
+
+def need(config: Config, keys: Iterable[str], path: object) -> None:
+    """Check that a config has what a command needs.
+
+    Args:
+        config: The config.
+        keys: Top-level keys that must not be None.
+        path: Its file, for the message.
+
+    Raises:
+        InputError: One is missing.
+    """
+    for key in keys:
+        if config.get(key) is None:
+            raise InputError(f'{path}: the config has no {key}: name another config, or add it.')
 
 
 def load_config(
@@ -163,14 +218,7 @@ def load_config(
         InputError: There is no such file, or no module that it imports, or no single data root to be set, or an option
             is probably misspelt or does not fit the config.
     """
-    file = config_file(path)
-    try:
-        config = Config.fromfile(file)
-    except ImportError as error:
-        raise InputError(
-            f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
-            'custom_imports names it.'
-        ) from error
+    config = read_config(path)
     check_options(options or {}, config.keys(), allow_unknown)
     merge_options(config, options)
     if data_root is not None:

@@ -67,6 +67,16 @@ class WorkerError(UserError, RuntimeError):
     """A process that loads data was ended from outside; the message says what to try."""
 
 
+class ModelError(UserError, RuntimeError):
+    """A text encoder or tokenizer cannot be had, or does not fit; the message says which, and what to set."""
+
+
+class MissingKeyError(UserError, KeyError):
+    """A sample lacks what a metric needs; the message says which transform or config key gives it."""
+
+    __str__ = Exception.__str__  # KeyError would put it into quotes
+
+
 class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read or does not fit its model."""
 

@@ -12,8 +12,8 @@ from PIL import Image, UnidentifiedImageError
 
 from .errors import AnnotationError, LimitError, UserError
 from .files import written_whole
+from .frame_sizes import check_pixels, most_pixels
 from .json_files import check_regular
-from .run_lengths import MAX_PIXELS
 
 
 @lru_cache
@@ -49,6 +49,7 @@ def read_palette_png(path: str | os.PathLike) -> np.ndarray:
         LimitError: it is too large.
     """
     check_regular(path, 'label map')
+    most_pixels()
     try:
         with Image.open(path) as picture:
             if picture.mode not in ('P', 'L', '1'):
@@ -56,12 +57,13 @@ def read_palette_png(path: str | os.PathLike) -> np.ndarray:
                     f'{path} is a {picture.mode} picture: a label map must be a palette or 8-bit grey PNG whose pixel '
                     'values are object ids.'
                 )
-            if picture.width * picture.height > MAX_PIXELS:
-                raise LimitError(f'{path} has {picture.width}x{picture.height} pixels, more than {MAX_PIXELS:,}.')
+            check_pixels(*picture.size, path)
             return np.asarray(picture)
     except UnidentifiedImageError as error:
         raise AnnotationError(f'{path} is no picture.') from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow makes of damage
+    except Image.DecompressionBombError as error:
+        raise LimitError(f'{path} has far too many pixels: scale it down ({error}).') from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow makes of damage
         if isinstance(error, UserError):
             raise
         raise AnnotationError(f'{path} cannot be read as a label map: {error}.') from error

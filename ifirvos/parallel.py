@@ -29,6 +29,7 @@ def map_forked(function: Callable[[Part], Result], parts: Sequence[Part], worker
         workers: Processes; 1 or less works in this one.
     """
     global _function
+    workers = min(workers, len(parts))  # a pool starts all of its processes, with work or without
     if workers <= 1:
         yield from map(function, parts)
         return

@@ -50,16 +50,20 @@ _TEXT_FIELDS = {
 _ADVICE = 'Name the config file (--config, model=).'
 
 
-def plain_config(text: str) -> Config:
+def plain_config(text: str, where: str = 'the checkpoint') -> Config:
     """Return the config that mmengine has written down as ``pretty_text``: read, never run, and nothing is imported.
 
     What it names is not looked at: see :func:`model_config`.
+
+    Args:
+        text: The config.
+        where: The file, for the messages.
 
     Raises:
         CheckpointError: it holds more than names, literals and ``dict(...)``, or is too long or too deep.
     """
     if not isinstance(text, str):
-        raise CheckpointError(f'The config inside the checkpoint is a {type(text).__name__}, not text. {_ADVICE}')
+        raise CheckpointError(f'The config inside {where} is a {type(text).__name__}, not text. {_ADVICE}')
     try:
         _check_tokens(text)
         config = {_name(statement): _value(statement.value) for statement in ast.parse(text).body}
@@ -67,10 +71,10 @@ def plain_config(text: str) -> Config:
         return Config(config)
     except (SyntaxError, ValueError, TypeError, AttributeError, KeyError, RecursionError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-        raise CheckpointError(f'The config inside the checkpoint is not plain data ({reason}). {_ADVICE}') from error
+        raise CheckpointError(f'The config inside {where} is not plain data ({reason}). {_ADVICE}') from error
 
 
-def model_config(text: str, text_encoder: str | None = None) -> Config:
+def model_config(text: str, text_encoder: str | None = None, where: str = 'the checkpoint') -> Config:
     """Return what inference needs of a checkpoint's config: the model, and the resize of the test pipeline.
 
     Only classes of our own configs may be named. ``init_cfg`` is left out: the checkpoint brings the weights.
@@ -78,12 +82,13 @@ def model_config(text: str, text_encoder: str | None = None) -> Config:
     Args:
         text: The config, see :func:`plain_config`.
         text_encoder: Folder or name that the user gives in place of the config's own ``text_encoder.name``.
+        where: The file, for the messages.
 
     Raises:
         CheckpointError: it is not plain data, has no model, names a class that none of our configs names, a path or an
             address, asks for an import, or holds a number beyond all reason.
     """
-    config = plain_config(text).to_dict()
+    config = plain_config(text, where).to_dict()
     try:
         imports = config.get('custom_imports') or {}
         if set(imports.get('imports', ())) - {'ifirvos'}:
@@ -98,7 +103,7 @@ def model_config(text: str, text_encoder: str | None = None) -> Config:
         _check_values(resizes, 'test_dataloader', RESIZE_TYPES, MAX_SIDE)
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         reason = str(error) or type(error).__name__
-        raise CheckpointError(f'The config inside the checkpoint is none of ours ({reason}). {_ADVICE}') from error
+        raise CheckpointError(f'The config inside {where} is none of ours ({reason}). {_ADVICE}') from error
     if text_encoder is not None:
         model['text_encoder'] = dict(encoder, name=text_encoder)
     return Config(dict(model=model, test_dataloader=dict(dataset=dict(pipeline=resizes))))

@@ -156,6 +156,8 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
     from mmdet.models.backbones.swin import swin_converter  # after ifirvos, without which mmcv.ops may not import
 
     source = state_dict_of(checkpoint)
+    if not source:
+        raise ConversionError('it holds no weights')
     if odd := [name for name, tensor in source.items() if not isinstance(tensor, Tensor)]:
         raise ConversionError(
             f'{odd[0]} is a {type(source[odd[0]]).__name__}, not a tensor: no state dict is in the file'

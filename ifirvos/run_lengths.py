@@ -13,9 +13,9 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from .errors import AnnotationError
+from .frame_sizes import most_pixels
 from .safe_names import shown
 
-MAX_PIXELS = 100_000_000  # of a frame: 8K has 33 million
 _MAX_COORDINATE = 1e6
 _MAX_OUTLINE = 10_000_000  # pixels along all polygons of an object
 
@@ -24,8 +24,8 @@ def size_problem(size: Any) -> str:
     """Return what is wrong with a code's ``size``, [height, width]; '' if nothing is."""
     if not isinstance(size, list | tuple) or len(size) != 2 or not all(_is_count(side) for side in size):
         return f'size is {shown(size)}, not [height, width]'
-    if not 0 < size[0] * size[1] <= MAX_PIXELS:
-        return f'size is {shown(size)}: 1 to {MAX_PIXELS:,} pixels are read'
+    if not 0 < size[0] * size[1] <= most_pixels():
+        return f'size is {shown(size)}: 1 to {most_pixels():,} pixels are read'
     return ''
 
 

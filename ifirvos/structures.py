@@ -11,6 +11,8 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
+from .frame_sizes import PICTURES
+
 MASK_TARGETS = ('point', 'area')
 
 
@@ -120,9 +122,6 @@ def clip_targets(
         masks = _mask_target(masks.to(device), size, stride, mode)
         targets.append(ClipTarget(masks[None], boxes[None], valid.to(device)))
     return targets
-
-
-PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}
 
 
 def frame_name(frame: DetDataSample) -> str:

@@ -16,12 +16,15 @@ class DictAction(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         """Add the pairs to the dict of the option."""
-        without = [value for value in values if '=' not in value]
+        without = [value for value in values if not value.partition('=')[0].strip(' .') or '=' not in value]
         if without:
             parser.error(f'{option_string} takes KEY=VALUE, not {without[0]!r}')
         from mmengine.config import DictAction as MMEngineDictAction
 
-        MMEngineDictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+        try:
+            MMEngineDictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+        except AssertionError as error:  # brackets without their other half
+            parser.error(f'{option_string}: {error}')
 
 
 def positive_number(text: str) -> float:
@@ -32,14 +35,45 @@ def positive_number(text: str) -> float:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):
         raise argparse.ArgumentTypeError(f'{text} is not a number above 0')
+    if not 1e-9 <= value <= 1e12:  # sizes and times that are computed from it would overflow
+        raise argparse.ArgumentTypeError(f'{text} is not from 1e-9 to 1e12')
+    return value
+
+
+def finite_number(text: str) -> float:
+    """Return the value of an option that must be finite, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f'{text} is not a number')
     return value
 
 
 def positive_int(text: str) -> int:
     """Return the value of an option that must be a whole number above 0, for argparse."""
-    if not (text.isascii() and text.isdigit() and len(text) < 19 and int(text)):
+    if not (_is_whole(text) and int(text)):
         raise argparse.ArgumentTypeError(f'{text} is not a whole number above 0')
     return int(text)
+
+
+def whole_number(text: str) -> int:
+    """Return the value of an option that must be a whole number from 0, for argparse."""
+    if not _is_whole(text):
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0')
+    return int(text)
+
+
+def seed_number(text: str) -> int:
+    """Return the value of an option that seeds NumPy, for argparse."""
+    if not (_is_whole(text) and int(text) < 2**32):
+        raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0 to {2**32 - 1}')
+    return int(text)
+
+
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 19  # fits into 64 bits
 
 
 def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
@@ -50,16 +84,17 @@ def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data_limits(parser: argparse.ArgumentParser) -> None:
-    """Add the limits of annotation files; :func:`set_data_limits` acts on them."""
+    """Add the limits of annotation files and frames; :func:`set_data_limits` acts on them."""
     parser.add_argument('--max-json-bytes', type=positive_int, metavar='N', help='largest json file; default: 2 GiB')
     parser.add_argument('--max-video-frames', type=positive_int, metavar='N', help='of a video; default: 100,000')
+    parser.add_argument('--max-pixels', type=positive_int, metavar='N', help='of a frame or mask; default: 100 million')
 
 
 def set_data_limits(args: argparse.Namespace) -> None:
     """Set the limits of :func:`add_data_limits`, for worker processes too; before the modules that read them."""
-    for name, value in (('JSON_BYTES', args.max_json_bytes), ('VIDEO_FRAMES', args.max_video_frames)):
-        if value is not None:
-            os.environ[f'IFIRVOS_MAX_{name}'] = str(value)
+    for name in ('max_json_bytes', 'max_video_frames', 'max_pixels'):
+        if getattr(args, name) is not None:
+            os.environ[f'IFIRVOS_{name.upper()}'] = str(getattr(args, name))
 
 
 def go_offline() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import infer
-from .common import run_command
+from .common import run_command, seed_number
 
 OWN_TEXT = 'the person'
 
@@ -23,7 +23,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(prog=prog, description=__doc__.splitlines()[0])
     parser.add_argument('--video', type=Path, help='a video of your own, or a folder of frames')
     parser.add_argument('--text', help=f"what to segment, several with ';' between; for a video: {OWN_TEXT!r}")
-    parser.add_argument('--seed', type=int, default=1, help='seed of the generated clip')
+    parser.add_argument('--seed', type=seed_number, default=1, help='seed of the generated clip')
     parser.add_argument('--out', type=Path, default=Path('demo_output'), help='folder for video, masks and images')
     parser.add_argument('--model', help='as for infer')
     parser.add_argument('--config', help='as for infer')

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_data_limits, set_data_limits
+from .common import add_data_limits, positive_int, set_data_limits, whole_number
 
 DATASETS = (  # those of ifirvos.datasets.doctor, which takes seconds to import
     'ref-youtube-vos',
@@ -54,8 +54,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('root', type=Path, metavar='ROOT')
     parser.add_argument('--split', nargs='+', help='default: all that exist')
     parser.add_argument('--quick', action='store_true', help='do not decode frames and masks')
-    parser.add_argument('--workers', type=int, default=min(8, os.cpu_count() or 1), help='number of processes')
-    parser.add_argument('--show', type=int, default=5, help='number of findings of a kind to print')
+    parser.add_argument('--workers', type=positive_int, default=min(8, os.cpu_count() or 1), help='number of processes')
+    parser.add_argument('--show', type=whole_number, default=5, help='number of findings of a kind to print')
     parser.add_argument('--out', type=Path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
     add_data_limits(parser)
     return parser.parse_args(argv)

@@ -18,7 +18,15 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_model_options, model_options, positive_int, positive_number, run_command
+from .common import (
+    add_model_options,
+    finite_number,
+    model_options,
+    positive_int,
+    positive_number,
+    run_command,
+    whole_number,
+)
 
 # Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
 SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
@@ -36,7 +44,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--out', type=Path, required=True, help='folder for the results')
     many = parser.add_argument_group('many videos')
     many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, instead of VIDEO and TEXT')
-    many.add_argument('--workers', type=int, help='number of processes; default: one per GPU, or one')
+    many.add_argument('--workers', type=positive_int, help='number of processes; default: one per GPU, or one')
     many.add_argument(
         '--shard',
         type=_shard,
@@ -56,20 +64,26 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     frames.add_argument(
         '--fps', type=positive_number, help="frame rate of the overlay; default: the video's, 10 for a folder"
     )
-    frames.add_argument('--max-frames', type=int, help='number of frames to use')
+    frames.add_argument('--max-frames', type=positive_int, help='number of frames to use')
     frames.add_argument('--deinterlace', action='store_true', help='deinterlace interlaced video')
     frames.add_argument(
         '--timeout',
-        type=float,
+        type=positive_number,
         default=30.0,
         metavar='SECONDS',
         help='stop reading a URL after this time without a frame; default: 30',
     )
-    frames.add_argument('--max-pixels', type=int, default=100_000_000, help='largest frame; default: 100 million')
+    frames.add_argument(
+        '--max-pixels', type=positive_int, default=100_000_000, help='largest frame; default: 100 million'
+    )
     frames.add_argument('--max-sentences', type=positive_int, metavar='N', help='of a video; default: 1000')
     frames.add_argument('--allow-special', action='store_true', help='also read a FIFO or device')
-    frames.add_argument('--clip-len', type=int, default=36, help='frames per window; default: 36; 0: all at once')
-    frames.add_argument('--overlap', type=int, help='overlap of windows in frames; default: 8, less in short windows')
+    frames.add_argument(
+        '--clip-len', type=whole_number, default=36, help='frames per window; default: 36; 0: all at once'
+    )
+    frames.add_argument(
+        '--overlap', type=whole_number, help='overlap of windows in frames; default: 8, less in short windows'
+    )
     frames.add_argument(
         '--link',
         choices=('agreement', 'independent'),
@@ -84,7 +98,9 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='memory for the sentences of a window; default: 2',
     )
     output = parser.add_argument_group('output')
-    output.add_argument('--score-threshold', type=float, help='frames with a lower score get no mask; default: off')
+    output.add_argument(
+        '--score-threshold', type=finite_number, help='frames with a lower score get no mask; default: off'
+    )
     output.add_argument(
         '--save',
         type=lambda text: tuple(part.strip() for part in text.split(',')),

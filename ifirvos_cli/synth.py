@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .common import positive_int, seed_number, whole_number
+
 # Those of ifirvos.synth, which takes seconds to import.
 SPLITS = ('train', 'valid', 'comp')
 LAYOUTS = (
@@ -31,19 +33,28 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         prog=prog, description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     parser.add_argument('--out', type=Path, required=True, help='folder to create; must not exist')
-    parser.add_argument('--train', type=int, default=8000, help='training clips')
-    parser.add_argument('--val', type=int, default=550, help='validation clips: 2 of 5 are expressions of a pair kind')
-    parser.add_argument('--comp', type=int, default=200, help='clips with held-out combinations')
-    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='splits to write')
-    parser.add_argument('--seed', type=int, default=0, help='a clip depends only on seed, split and its number')
-    parser.add_argument('--frames', type=int, default=24, help='frames per clip')
+    parser.add_argument('--train', type=positive_int, default=8000, help='training clips')
     parser.add_argument(
-        '--size', type=int, nargs=2, default=(192, 288), metavar=('HEIGHT', 'WIDTH'), help='frame size in pixels'
+        '--val', type=positive_int, default=550, help='validation clips: 2 of 5 are expressions of a pair kind'
     )
-    parser.add_argument('--frame-step', type=int, default=1, help='step between frame names; 5 in Ref-YouTube-VOS')
+    parser.add_argument('--comp', type=positive_int, default=200, help='clips with held-out combinations')
+    parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='splits to write')
+    parser.add_argument('--seed', type=seed_number, default=0, help='a clip depends only on seed, split and its number')
+    parser.add_argument('--frames', type=positive_int, default=24, help='frames per clip')
+    parser.add_argument(
+        '--size',
+        type=positive_int,
+        nargs=2,
+        default=(192, 288),
+        metavar=('HEIGHT', 'WIDTH'),
+        help='frame size in pixels',
+    )
+    parser.add_argument(
+        '--frame-step', type=positive_int, default=1, help='step between frame names; 5 in Ref-YouTube-VOS'
+    )
     parser.add_argument('--layout', choices=LAYOUTS, default=LAYOUTS[0], help='layout of the folder')
     parser.add_argument(
-        '--workers', type=int, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
+        '--workers', type=whole_number, default=os.cpu_count(), help='processes, 0 for this one; the data stay the same'
     )
     return parser.parse_args(argv)
 

@@ -41,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
-    from ifirvos.config import config_file
+    from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import without_weights
@@ -50,7 +50,8 @@ def load_config(args: argparse.Namespace) -> Config:
     try:
         args.config = config_file(args.config)
         cfg = open_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
-        if 'text_encoder' in cfg.get('model', {}):  # the checkpoint brings its weights
+        need(cfg, ('model', 'test_dataloader', 'test_evaluator'), args.config)
+        if 'text_encoder' in cfg.model:  # the checkpoint brings its weights
             cfg.model.text_encoder = without_weights(cfg.model.text_encoder, getattr(args, 'text_encoder', None))
     except UserError as error:
         raise SystemExit(str(error)) from error

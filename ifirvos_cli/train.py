@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, add_data_limits, set_data_limits
+from .common import DictAction, add_allow_unknown, add_data_limits, seed_number, set_data_limits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -51,7 +51,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         action='store_true',
         help="with --resume: rate, decay and schedule of the config, in place of the checkpoint's",
     )
-    parser.add_argument('--seed', type=int, help="default: the config's")
+    parser.add_argument('--seed', type=seed_number, help="default: the config's")
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
@@ -63,7 +63,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
-    from ifirvos.config import config_file
+    from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import InputError
     from ifirvos.training.launch import (
@@ -77,6 +77,7 @@ def load_config(args: argparse.Namespace) -> Config:
     try:
         args.config = config_file(args.config)
         cfg = open_config(args.config, args.cfg_options, args.data_root, ('train', 'val'), args.allow_unknown)
+        need(cfg, ('model', 'train_dataloader', 'optim_wrapper'), args.config)
     except InputError as error:
         raise SystemExit(str(error)) from error
     cfg.launcher = args.launcher

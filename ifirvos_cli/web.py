@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .common import USER_ERROR, add_model_options, model_options, run_command
+from .common import USER_ERROR, add_model_options, model_options, positive_int, run_command, whole_number
 
 # Name -> default, meaning; those of ifirvos.webdemo.job.Limits, which takes seconds to import.
 LIMITS = dict(
@@ -42,11 +42,13 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--host', default='127.0.0.1', help='address to listen on (127.0.0.1: this machine only)')
-    parser.add_argument('--port', type=int, help='default: 7860, or the next that is free')
+    parser.add_argument('--port', type=whole_number, help='default: 7860, or the next that is free')
     add_model_options(parser)
     parser.add_argument('--device', help='as for infer')
     for name, (default, text) in LIMITS.items():
-        parser.add_argument(f'--max-{name}', type=int, default=default, metavar='N', help=f'{text} ({default})')
+        parser.add_argument(
+            f'--max-{name}', type=positive_int, default=default, metavar='N', help=f'{text} ({default})'
+        )
     args = parser.parse_args(argv)
     for name in LIMITS:
         if getattr(args, f'max_{name}') < 1:

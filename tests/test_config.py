@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ifirvos.config import config_file, load_config, set_data_root
+from ifirvos.config import config_file, load_config, need, read_config, set_data_root
 from ifirvos.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -105,3 +105,38 @@ def test_two_data_roots_are_an_error_and_none_too():
     assert set(roots(config.test_dataloader)) == {'/my/data'}
     with pytest.raises(InputError, match='names no data_root'):
         set_data_root(Config(dict(model=dict())), '/my/data')
+
+
+@pytest.mark.parametrize(
+    ('text', 'says'),
+    [
+        ('model = dict(', 'a.py'),
+        ('x = 1 / 0', 'ZeroDivisionError'),
+        ('x = undefined', 'NameError'),
+        ("custom_imports = dict(imports=['no_such_module'])", 'imports what is not there'),
+        ('model = 3', 'model is 3, not a dict'),
+        ('train_dataloader = [1]', r'train_dataloader is \[1\], not a dict'),
+        ('test_dataloader = dict(batch_size=1)', 'test_dataloader has no dataset'),
+        ("_base_ = './none.py'", 'a.py'),
+    ],
+)
+def test_a_config_that_does_not_run_or_is_none_is_named(tmp_path, text, says):
+    path = tmp_path / 'a.py'
+    path.write_text(text)
+    with pytest.raises(InputError, match=says) as caught:
+        read_config(path)
+    assert 'a.py' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    'options', [{'model': 3}, {'model.b.x': 1}, {'model.b.7.c': 1}, {'test_dataloader.dataset': 1}, {'model.a.x': 1}]
+)
+def test_options_that_do_not_fit_are_one_error(options):
+    config = Config(dict(model=dict(a=1, b=[dict(c=1)]), test_dataloader=dict(dataset=dict())))
+    with pytest.raises(InputError, match='--cfg-options'):
+        merge_options(config, options)
+
+
+def test_what_a_command_needs_is_named():
+    with pytest.raises(InputError, match=r'a\.py: the config has no optim_wrapper'):
+        need(Config(dict(model=dict(), optim_wrapper=None)), ('model', 'optim_wrapper'), 'a.py')

@@ -28,6 +28,7 @@ GROUND = (
     'allocator',
     'safe_names',
     'json_files',
+    'frame_sizes',
     'run_lengths',
 )
 FORBIDDEN = {

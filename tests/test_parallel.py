@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from ifirvos import parallel
 from ifirvos.parallel import map_forked
 
 
@@ -21,3 +22,16 @@ def test_an_error_of_a_process_arrives():
 
     with pytest.raises(ValueError, match='part 0'):
         list(map_forked(fail, [0, 1], 2))
+
+
+def test_no_more_processes_than_parts(monkeypatch):
+    asked = []
+
+    class Pool(parallel.ProcessPoolExecutor):
+        def __init__(self, workers, **kwargs):
+            asked.append(workers)
+            super().__init__(workers, **kwargs)
+
+    monkeypatch.setattr(parallel, 'ProcessPoolExecutor', Pool)
+    assert list(map_forked(abs, [-1, -2], 10**6)) == [1, 2]
+    assert asked == [2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 
-from ifirvos.errors import AnnotationError
+from ifirvos.errors import AnnotationError, InputError
 from ifirvos.json_files import check_regular, read_json
 from ifirvos.registry import DATASETS
 from ifirvos.safe_names import checked_name
@@ -67,7 +67,7 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         **kwargs,
     ) -> None:
         if split not in SPLITS:
-            raise ValueError(f'Unknown split {split!r} of A2D-Sentences: use one of {list(SPLITS)}.')
+            raise InputError(f'Unknown split {split!r} of A2D-Sentences: use one of {list(SPLITS)}.')
         self.split = split
         self.coco_file = coco_file
         if ann_file is None:

@@ -71,9 +71,9 @@ class BaseRVOSDataset(BaseVideoDataset):
         **kwargs,
     ) -> None:
         if records not in self.RECORDS:
-            raise ValueError(f'Unknown records={records!r}: use one of {self.RECORDS}.')
+            raise InputError(f'Unknown records={records!r}: use one of {self.RECORDS}.')
         if key_frame_interval < 1:
-            raise ValueError(f'key_frame_interval must be at least 1, got {key_frame_interval}.')
+            raise InputError(f'key_frame_interval must be at least 1, got {key_frame_interval}.')
         self.records = records
         self.key_frame_interval = key_frame_interval
         self.lowercase = lowercase
@@ -185,7 +185,7 @@ class BaseRVOSDataset(BaseVideoDataset):
         ``num_resampled`` counts how often that happened (in this process: every worker has its own count).
 
         Raises:
-            RuntimeError: If no record out of ``max_refetch + 1`` yields a clip, or one does not in test mode.
+            AnnotationError: If no record out of ``max_refetch + 1`` yields a clip, or one does not in test mode.
         """
         self.full_init()
         tries = 1 if self.test_mode else self.max_refetch + 1
@@ -195,7 +195,7 @@ class BaseRVOSDataset(BaseVideoDataset):
                 return data
             self.num_resampled += 1
             idx = self._rand_another()
-        raise RuntimeError(
+        raise AnnotationError(
             f'{type(self).__name__}: {tries} record(s) in a row gave no clip in which the object is visible: '
             f'{self._values_of_masks(idx) or "check the masks, or crop less."}'
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from mmengine.logging import print_log
 
-from ifirvos.errors import AnnotationError, MissingFileError
+from ifirvos.errors import AnnotationError, InputError, MissingFileError
 from ifirvos.json_files import read_regular
 from ifirvos.registry import DATASETS
 from ifirvos.safe_names import checked_name
@@ -125,7 +125,7 @@ class RefDAVIS17Dataset(BaseRVOSDataset):
         self.annotators = range(len(TEXT_FILES)) if annotators is None else tuple(annotators)
         unknown = set(self.annotators) - set(range(len(TEXT_FILES)))
         if unknown:
-            raise ValueError(f'Unknown annotators {sorted(unknown)}: Ref-DAVIS17 has 0, 1, 2 and 3.')
+            raise InputError(f'Unknown annotators {sorted(unknown)}: Ref-DAVIS17 has 0, 1, 2 and 3.')
         super().__init__(data_root=data_root, test_mode=split != 'train' if test_mode is None else test_mode, **kwargs)
 
     def load_annotations(self) -> tuple[dict[str, Sequence[str]], list[dict]]:

@@ -4,7 +4,7 @@ import json
 import os.path as osp
 from collections.abc import Sequence
 
-from ifirvos.errors import AnnotationError
+from ifirvos.errors import AnnotationError, InputError
 from ifirvos.json_files import read_json
 from ifirvos.registry import DATASETS
 from ifirvos.safe_names import shown
@@ -57,7 +57,7 @@ class RefCOCOClipDataset(BaseRVOSDataset):
         **kwargs,
     ) -> None:
         if name not in NAMES:
-            raise ValueError(f'Unknown data set {name!r}: use one of {NAMES}.')
+            raise InputError(f'Unknown data set {name!r}: use one of {NAMES}.')
         self.name = name
         self.split = split
         super().__init__(

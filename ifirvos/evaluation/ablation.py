@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ifirvos.errors import InputError
 from ifirvos.files import written_whole
 
 from .functional.masks import bootstrap_interval
@@ -60,7 +61,7 @@ def summarize_variant(seeds: Sequence[Rows], bootstrap: int = 1000) -> dict[str,
     by_key = [{(row['video_id'], row['exp_id'], row['kind']): measures_of(row) for row in rows} for rows in seeds]
     keys = list(by_key[0])
     if any(set(other) != set(keys) for other in by_key):
-        raise ValueError('the seeds were probed on different expressions: probe them again with one --per-kind')
+        raise InputError('the seeds were probed on different expressions: probe them again with one --per-kind')
     groups = defaultdict(list)
     for key in keys:
         groups[key[2]].append(key)
@@ -99,7 +100,7 @@ def paired_difference(
     """
     seeds = [seed for seed in variant if seed in reference]
     if not seeds:
-        raise ValueError(f'no seed of {list(variant)} is among {list(reference)}')
+        raise InputError(f'no seed of {list(variant)} is among {list(reference)}')
     scores = [
         {(row['video_id'], row['exp_id'], row['kind']): measures_of(row)[measure] for row in rows[seed]}
         for rows in (variant, reference)
@@ -107,7 +108,7 @@ def paired_difference(
     ]
     keys = list(scores[0])
     if any(set(other) != set(keys) for other in scores):
-        raise ValueError('the variants were probed on different expressions: probe them again with one --per-kind')
+        raise InputError('the variants were probed on different expressions: probe them again with one --per-kind')
     values = np.array([[score[key] for key in keys] for score in scores]).reshape(2, len(seeds), -1)
     values = values[0] - values[1]  # seeds, expressions
     kinds = np.array([key[2] for key in keys])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -117,12 +118,12 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'dtype must be one of {", ".join((*DTYPES, AUTO))}, not {dtype!r}.')
         if link not in LINKS:
             raise InputError(f'link must be one of {", ".join(LINKS)}, not {link!r}.')
-        if clip_len is not None and clip_len < 1:
-            raise InputError(f'clip_len must be at least 1, not {clip_len}.')
+        if clip_len is not None and not 1 <= clip_len <= sys.maxsize:
+            raise InputError(f'clip_len must be at least 1 and at most {sys.maxsize}, not {clip_len}.')
         overlap = min(OVERLAP, (clip_len or 0) // 4) if overlap is None else overlap
         if clip_len is not None and not 0 <= overlap < clip_len:
             raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
-        if not 0 < memory < float('inf'):
+        if not 0 < memory * 2**30 < float('inf'):
             raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
         self._small_parts = False
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link

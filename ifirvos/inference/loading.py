@@ -18,7 +18,7 @@ from torch import nn
 
 from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly, read_checkpoint
-from ifirvos.config import config_file, load_config, merge_options
+from ifirvos.config import config_file, load_config, merge_options, need
 from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.models.text_encoder import load_tokenizers, without_weights
 from ifirvos.plain_config import model_config
@@ -135,7 +135,7 @@ def describe_weights(weights: str | os.PathLike) -> str:
     if text is None:
         config = 'without its config: name one (--config)'
     else:
-        backbone = model_config(text).model.get('backbone', {}).get('type', 'unknown')
+        backbone = model_config(text, where=str(weights)).model.get('backbone', {}).get('type', 'unknown')
         config = f'with its config inside (backbone {backbone})'
     return f'{weights}: weights of ifirvos, {len(checkpoint["state_dict"])} tensors of {values:,} values, {config}'
 
@@ -198,7 +198,7 @@ def open_model(
         config, name = Config(named.config._cfg_dict.to_dict()), 'the given config'
         merge_options(config, cfg_options)
     elif text := config_text(checkpoint):
-        config, name = model_config(text, folder), f'{named.weights} (its own config)'
+        config, name = model_config(text, folder, named.weights), f'{named.weights} (its own config)'
         if folder is not None and not (Path(folder) / 'config.json').is_file():
             # The folder has only the tokenizer: the shape is the config's, or roberta-base's.
             config.model.text_encoder.name = 'roberta-base'
@@ -209,7 +209,8 @@ def open_model(
         config = load_config(name, cfg_options)
     else:
         raise CheckpointError(f'{named.weights} does not hold its config; name the config file too (--config, model=).')
-    encoder = config.get('model', {}).get('text_encoder')
+    need(config, ('model', 'test_dataloader'), name)
+    encoder = config.model.get('text_encoder')
     if encoder is not None and checkpoint is not None:
         config.model.text_encoder = without_weights(encoder, folder)
         config.model.backbone.init_cfg = None  # those are in the checkpoint too

@@ -11,6 +11,8 @@ from mmdet.structures import TrackDataSample
 from pycocotools import mask as rle_tools
 from torch import Tensor
 
+from ifirvos.errors import InputError
+
 MASK_FORMATS = ('bool', 'rle')
 
 
@@ -183,7 +185,7 @@ class ResultCollector:
 
     def __init__(self, text: str, mask_format: str = 'bool') -> None:
         if mask_format not in MASK_FORMATS:
-            raise ValueError(f'mask_format must be one of {MASK_FORMATS}, not {mask_format!r}')
+            raise InputError(f'mask_format must be one of {MASK_FORMATS}, not {mask_format!r}')
         self._text = text
         self._coded = MaskSequence() if mask_format == 'rle' else None
         self._masks, self._vis, self._rest = [], [], []

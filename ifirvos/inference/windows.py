@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 import torch
 from torch import Tensor
 
+from ifirvos.errors import InputError
+
 LINKS = ('agreement', 'independent')
 Item = TypeVar('Item')
 
@@ -54,7 +56,7 @@ def windows(
         ValueError: the overlap is not shorter than the window.
     """
     if clip_len is not None and not 0 <= overlap < clip_len:
-        raise ValueError(f'windows of {clip_len} frames cannot share {overlap}: use 0 to {clip_len - 1}')
+        raise InputError(f'windows of {clip_len} frames cannot share {overlap}: use 0 to {clip_len - 1}')
     stream = iter(frames)
     new = list(islice(stream, clip_len))
     seen = given = 0

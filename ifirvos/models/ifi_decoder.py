@@ -14,6 +14,7 @@ from mmdet.models.layers.transformer.utils import coordinate_to_encoding, invers
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 from .deformable_attention import ClipDeformableAttention
@@ -65,9 +66,9 @@ class InterFrameInteraction(BaseModule):
     ) -> None:
         super().__init__()
         if place not in PLACES:
-            raise ValueError(f'place must be one of {PLACES}, not {place!r}')
+            raise InputError(f'place must be one of {PLACES}, not {place!r}')
         if temporal_pos not in TEMPORAL_POSITIONS:
-            raise ValueError(f'temporal_pos must be one of {TEMPORAL_POSITIONS}, not {temporal_pos!r}')
+            raise InputError(f'temporal_pos must be one of {TEMPORAL_POSITIONS}, not {temporal_pos!r}')
         self.place = place
         self.temporal_pos = temporal_pos
         self.query_pos = query_pos
@@ -223,10 +224,10 @@ class IFIDeformableDetrTransformerDecoder(DeformableDetrTransformerDecoder):
         layers = range(self.num_layers)
         wrong = [index for index in self.ifi_layers or () if index not in range(-self.num_layers, self.num_layers)]
         if wrong:
-            raise ValueError(f'ifi_layers: there is no layer {wrong[0]}, but {self.num_layers} layers')
+            raise InputError(f'ifi_layers: there is no layer {wrong[0]}, but {self.num_layers} layers')
         with_ifi = layers if self.ifi_layers is None else {layers[index] for index in self.ifi_layers}
         cfg = {'type': IFIDecoderLayer, **self.layer_cfg}
         self.layers = ModuleList(MODELS.build(cfg if i in with_ifi else {**cfg, 'ifi_cfg': None}) for i in layers)
         self.embed_dims = self.layers[0].embed_dims
         if self.post_norm_cfg is not None:
-            raise ValueError('post_norm_cfg must be None: the deformable decoder has no norm after its last layer')
+            raise InputError('post_norm_cfg must be None: the deformable decoder has no norm after its last layer')

@@ -7,6 +7,7 @@ import torch
 from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 from ifirvos.structures import select_frames
 
@@ -84,9 +85,9 @@ class IFIRVOS(ClipDeformableDETR):
     ) -> None:
         self._vli_cfg = vli
         if fpn_text not in FPN_TEXTS:
-            raise ValueError(f'fpn_text must be one of {FPN_TEXTS}, not {fpn_text!r}')
+            raise InputError(f'fpn_text must be one of {FPN_TEXTS}, not {fpn_text!r}')
         if fpn_text == 'lewv' and (vli is None or vli.get('lewv') is None):
-            raise ValueError("fpn_text='lewv' needs vli.lewv: it is LEwV that updates the words")
+            raise InputError("fpn_text='lewv' needs vli.lewv: it is LEwV that updates the words")
         self.fpn_text = fpn_text
         self.value_pos = value_pos
         self.cut_to_key_frames = cut_to_key_frames
@@ -355,7 +356,7 @@ class IFIRVOS(ClipDeformableDETR):
     @staticmethod
     def _checked(sentence: Tensor | None) -> Tensor:
         if sentence is None:
-            raise ValueError(
+            raise InputError(
                 "Nothing gives the queries a sentence: model.vli makes none, and the text encoder's 'pooled' is None "
                 '(docs/extending.md).'
             )

@@ -10,6 +10,7 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 from .clip_tokens import clip_tokens, frame_maps
@@ -123,7 +124,7 @@ class CrossModalFPN(BaseModule):
     ) -> None:
         super().__init__()
         if mask_stride not in (4, 2):
-            raise ValueError(f'mask_stride must be 4 or 2, not {mask_stride!r}')
+            raise InputError(f'mask_stride must be 4 or 2, not {mask_stride!r}')
         norm_cfg = dict(type='GN', num_groups=num_groups)
         self.lateral_convs = ModuleList(
             ConvModule(channels, embed_dims, 1, bias=False, norm_cfg=norm_cfg, act_cfg=None) for channels in in_channels

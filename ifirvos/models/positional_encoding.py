@@ -7,6 +7,7 @@ from mmdet.models.layers import SinePositionalEncoding as _SinePositionalEncodin
 from mmengine.model import BaseModule
 from torch import Tensor
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 PADDING_ENCODINGS = ('zero', 'reference')
@@ -27,7 +28,7 @@ class MaskedSinePositionalEncoding(_SinePositionalEncoding):
 
     def __init__(self, *args, padding_encoding: str = 'zero', **kwargs) -> None:
         if padding_encoding not in PADDING_ENCODINGS:
-            raise ValueError(f'padding_encoding must be one of {PADDING_ENCODINGS}, not {padding_encoding!r}')
+            raise InputError(f'padding_encoding must be one of {PADDING_ENCODINGS}, not {padding_encoding!r}')
         super().__init__(*args, **kwargs)
         self.padding_encoding = padding_encoding
 

@@ -14,6 +14,7 @@ from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, select_frames
 
@@ -75,7 +76,7 @@ class RVOSHead(DeformableDETRHead):
         **kwargs,
     ) -> None:
         if mask_target not in MASK_TARGETS:
-            raise ValueError(f'mask_target must be one of {MASK_TARGETS}, not {mask_target!r}')
+            raise InputError(f'mask_target must be one of {MASK_TARGETS}, not {mask_target!r}')
         self._mask_head_cfg = mask_head
         super().__init__(*args, **kwargs)
         self.loss_mask = MODELS.build(loss_mask)

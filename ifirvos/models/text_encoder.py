@@ -11,7 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ifirvos.checkpoint import no_weights
-from ifirvos.errors import InputError
+from ifirvos.errors import InputError, ModelError
 from ifirvos.registry import MODELS
 
 _ASSETS = Path(__file__).parents[1] / 'assets'
@@ -118,14 +118,14 @@ class RobertaTextEncoder(BaseModule):
                 self.name, add_pooling_layer=with_pooler, output_loading_info=True, **config
             )
         except (OSError, ValueError, RuntimeError) as error:
-            raise RuntimeError(
+            raise ModelError(
                 f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
                 f'holds it (config.json, weights, tokenizer files), or make the hub reachable. {_first_line(error)}'
             ) from error
         # transformers initialises missing weights randomly and only logs it.
         missing = [key for key in loaded['missing_keys'] if not key.startswith('pooler.') and 'position_ids' not in key]
         if missing:
-            raise RuntimeError(
+            raise ModelError(
                 f'The weights of {self.name!r} do not fill the RoBERTa that its config describes: {len(missing)} '
                 f'tensors are missing, such as {sorted(missing)[0]}. They are of fewer layers, or of another model.'
             )
@@ -139,15 +139,15 @@ class RobertaTextEncoder(BaseModule):
                 stored = json.loads((folder / 'config.json').read_text(encoding='utf-8'))
                 kind = stored.get('model_type', 'roberta')
             except (ValueError, AttributeError) as error:
-                raise RuntimeError(f'{folder / "config.json"} is no JSON object ({error}).') from error
+                raise ModelError(f'{folder / "config.json"} is no JSON object ({error}).') from error
             if kind != 'roberta':
-                raise RuntimeError(
+                raise ModelError(
                     f'{folder} holds a model of type {kind!r}, not a RoBERTa: set model.text_encoder.name to '
                     'roberta-base or a folder that holds it.'
                 )
         for path in (*folder.glob('*.safetensors'), *folder.glob('pytorch_model*.bin')):
             if instead := no_weights(path):
-                raise RuntimeError(f'{path} holds no weights: it is {instead}.')
+                raise ModelError(f'{path} holds no weights: it is {instead}.')
 
     def init_weights(self) -> None:
         """Do nothing: the weights come from ``from_pretrained`` or transformers' initialisation."""
@@ -168,7 +168,7 @@ class RobertaTextEncoder(BaseModule):
         """Load and check the tokenizer: an empty one would give the same tokens for every sentence.
 
         Raises:
-            RuntimeError: It cannot be had, or does not fit the model's vocabulary.
+            ModelError: It cannot be had, or does not fit the model's vocabulary.
         """
         from transformers import AutoTokenizer, RobertaTokenizerFast
 
@@ -179,7 +179,7 @@ class RobertaTextEncoder(BaseModule):
         try:
             tokenizer = (RobertaTokenizerFast if bare else AutoTokenizer).from_pretrained(self.name)
         except Exception as error:  # transformers and the Hub client raise many kinds of errors
-            raise RuntimeError(
+            raise ModelError(
                 f'The tokenizer {self.name!r} could not be loaded ({_first_line(error)}). {_tokenizer_advice()}'
             ) from error
         self._check_tokenizer(tokenizer)
@@ -189,7 +189,7 @@ class RobertaTextEncoder(BaseModule):
         """Raise if the tokenizer does not fit the model.
 
         Raises:
-            RuntimeError: Its size or special tokens differ from the model's, a known sentence does not come back, or
+            ModelError: Its size or special tokens differ from the model's, a known sentence does not come back, or
                 the model has RoBERTa's vocabulary and a known sentence gives other tokens than RoBERTa's.
         """
         config, size = self.model.config, len(tokenizer)
@@ -208,7 +208,7 @@ class RobertaTextEncoder(BaseModule):
                 if ids != ROBERTAS_IDS:
                     problem = f'{ROBERTAS_SENTENCE!r} gives the tokens {ids}, and RoBERTa knows it as {ROBERTAS_IDS}'
         if problem:
-            raise RuntimeError(f'The tokenizer {self.name!r} does not fit the model: {problem}. {_tokenizer_advice()}')
+            raise ModelError(f'The tokenizer {self.name!r} does not fit the model: {problem}. {_tokenizer_advice()}')
 
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""

@@ -5,6 +5,7 @@ from mmcv.cnn.bricks.transformer import FFN
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 FUSIONS = ('multiply', 'ffn')
@@ -16,7 +17,7 @@ INITS = ('xavier', 'torch')
 
 def _check(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise ValueError(f'{name} must be one of {allowed}, not {value!r}')
+        raise InputError(f'{name} must be one of {allowed}, not {value!r}')
 
 
 def _attention_inputs(features: Tensor, position: Tensor, value_pos: bool) -> tuple[Tensor, Tensor]:
@@ -199,7 +200,7 @@ class VisionLanguageInteraction(BaseModule):
         super().__init__()
         _check('text', text, TEXTS)
         if text == 'dynamic' and (lewv is None or vewl is None):
-            raise ValueError("text='dynamic' needs both vewl and lewv: it is LEwV that updates the text VEwL reads")
+            raise InputError("text='dynamic' needs both vewl and lewv: it is LEwV that updates the text VEwL reads")
         shared = dict(
             embed_dims=embed_dims, num_heads=num_heads, fusion=fusion, feedforward_channels=feedforward_channels
         )

@@ -58,7 +58,7 @@ def generate_split(
     with contextlib.ExitStack() as stack:
         in_order = map
         if workers:
-            pool = multiprocessing.Pool(workers, initializer=cv2.setNumThreads, initargs=(1,))
+            pool = multiprocessing.Pool(min(workers, num_clips), initializer=cv2.setNumThreads, initargs=(1,))
             in_order = partial(stack.enter_context(pool).imap, chunksize=8)
         clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
     entries = [entry for entry, _, _, _ in clips if entry is not None]

@@ -6,6 +6,8 @@ from itertools import count
 
 import numpy as np
 
+from ifirvos.errors import InputError
+
 from .absent import ask_absent
 from .expressions import MIXES, Expression, make_expressions
 from .render import GroundTruth
@@ -53,9 +55,9 @@ def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFEREN
         RuntimeError: if no attempt gives a sound clip, which frames of another shape than 2:3 can cause.
     """
     if split not in SPLITS:
-        raise ValueError(f'Unknown split {split!r}: use one of {", ".join(SPLITS)}.')
+        raise InputError(f'Unknown split {split!r}: use one of {", ".join(SPLITS)}.')
     if num_frames < 12:
-        raise ValueError(f'{num_frames} frames are too few to show an order of events: use 12 or more.')
+        raise InputError(f'{num_frames} frames are too few to show an order of events: use 12 or more.')
     place = [seed, SPLITS.index(split), index]
     rng = np.random.default_rng(place)
     kind = pair_kind(split, index)
@@ -65,7 +67,7 @@ def make_clip(seed: int, split: str, index: int, size: tuple[int, int] = REFEREN
         if expressions:
             absent = ask_absent(np.random.default_rng([*place, 1]), facts, MIXES[split].absent)
             return Clip(f'{split}_{index:05d}', facts, expressions, absent)
-    raise RuntimeError(f'No clip of kind {kind!r} fits into frames of {size[0]}x{size[1]}: use a size nearer to 2:3.')
+    raise InputError(f'No clip of kind {kind!r} fits into frames of {size[0]}x{size[1]}: use a size nearer to 2:3.')
 
 
 def clip_with(kinds: Collection[str], seed: int, split: str, start: int) -> Clip:

@@ -8,6 +8,8 @@ import math
 
 import numpy as np
 
+from ifirvos.errors import InputError
+
 # Unit vectors, y downwards as in images.
 DIRECTIONS = {'left': (-1.0, 0.0), 'right': (1.0, 0.0), 'up': (0.0, -1.0), 'down': (0.0, 1.0)}
 
@@ -62,7 +64,7 @@ def heading(
     axis = 0 if direction in ('left', 'right') else 1
     slack = box[axis + 2] - box[axis] - travel
     if slack < 0:
-        raise ValueError(f'A travel of {travel:.0f} pixels does not fit into the box {box}.')
+        raise InputError(f'A travel of {travel:.0f} pixels does not fit into the box {box}.')
     sign = DIRECTIONS[direction][axis]
     start = box[axis] + rng.uniform(0, slack) + (travel if sign < 0 else 0)
     across = rng.uniform(box[1 - axis], box[3 - axis], 2)

@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 
+from ifirvos.errors import InputError
+
 AMP = ('bf16', 'fp16')
 
 
@@ -36,7 +38,7 @@ def run_without_gpu(cfg: Config) -> None:
     if cfg.get('launcher', 'none') == 'none' or torch.cuda.is_available():
         return
     if cfg.launcher != 'pytorch':
-        raise ValueError(f'--launcher {cfg.launcher} needs GPUs, and there are none: --launcher pytorch runs on CPUs')
+        raise InputError(f'--launcher {cfg.launcher} needs GPUs, and there are none: --launcher pytorch runs on CPUs')
     cfg.merge_from_dict(dict(env_cfg=dict(dist_cfg=dict(backend='gloo'))))
     if (cfg.get('strategy') or {}).get('type') == 'AtomicFSDPStrategy':
         cfg.merge_from_dict(dict(strategy=dict(model_wrapper=dict(device_id='cpu'), state_dict_cfg=_whole_on_cpu())))
@@ -82,7 +84,7 @@ def amp_without_gpu(cfg: Config) -> None:
     if wrapper.get('type') != 'AmpOptimWrapper' or torch.cuda.is_available():
         return
     if wrapper.get('dtype') not in ('bfloat16', torch.bfloat16):
-        raise ValueError(
+        raise InputError(
             "The config's AmpOptimWrapper computes in fp16, which needs a GPU: write dtype='bfloat16' in "
             'optim_wrapper, which runs anywhere, or --cfg-options optim_wrapper.dtype=bfloat16'
         )
@@ -107,12 +109,12 @@ def set_amp(cfg: Config, kind: str) -> None:
         ValueError: If it is neither, or fp16 without a GPU.
     """
     if kind not in AMP:
-        raise ValueError(f'--amp must be one of {AMP}, not {kind!r}')
+        raise InputError(f'--amp must be one of {AMP}, not {kind!r}')
     if kind == 'fp16' and not torch.cuda.is_available():
-        raise ValueError('fp16 needs a GPU: --amp bf16 runs anywhere')
+        raise InputError('fp16 needs a GPU: --amp bf16 runs anywhere')
     wrapper = cfg.optim_wrapper
     if wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'):
-        raise ValueError(f'--amp cannot replace {wrapper.type}: set mixed precision in the config')
+        raise InputError(f'--amp cannot replace {wrapper.type}: set mixed precision in the config')
     if kind == 'bf16':
         wrapper.type = 'BF16OptimWrapper'
         wrapper.pop('loss_scale', None)

@@ -15,6 +15,7 @@ import torch
 from mmengine.dist import get_dist_info, sync_random_seed
 from torch.utils.data import Dataset, Sampler
 
+from ifirvos.errors import InputError
 from ifirvos.registry import DATA_SAMPLERS, DATASETS
 
 Draw = tuple[int, int]  # index of a sample, its seed
@@ -107,7 +108,7 @@ def seeded_dataloader(cfg: dict) -> dict:
         ValueError: If it has a batch sampler, whose position cannot be restored.
     """
     if cfg.get('batch_sampler') is not None:
-        raise ValueError(
+        raise InputError(
             "A train_dataloader with a batch_sampler cannot be resumed exactly: leave it out, or use mmengine's "
             'EpochBasedTrainLoop or IterBasedTrainLoop.'
         )

@@ -16,9 +16,9 @@ import av
 from av.stream import Disposition
 
 from ifirvos.errors import VideoError
+from ifirvos.frame_sizes import most_pixels
 
 TIMEOUT = 30.0  # seconds without a frame
-MAX_PIXELS = 100_000_000  # of a frame: 8K has 33 million
 URL_SCHEMES = ('http', 'https', 'rtsp', 'rtsps', 'rtmp')
 
 # What FFmpeg may open. A file must not make us fetch an address, an address must not make us read a file.
@@ -96,14 +96,15 @@ class PipeInput:
 
 
 def open_media(
-    source: str | Path, timeout: float = TIMEOUT, max_pixels: int = MAX_PIXELS, allow_special: bool = False
+    source: str | Path, timeout: float = TIMEOUT, max_pixels: int | None = None, allow_special: bool = False
 ) -> av.container.InputContainer:
     """Open a file or URL.
 
     Args:
         source: A path, or an address of ``URL_SCHEMES``.
         timeout: Seconds without an answer of an address, or a byte of a FIFO.
-        max_pixels: Most pixels of a frame; larger ones are refused before memory is taken for them.
+        max_pixels: Most pixels of a frame; larger ones are refused before memory is taken for them. None:
+            :func:`~ifirvos.frame_sizes.most_pixels`.
         allow_special: Also open FIFOs and devices.
 
     Raises:
@@ -166,12 +167,13 @@ def _is_playlist(source: str | Path) -> bool:
     )
 
 
-def video_stream(container: av.container.InputContainer, name: str, max_pixels: int = MAX_PIXELS) -> av.VideoStream:
+def video_stream(container: av.container.InputContainer, name: str, max_pixels: int | None = None) -> av.VideoStream:
     """Return the video of a file: the default one, then the largest, and never a cover or thumbnails.
 
     Raises:
         VideoError: there is none, or its codec is unknown, a text, or a frame too large; names the file.
     """
+    max_pixels = max_pixels or most_pixels()
     videos = [stream for stream in container.streams.video if not stream.disposition & _NO_VIDEO]
     if not videos:
         reason = 'has no video stream' + (', only a cover picture' if container.streams.video else '')
@@ -194,7 +196,8 @@ def video_stream(container: av.container.InputContainer, name: str, max_pixels: 
             f'{name} is a photo of {len(tiles)} tiles (HEIC), which PyAV does not put together: convert it to JPEG '
             'or PNG.'
         )
-    best.codec_context.options = dict(max_pixels=str(max_pixels))  # where only the frames tell their size
+    # Where only the frames tell their size. FFmpeg adds a margin to small ones (50,000 pixels to 48x32).
+    best.codec_context.options = dict(max_pixels=str(max_pixels + 2**17))
     return best
 
 

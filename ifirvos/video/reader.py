@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection, Iterator
 from fractions import Fraction
 from itertools import islice
+from math import isfinite
 from pathlib import Path
 
 import av
 import numpy as np
 
-from ifirvos.errors import VideoError
+from ifirvos.errors import MissingFileError, VideoError
 
-from .opening import MAX_PIXELS, TIMEOUT, file_address, is_url, readable
+from .opening import TIMEOUT, is_url, open_media, readable, video_stream
 from .sources import FolderSource, TimedFrame, WebcamSource
 from .streams import AnimatedWebPSource, StreamSource, is_animated_webp
+
+MIN_FPS, MAX_FPS = 1e-9, 1e12
 
 
 class VideoReader:
@@ -33,7 +37,7 @@ class VideoReader:
         max_frames: Stop after so many frames; None reads all.
         timeout: Seconds without a frame after which reading of a URL or FIFO stops.
         deinterlace: Make whole frames of an interlaced video's fields (FFmpeg's bwdif).
-        max_pixels: Most pixels of a frame.
+        max_pixels: Most pixels of a frame; None: :func:`~ifirvos.frame_sizes.most_pixels`.
         allow_special: Also read FIFOs and devices, which can be read only once.
 
     Raises:
@@ -49,10 +53,10 @@ class VideoReader:
         *,
         timeout: float = TIMEOUT,
         deinterlace: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
         allow_special: bool = False,
     ) -> None:
-        self.max_frames = max_frames
+        self.max_frames = max_frames if max_frames is None else min(max_frames, sys.maxsize)  # islice takes no more
         options = dict(timeout=timeout, deinterlace=deinterlace, max_pixels=max_pixels, allow_special=allow_special)
         if isinstance(source, int):
             self._frames, self.source = WebcamSource(source), f'webcam {source}'
@@ -67,9 +71,7 @@ class VideoReader:
                 self._frames = AnimatedWebPSource(self.source, max_pixels)
             else:
                 self._frames = StreamSource(self.source, **options)
-        self._fps = _as_rate(fps) if fps else None
-        if self.fps <= 0:
-            raise VideoError(f'The frame rate must be above 0, not {fps}.')
+        self._fps = None if fps is None else _as_rate(fps)
         # Frames to expect, for progress bars: what the file's header says, None when it does not say.
         length = self._frames.num_frames
         self.num_frames = min(length, max_frames) if length and max_frames else length or max_frames
@@ -121,6 +123,8 @@ class VideoReader:
 
 def _as_rate(fps: float | Fraction) -> Fraction:
     """Return a rate as a fraction of small numbers, also far below one."""
+    if not (isfinite(fps) and MIN_FPS <= fps <= MAX_FPS):
+        raise VideoError(f'The frame rate must be from {MIN_FPS:g} to {MAX_FPS:g}, not {fps}.')
     fps = Fraction(fps)
     return fps.limit_denominator(1001) if fps >= 1 else 1 / (1 / fps).limit_denominator(1001)
 
@@ -146,16 +150,16 @@ def read_video_frames(path: str, indices: Collection[int]) -> dict[int, np.ndarr
     last, frame, number = max(indices), None, -1
     frames = {}
     try:
-        options = dict(protocol_whitelist='file', pattern_type='none')
-        with av.open(file_address(path), options=options, metadata_errors='replace') as container:
-            container.streams.video[0].thread_type = 'AUTO'
-            for number, frame in enumerate(container.decode(video=0)):
+        with open_media(path) as container:
+            stream = video_stream(container, path)
+            stream.thread_type = 'AUTO'
+            for number, frame in enumerate(container.decode(stream)):
                 if number in indices:
                     frames[number] = frame.to_ndarray(format='bgr24')
                 if number == last:
                     break
     except FileNotFoundError as error:
-        raise FileNotFoundError(f'Video {path} is missing: complete the data set.') from error
+        raise MissingFileError(f'Video {path} is missing: complete the data set.') from error
     except (av.FFmpegError, IndexError) as error:
         raise VideoError(f'{path}: reading stopped at frame {number + 1}: {error!r}.') from error
     if frame is None:

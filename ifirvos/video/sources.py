@@ -12,8 +12,9 @@ import numpy as np
 from PIL import Image
 
 from ifirvos.errors import VideoError
+from ifirvos.frame_sizes import most_pixels
 
-from .opening import MAX_PIXELS, readable
+from .opening import readable
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
 DEFAULT_FPS = Fraction(10)
@@ -34,8 +35,8 @@ class FolderSource:
     notes: tuple[str, ...] = ()
     pixel_aspect = Fraction(1)
 
-    def __init__(self, folder: Path, max_pixels: int = MAX_PIXELS) -> None:
-        self.name, self._max_pixels = readable(folder), max_pixels
+    def __init__(self, folder: Path, max_pixels: int | None = None) -> None:
+        self.name, self._max_pixels = readable(folder), max_pixels or most_pixels()
         images = [
             path
             for path in folder.iterdir()
@@ -50,7 +51,7 @@ class FolderSource:
     def __iter__(self) -> Iterator[TimedFrame]:
         size = None
         for index, path in enumerate(self.images):
-            image = self._read(path)
+            image = read_picture(path, self._max_pixels)
             size = size or image.shape
             if image.shape != size:
                 raise VideoError(
@@ -59,24 +60,34 @@ class FolderSource:
                 )
             yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), index / self.fps
 
-    def _read(self, path: Path) -> np.ndarray:
-        """Return BGR (H, W, 3): grey becomes colour, 16 bits become 8, transparency is dropped."""
-        try:
-            with Image.open(path) as header:  # reads no pixels
-                width, height = header.size
-            if width * height > self._max_pixels:
-                raise VideoError(
-                    f'{readable(path)} has {width}x{height} pixels, more than {self._max_pixels:,}: scale it down.'
-                )
-            # imdecode, because imread cannot open names outside the system's code page on Windows.
-            image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        except Image.DecompressionBombError as error:
-            raise VideoError(f'{readable(path)} has far too many pixels: scale it down ({error}).') from error
-        except (OSError, SyntaxError, cv2.error):  # SyntaxError: Pillow's, for a PNG
-            image = None
-        if image is None:
-            raise VideoError(f'{readable(path)} is not an image that can be read; remove it or repair it.')
-        return image
+
+def read_picture(path: Path, max_pixels: int | None = None) -> np.ndarray:
+    """Return uint8 BGR (H, W, 3): grey becomes colour, 16 bits become 8, transparency is dropped.
+
+    Args:
+        path: The picture.
+        max_pixels: Larger ones are refused before they are decoded; None: :func:`~ifirvos.frame_sizes.most_pixels`.
+
+    Raises:
+        VideoError: it cannot be read, or is too large.
+    """
+    most = max_pixels or most_pixels()
+    try:
+        with Image.open(path) as header:  # reads no pixels
+            width, height = header.size
+        if width * height > most:
+            raise VideoError(f'{readable(path)} has {width}x{height} pixels, more than {most:,}: scale it down.')
+        # imdecode, because imread cannot open names outside the system's code page on Windows.
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except Image.DecompressionBombError as error:
+        raise VideoError(f'{readable(path)} has far too many pixels: scale it down ({error}).') from error
+    except (OSError, SyntaxError, ValueError, cv2.error) as error:  # SyntaxError: Pillow's, for a PNG
+        if isinstance(error, VideoError):
+            raise
+        image = None
+    if image is None:
+        raise VideoError(f'{readable(path)} is not an image that can be read; remove it or repair it.')
+    return image
 
 
 class WebcamSource:

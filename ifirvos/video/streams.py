@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from ifirvos.errors import VideoError
+from ifirvos.frame_sizes import most_pixels
 
 from .opening import (
-    MAX_PIXELS,
     TIMEOUT,
     frame_rate,
     is_special,
@@ -52,10 +52,11 @@ class StreamSource:
         source: str | Path,
         timeout: float = TIMEOUT,
         deinterlace: bool = False,
-        max_pixels: int = MAX_PIXELS,
+        max_pixels: int | None = None,
         allow_special: bool = False,
     ) -> None:
-        self._source, self._timeout, self._deinterlace, self._max_pixels = source, timeout, deinterlace, max_pixels
+        self._source, self._timeout, self._deinterlace = source, timeout, deinterlace
+        self._max_pixels = max_pixels or most_pixels()
         self.name = without_password(source) if is_url(source) else readable(source)
         self.problem: str | None = None
         self.notes: list[str] = []
@@ -273,7 +274,8 @@ class AnimatedWebPSource:
 
     pixel_aspect = Fraction(1)
 
-    def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, path: Path, max_pixels: int | None = None) -> None:
+        max_pixels = max_pixels or most_pixels()
         self._path, self.name = path, readable(path)
         self.problem: str | None = None
         self.notes: list[str] = []

@@ -12,6 +12,8 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmengine.infer import BaseInferencer
 from torch import Tensor, nn
 
+from ifirvos.errors import InputError
+
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 
 
@@ -36,7 +38,7 @@ class WordAttention:
         """
         lowered = [other.lower() for other in self.words]
         if word.lower() not in lowered:
-            raise ValueError(f'{word!r} is not a word of this sentence; it has {", ".join(self.words)}.')
+            raise InputError(f'{word!r} is not a word of this sentence; it has {", ".join(self.words)}.')
         return self.maps[lowered.index(word.lower())]
 
 
@@ -61,17 +63,17 @@ def word_attention(
     """
     vli = model.vli
     if getattr(vli, 'vewl', None) is None:
-        raise ValueError('This model has no VEwL (model.vli.vewl): there is no attention to words to show.')
+        raise InputError('This model has no VEwL (model.vli.vewl): there is no attention to words to show.')
     if 'text' not in clip:
-        raise ValueError('The clip carries text_tokens, not its text: which word a token belongs to is not known.')
+        raise InputError('The clip carries text_tokens, not its text: which word a token belongs to is not known.')
     if not 0 <= frame_id < len(frames):
-        raise ValueError(f'There is no frame {frame_id} in a clip of {len(frames)}.')
+        raise InputError(f'There is no frame {frame_id} in a clip of {len(frames)}.')
     if vli.text == 'fixed':  # then a frame's attention depends on no other frame
         frames, frame_id = frames[frame_id : frame_id + 1], 0
 
     feats = model.extract_feat(frames[None])
     if not 0 <= level < len(feats) - 1:
-        raise ValueError(f'level must be 0 to {len(feats) - 2}, not {level}.')
+        raise InputError(f'level must be 0 to {len(feats) - 2}, not {level}.')
     called = []
     hook = vli.register_forward_hook(lambda module, args, output: called.append((args, output)))
     try:

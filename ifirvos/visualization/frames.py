@@ -12,7 +12,7 @@ import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.fileio import get
 
-from ifirvos.structures import PICTURES
+from ifirvos.frame_sizes import PICTURES
 
 _UNSAFE = re.compile(r'[^A-Za-z0-9._-]+')
 _MAX_PART = 80

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 from torch import Tensor
 
+from ifirvos.errors import InputError
 from ifirvos.registry import HOOKS
 from ifirvos.structures import frame_name, spread
 
@@ -51,7 +52,7 @@ class RVOSVisualizationHook(Hook):
         backend_args: dict | None = None,
     ) -> None:
         if interval < 1 or (num_frames is not None and num_frames < 1):
-            raise ValueError(f'interval and num_frames must be at least 1, not {interval} and {num_frames}.')
+            raise InputError(f'interval and num_frames must be at least 1, not {interval} and {num_frames}.')
         self.draw = draw
         self.interval = interval
         self.draw_gt = draw_gt

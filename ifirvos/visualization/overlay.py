@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from ifirvos.errors import InputError
+
 from .drawing import COLORS, draw_caption, draw_contour, draw_mask, font, shorten
 
 STYLES = ('spotlight', 'paint')
@@ -83,7 +85,7 @@ def overlay_frame(
         ValueError: An unknown style.
     """
     if style not in STYLES:
-        raise ValueError(f'style must be one of {STYLES}, not {style!r}')
+        raise InputError(f'style must be one of {STYLES}, not {style!r}')
     if style == 'paint':
         out = frame
         for mask, color in zip(masks, colors, strict=True):

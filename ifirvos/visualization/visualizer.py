@@ -14,6 +14,7 @@ from mmengine.dist import master_only
 from mmengine.structures import InstanceData
 from mmengine.visualization import LocalVisBackend
 
+from ifirvos.errors import InputError
 from ifirvos.registry import VISUALIZERS
 from ifirvos.structures import stack
 
@@ -64,7 +65,7 @@ class RVOSVisualizer(DetLocalVisualizer):
         **kwargs,
     ) -> None:
         if unknown := set(parts) - set(PARTS):
-            raise ValueError(f'parts must be of {PARTS}, not {sorted(unknown)}')
+            raise InputError(f'parts must be of {PARTS}, not {sorted(unknown)}')
         super().__init__(name, *args, alpha=alpha, line_width=line_width, mask_color=mask_color or COLORS[0], **kwargs)
         self.parts = frozenset(parts)
         self.max_words = max_words

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-from ifirvos_cli.common import DictAction, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, main_of, positive_int, seed_number, tool_arguments
 
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 
@@ -41,16 +41,18 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         default=[ROOT / path for path in STAGES],
         help='configs of the stages, in order',
     )
-    parser.add_argument('--seeds', type=int, nargs='+', default=[42])
-    parser.add_argument('--jobs', type=int, help='parallel runs; default: one per GPU, or one')
-    parser.add_argument('--gpus-per-job', type=int, default=1, help='more than one: through tools/dist_train.sh')
-    parser.add_argument('--per-kind', type=int, help='number of sentences to probe per kind')
+    parser.add_argument('--seeds', type=seed_number, nargs='+', default=[42])
+    parser.add_argument('--jobs', type=positive_int, help='parallel runs; default: one per GPU, or one')
+    parser.add_argument(
+        '--gpus-per-job', type=positive_int, default=1, help='more than one: through tools/dist_train.sh'
+    )
+    parser.add_argument('--per-kind', type=positive_int, help='number of sentences to probe per kind')
     parser.add_argument('--data-root', help='data folder of all data sets')
     parser.add_argument(
         '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
     )
     parser.add_argument(
-        '--steps', type=int, nargs='+', metavar='N', help='iterations of each stage; schedules are scaled'
+        '--steps', type=positive_int, nargs='+', metavar='N', help='iterations of each stage; schedules are scaled'
     )
     parser.add_argument('--table-only', action='store_true', help='do not train; only compare finished runs')
     args = parser.parse_args(argv)

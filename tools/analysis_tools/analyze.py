@@ -24,7 +24,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, tool_arguments
 
 MEASURES = ('J&F', 'J', 'F')
 
@@ -34,14 +34,14 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two runs')
     parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
-    parser.add_argument('--top', type=int, default=5, help='length of the lists')
+    parser.add_argument('--top', type=positive_int, default=5, help='length of the lists')
     parser.add_argument('--by', choices=MEASURES, default='J&F', help='metric to compare by')
     parser.add_argument('--group', help='expressions of this group (kind) only')
     parser.add_argument('--config', type=Path, help='config of the data set to draw')
     parser.add_argument('--models', nargs='+', metavar='MODEL', help='checkpoints or folders of masks, one per run')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
-    parser.add_argument('--frames', type=int, default=5, help='columns per image')
-    parser.add_argument('--width', type=int, default=200, help='width of a frame in a figure, in pixels')
+    parser.add_argument('--frames', type=positive_int, default=5, help='columns per image')
+    parser.add_argument('--width', type=positive_int, default=200, help='width of a frame in a figure, in pixels')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')

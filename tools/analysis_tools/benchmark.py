@@ -29,7 +29,7 @@ from benchmark_data import add_data, add_video
 from benchmark_model import add_infer, add_targets, add_train
 from benchmark_video import add_long_video, add_synth_video
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, positive_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,12 +40,16 @@ def add_jf(subcommands) -> None:
     parser = subcommands.add_parser(
         'jf', aliases=['metrics'], help='J and F of a pair of masks, against the formula with dilations of full frames'
     )
-    parser.add_argument('--size', type=int, nargs=2, default=(480, 854), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--frames', type=int, default=24, help='frames per clip')
+    parser.add_argument('--size', type=positive_int, nargs=2, default=(480, 854), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--frames', type=positive_int, default=24, help='frames per clip')
     parser.add_argument(
-        '--shares', type=float, nargs='+', default=(0.02, 0.08, 0.25), help='share of the frame covered by the object'
+        '--shares',
+        type=positive_number,
+        nargs='+',
+        default=(0.02, 0.08, 0.25),
+        help='share of the frame covered by the object',
     )
-    parser.add_argument('--rounds', type=int, default=15, help='repetitions; the best is reported')
+    parser.add_argument('--rounds', type=positive_int, default=15, help='repetitions; the best is reported')
     parser.set_defaults(run=run_jf)
 
 
@@ -114,11 +118,14 @@ def add_step(subcommands) -> None:
         'step', help='seconds and memory of a training step, with the compiled deformable attention and without'
     )
     parser.add_argument('--config', type=Path, default=ROOT / 'configs/ifirvos/r50_ytvos.py')
-    parser.add_argument('--frames', type=int, default=6, help='frames per clip')
-    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
-    parser.add_argument('--clips', type=int, default=1, help='clips per GPU')
+    parser.add_argument('--frames', type=positive_int, default=6, help='frames per clip')
+    parser.add_argument('--size', type=positive_int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--clips', type=positive_int, default=1, help='clips per GPU')
     parser.add_argument(
-        '--iterations', type=int, default=10, help='iterations, after 3 warm-up iterations; the median is reported'
+        '--iterations',
+        type=positive_int,
+        default=10,
+        help='iterations, after 3 warm-up iterations; the median is reported',
     )
     parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument('--with-cp', action='store_true', help='gradient checkpointing of backbone and encoder')
@@ -257,8 +264,8 @@ def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
 def add_hours(subcommands) -> None:
     parser = subcommands.add_parser('hours', help="steps of a config's training, and hours for given seconds per step")
     parser.add_argument('config', type=Path)
-    parser.add_argument('--gpus', type=int, default=8)
-    parser.add_argument('--seconds', type=float, help='seconds per step, as measured by `step`')
+    parser.add_argument('--gpus', type=positive_int, default=8)
+    parser.add_argument('--seconds', type=positive_number, help='seconds per step, as measured by `step`')
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)

@@ -13,27 +13,26 @@ from statistics import median
 
 from benchmark_stages import watched
 
-from ifirvos_cli.common import DictAction
+from ifirvos_cli.common import DictAction, positive_int
 
 
 def add_data(subcommands) -> None:
     parser = subcommands.add_parser('data', help='what each transform of a data set takes, and clips a second')
     parser.add_argument('config', type=Path)
     parser.add_argument('--loader', default='train_dataloader', help='of the config; default: train_dataloader')
-    parser.add_argument('--clips', type=int, default=50, help='so many records, spread over the data set')
+    parser.add_argument('--clips', type=positive_int, default=50, help='so many records, spread over the data set')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.set_defaults(run=run_data)
 
 
 def run_data(args: argparse.Namespace) -> None:
     import numpy as np
-    from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    from ifirvos.config import load_config
     from ifirvos.registry import DATASETS
 
-    cfg = Config.fromfile(args.config)
-    cfg.merge_from_dict(args.cfg_options)
+    cfg = load_config(args.config, args.cfg_options)
     init_default_scope('mmdet')
     dataset = DATASETS.build(cfg[args.loader].dataset)
     seconds, of_clip, frames = defaultdict(float), [], 0
@@ -74,8 +73,10 @@ def _transforms(dataset) -> Iterator:
 def add_video(subcommands) -> None:
     parser = subcommands.add_parser('video', help='by stage, from a video file to the masks on disk')
     parser.add_argument('--video', type=Path, help='default: a red square on grey')
-    parser.add_argument('--frames', type=int, default=72, help='of the default video')
-    parser.add_argument('--size', type=int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'), help='of that')
+    parser.add_argument('--frames', type=positive_int, default=72, help='of the default video')
+    parser.add_argument(
+        '--size', type=positive_int, nargs=2, default=(360, 640), metavar=('HEIGHT', 'WIDTH'), help='of that'
+    )
     parser.add_argument('--sentences', nargs='+', default=['the red square'])
     parser.add_argument('--model', help='as of tools/infer.py')
     parser.add_argument('--save', nargs='+', default=['masks', 'overlay'], help='as of tools/infer.py')

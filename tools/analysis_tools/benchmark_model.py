@@ -10,6 +10,8 @@ from pathlib import Path
 from benchmark_process import DEFAULTS, measure
 from benchmark_report import label, machine, plot, stage_table, table
 
+from ifirvos_cli.common import positive_int, whole_number
+
 # Of the issue's targets: name, setting, allowed ratio of time and of working memory to the straightforward way.
 TARGETS = (
     ('T=5, 1 sentence', dict(frames=5), 0.50, 0.6),
@@ -31,8 +33,8 @@ def add_train(subcommands) -> None:
 
 def add_targets(subcommands) -> None:
     parser = subcommands.add_parser('targets', help='all targets, compared with the straightforward mode')
-    parser.add_argument('--rounds', type=int, default=2)
-    parser.add_argument('--only', type=int, nargs='+', help='run only these rows, from 0')
+    parser.add_argument('--rounds', type=positive_int, default=2)
+    parser.add_argument('--only', type=whole_number, nargs='+', help='run only these rows, from 0')
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', help='other settings, of both sides')
     parser.set_defaults(run=run_targets)
 
@@ -40,15 +42,17 @@ def add_targets(subcommands) -> None:
 def _add_shared(parser: argparse.ArgumentParser, task: str) -> None:
     known = ', '.join(f'{key}={value}' for key, value in DEFAULTS.items() if key not in ('task', 'stages'))
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', help=f'the setting; default: {known}')
-    parser.add_argument('--frames', type=int, nargs='+', help='several T, one after another')
-    parser.add_argument('--sentences', type=int, nargs='+', help='several numbers of sentences')
+    parser.add_argument('--frames', type=positive_int, nargs='+', help='several T, one after another')
+    parser.add_argument('--sentences', type=positive_int, nargs='+', help='several numbers of sentences')
     parser.add_argument(
         '--compare',
         nargs=2,
         metavar=('A', 'B'),
         help='two settings, KEY=VALUE,KEY=VALUE, in turns: --compare mode=straightforward mode=product',
     )
-    parser.add_argument('--rounds', type=int, default=3, help='rounds, after one warm-up round; the median is reported')
+    parser.add_argument(
+        '--rounds', type=positive_int, default=3, help='rounds, after one warm-up round; the median is reported'
+    )
     parser.add_argument('--stages', action='store_true', help='also by stage, with FLOPs')
     parser.add_argument('--json', type=Path, help='write all numbers')
     parser.add_argument('--plot', type=Path, help='draw time and memory over T or sentences (.png)')

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ifirvos_cli.common import positive_int, seed_number
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -35,9 +37,13 @@ FPS = 8
 def add_long_video(subcommands) -> None:
     parser = subcommands.add_parser('long-video', help='peak memory of tools/infer.py on videos of different length')
     parser.add_argument(
-        '--frames', type=int, nargs='+', default=(200, 10_000), help='lengths of the videos; the first is the reference'
+        '--frames',
+        type=positive_int,
+        nargs='+',
+        default=(200, 10_000),
+        help='lengths of the videos; the first is the reference',
     )
-    parser.add_argument('--size', type=int, nargs=2, default=(96, 144), metavar=('HEIGHT', 'WIDTH'))
+    parser.add_argument('--size', type=positive_int, nargs=2, default=(96, 144), metavar=('HEIGHT', 'WIDTH'))
     parser.add_argument('--options', default='', help='more options for tools/infer.py, in one string')
     parser.set_defaults(run=run_long_video)
 
@@ -59,8 +65,8 @@ def add_synth_video(subcommands) -> None:
     parser = subcommands.add_parser(
         'synth-video', help='J&F, speed and memory of tools/infer.py on a long SynthRVOS video with four sentences'
     )
-    parser.add_argument('--frames', type=int, default=2000)
-    parser.add_argument('--seed', type=int, default=0, help='seed of the clip')
+    parser.add_argument('--frames', type=positive_int, default=2000)
+    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the clip')
     parser.add_argument('--options', default='', help='more options for tools/infer.py, in one string')
     parser.set_defaults(run=run_synth_video)
 

@@ -17,7 +17,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
+from ifirvos_cli.common import (
+    DictAction,
+    add_allow_unknown,
+    finite_number,
+    main_of,
+    positive_int,
+    seed_number,
+    tool_arguments,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,12 +35,14 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--output-dir', type=Path, help='folder for the images 00000.png, 00001.png, …')
     parser.add_argument('--not-show', action='store_true', help='open no window')
     parser.add_argument(
-        '--show-interval', type=float, default=2, help='seconds until a window closes; 0: until it is closed'
+        '--show-interval', type=finite_number, default=2, help='seconds until a window closes; 0: until it is closed'
     )
     parser.add_argument('--phase', choices=['train', 'val', 'test'], default='train', help='pipeline to use')
-    parser.add_argument('--show-number', type=int, default=20, help='how many clips, evenly spaced in the data set')
-    parser.add_argument('--max-frames', type=int, default=8, help='frames per clip to draw, evenly spaced')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the augmentation')
+    parser.add_argument(
+        '--show-number', type=positive_int, default=20, help='how many clips, evenly spaced in the data set'
+    )
+    parser.add_argument('--max-frames', type=positive_int, default=8, help='frames per clip to draw, evenly spaced')
+    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the augmentation')
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')

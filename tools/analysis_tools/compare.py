@@ -17,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, positive_number, tool_arguments
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -28,9 +28,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--video', required=True, help='id of the video')
     parser.add_argument('--expression', required=True, help='id of the expression')
     parser.add_argument('--out', type=Path, required=True, help='folder for figure and video')
-    parser.add_argument('--frames', type=int, default=5, help='number of columns, evenly spaced over the video')
-    parser.add_argument('--width', type=int, default=240, help='width of an image in the figure, in pixels')
-    parser.add_argument('--fps', type=float, default=10, help='frame rate of the video')
+    parser.add_argument(
+        '--frames', type=positive_int, default=5, help='number of columns, evenly spaced over the video'
+    )
+    parser.add_argument('--width', type=positive_int, default=240, help='width of an image in the figure, in pixels')
+    parser.add_argument('--fps', type=positive_number, default=10, help='frame rate of the video')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')

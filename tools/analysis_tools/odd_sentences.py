@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import tool_arguments
+from ifirvos_cli.common import positive_int, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -22,8 +22,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--config', help='a config file or a name of model-index.yml')
     parser.add_argument('--weights', help='a checkpoint')
-    parser.add_argument('--clips', type=int, default=40, help='number of clips')
-    parser.add_argument('--frames', type=int, default=12, help='frames per clip')
+    parser.add_argument('--clips', type=positive_int, default=40, help='number of clips')
+    parser.add_argument('--frames', type=positive_int, default=12, help='frames per clip')
     parser.add_argument('--out', type=Path, help='a csv file to write the table to')
     parser.add_argument('--device', help="'cpu', 'cuda:1' and so on")
     args = parser.parse_args(argv)

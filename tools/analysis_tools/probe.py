@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, seed_number, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -28,8 +28,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
     parser.add_argument('--out', type=Path, required=True, help='the csv file to write')
-    parser.add_argument('--per-kind', type=int, help='number of expressions per kind')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the random order')
+    parser.add_argument('--per-kind', type=positive_int, help='number of expressions per kind')
+    parser.add_argument('--seed', type=seed_number, default=0, help='seed of the random order')
     parser.add_argument('--device', help='default: a GPU if there is one')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')

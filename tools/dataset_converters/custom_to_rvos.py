@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import run_command
+from ifirvos_cli.common import finite_number, positive_int, run_command, seed_number
 
 DEFAULT_ROOT = Path('data/custom')  # of configs/ifirvos/finetune_custom.py
 FORMATS = ('coco', 'cvat', 'label-studio', 'masks')  # those of ifirvos.datasets.custom, which takes seconds to import
@@ -36,9 +36,11 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--sentences', type=Path, help='csv: video, object, sentence')
     parser.add_argument('--format', choices=FORMATS, help='format of the annotations; default: detected')
     parser.add_argument('--boxes', choices=('refuse', 'fill'), default='refuse', help='take boxes as masks: fill')
-    parser.add_argument('--val-share', type=float, default=0.2, help='videos for validation; default: 0.2')
-    parser.add_argument('--seed', type=int, default=0, help='seed of the choice of validation videos; default: 0')
-    parser.add_argument('--every', type=int, default=1, help='keep every N-th frame; 5 in Ref-YouTube-VOS')
+    parser.add_argument('--val-share', type=finite_number, default=0.2, help='videos for validation; default: 0.2')
+    parser.add_argument(
+        '--seed', type=seed_number, default=0, help='seed of the choice of validation videos; default: 0'
+    )
+    parser.add_argument('--every', type=positive_int, default=1, help='keep every N-th frame; 5 in Ref-YouTube-VOS')
     args = parser.parse_args(argv)
     if args.every < 1:
         parser.error('--every must be at least 1')

@@ -41,12 +41,12 @@ if __name__ == '__main__':
     parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import torch
-from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
-from ifirvos.errors import CheckpointError
+from ifirvos.config import read_config
+from ifirvos.errors import CheckpointError, InputError
 from ifirvos.files import write_whole
 from ifirvos.registry import MODELS
 
@@ -89,10 +89,10 @@ def publish(
     """
     card = dict(card or {})
     if target.resolve() == source.resolve():
-        raise ValueError(f'{target} is the checkpoint itself: choose another OUT, or training cannot go on from it.')
+        raise InputError(f'{target} is the checkpoint itself: choose another OUT, or training cannot go on from it.')
     if taken := {'config_text', 'dtype', *KEPT_META} & set(card):
-        raise ValueError(f'The card may not set {sorted(taken)}: these are taken from the checkpoint.')
-    checkpoint, cfg = load_checkpoint(source), Config.fromfile(config)
+        raise InputError(f'The card may not set {sorted(taken)}: these are taken from the checkpoint.')
+    checkpoint, cfg = load_checkpoint(source), read_config(config)
     known = checkpoint.get('meta') or {}
     meta = {name: known[name] for name in KEPT_META if name in known}
     published = dict(

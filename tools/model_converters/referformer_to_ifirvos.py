@@ -67,7 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.report:
             write_whole(args.report, json.dumps(report, indent=1))
     except ConversionError as error:
-        print(f'not converted: {one_line(error)}', file=sys.stderr)
+        print(f'not converted: {args.src}: {one_line(error)}', file=sys.stderr)
         return 1
     except UserError as error:
         print(f'error: {one_line(error)}', file=sys.stderr)

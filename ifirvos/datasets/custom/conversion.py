@@ -23,7 +23,7 @@ from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
 from ifirvos.names import unique_slugs
 from ifirvos.video.reader import VideoReader
-from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource
+from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource, read_picture
 
 from .video import CustomVideo, label_map
 
@@ -200,10 +200,7 @@ def _pictures(source: Path | list[Path]) -> Iterator[tuple[np.ndarray | None, Pa
         if path.suffix.lower() in ('.jpg', '.jpeg'):
             yield None, path
             continue
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise InputError(f'{path} is not an image that can be read; remove it or repair it.')
-        yield cv2.cvtColor(image, cv2.COLOR_BGR2RGB), None
+        yield cv2.cvtColor(read_picture(path), cv2.COLOR_BGR2RGB), None
 
 
 def _write_video(
@@ -220,10 +217,8 @@ def _write_video(
             continue
         file = pictures / f'{number:05d}.jpg'
         if path is not None:
+            frame = read_picture(path)
             shutil.copyfile(path, file)
-            frame = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-            if frame is None:
-                raise InputError(f'{path} is not an image that can be read; remove it or repair it.')
         else:
             coded = cv2.imencode(
                 '.jpg', cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]

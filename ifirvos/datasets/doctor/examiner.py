@@ -9,7 +9,7 @@ from ifirvos.datasets import BaseRVOSDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
 from ifirvos.datasets.transforms.loading import MaskSizeError
 from ifirvos.errors import one_line
-from ifirvos.json_files import check_regular
+from ifirvos.frame_sizes import check_picture
 from ifirvos.video.reader import read_video_frames
 
 from .data_set_kinds import Kind
@@ -58,7 +58,7 @@ class Examiner:
             found.frames += 1
             path = image['img_path']
             try:
-                check_regular(path, 'frame')
+                check_picture(path)
                 with Image.open(path) as picture:
                     if not self.quick:
                         picture.load()

@@ -5,6 +5,7 @@ from mmcv.transforms import BaseTransform
 from mmdet.structures.bbox import BaseBoxes
 from mmdet.structures.mask import BitmapMasks
 
+from ifirvos.errors import InputError
 from ifirvos.registry import TRANSFORMS
 
 _INSTANCE_KEYS = ('gt_masks', 'gt_bboxes', 'gt_bboxes_labels', 'gt_instances_ids')
@@ -31,7 +32,7 @@ class RequireVisibleObject(BaseTransform):
 
     def __init__(self, presence: str = 'mask') -> None:
         if presence not in PRESENCES:
-            raise ValueError(f'presence must be one of {PRESENCES}, not {presence!r}')
+            raise InputError(f'presence must be one of {PRESENCES}, not {presence!r}')
         self.presence = presence
 
     def _visible(self, masks: BitmapMasks, boxes: BaseBoxes | np.ndarray) -> bool:

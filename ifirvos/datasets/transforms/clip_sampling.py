@@ -6,7 +6,8 @@ from collections.abc import Callable
 import numpy as np
 from mmdet.datasets.transforms import BaseFrameSample
 
-from ifirvos.json_files import check_regular
+from ifirvos.errors import InputError, UserError
+from ifirvos.frame_sizes import check_picture
 from ifirvos.registry import TRANSFORMS
 from ifirvos.structures import spread
 
@@ -132,9 +133,9 @@ class RVOSClipSample(BaseFrameSample):
     ) -> None:
         super().__init__(collect_video_keys=list(collect_video_keys))
         if mode not in SAMPLERS:
-            raise ValueError(f'Unknown mode {mode!r} of RVOSClipSample: use one of {sorted(SAMPLERS)}.')
+            raise InputError(f'Unknown mode {mode!r} of RVOSClipSample: use one of {sorted(SAMPLERS)}.')
         if mode != 'all' and (num_frames is None or num_frames < 1):
-            raise ValueError(f'RVOSClipSample(mode={mode!r}) needs num_frames >= 1, got {num_frames}.')
+            raise InputError(f'RVOSClipSample(mode={mode!r}) needs num_frames >= 1, got {num_frames}.')
         self.num_frames = num_frames
         self.mode = mode
 
@@ -150,7 +151,8 @@ class RVOSClipSample(BaseFrameSample):
             ``key_frame_flags``, one frame keeps its flag: the first, if the clip shows the key frame several times.
 
         Raises:
-            AnnotationError: a frame is a folder, a pipe or a device.
+            AnnotationError: a frame is a folder, a pipe, a device, or no picture.
+            LimitError: a frame has too many pixels.
         """
         length = results['video_length']
         key_frame = results.get('key_frame_id')
@@ -161,9 +163,17 @@ class RVOSClipSample(BaseFrameSample):
             first = clip['key_frame_flags'].index(True)
             clip['key_frame_flags'] = [index == first for index in range(len(clip['key_frame_flags']))]
         for path in set(clip.get('img_path', ())):
-            if os.path.exists(path) and not os.path.isfile(path):  # a pipe would be waited for
-                check_regular(path, 'frame')
+            if os.path.exists(path):  # not on another server
+                _check_frame(path, results)
         return clip
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(num_frames={self.num_frames}, mode={self.mode!r})'
+
+
+def _check_frame(path: str, record: dict) -> None:
+    try:
+        check_picture(path)
+    except UserError as error:
+        entry = f'video {record.get("video_id")}, expression {record.get("exp_id")}'
+        raise type(error)(f'A frame of {entry} cannot be used: {error}') from error

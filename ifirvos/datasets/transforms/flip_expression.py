@@ -4,6 +4,7 @@ import re
 
 from mmcv.transforms import BaseTransform
 
+from ifirvos.errors import InputError
 from ifirvos.registry import TRANSFORMS
 
 # "bright", "upright", "copyright" and "leftover" must not change, so the allowed prefixes and suffixes are listed.
@@ -49,13 +50,13 @@ class FlipExpression(BaseTransform):
 
     def __init__(self, swap: str = 'words') -> None:
         if swap not in SWAPS:
-            raise ValueError(f'swap must be one of {tuple(SWAPS)}, not {swap!r}')
+            raise InputError(f'swap must be one of {tuple(SWAPS)}, not {swap!r}')
         self.swap = swap
 
     def transform(self, results: dict) -> dict:
         """Rewrite ``text`` where the clip was mirrored from left to right."""
         if len(set(results['flip_direction'])) > 1:
-            raise ValueError(
+            raise InputError(
                 'The frames of a clip were flipped differently: put RandomFlip into a TransformBroadcaster with '
                 'share_random_params=True.'
             )

@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from scipy.io import loadmat, whosmat
 from scipy.io.matlab import MatReadError
 
-from ifirvos.errors import AnnotationError, LimitError, MissingFileError, UserError
+from ifirvos.errors import AnnotationError, InputError, LimitError, MissingFileError, UserError
 from ifirvos.json_files import check_regular
 from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import TRANSFORMS
@@ -169,7 +169,7 @@ class LoadRVOSMasks(BaseTransform):
 
     def __init__(self, reader: str = 'palette_png') -> None:
         if reader not in MASK_READERS:
-            raise ValueError(f'Unknown mask reader {reader!r}: use one of {sorted(MASK_READERS)}.')
+            raise InputError(f'Unknown mask reader {reader!r}: use one of {sorted(MASK_READERS)}.')
         self.reader = reader
 
     def transform(self, results: dict) -> dict:

@@ -4,6 +4,7 @@ import mmcv
 import numpy as np
 from mmdet.datasets.transforms import PhotoMetricDistortion
 
+from ifirvos.errors import InputError
 from ifirvos.registry import TRANSFORMS
 
 OVERFLOWS = ('clip', 'wrap')
@@ -28,7 +29,7 @@ class PhotoMetricDistortionUint8(PhotoMetricDistortion):
     def __init__(self, *args, overflow: str = 'clip', swap_channels: bool = True, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         if overflow not in OVERFLOWS:
-            raise ValueError(f'overflow must be one of {OVERFLOWS}, not {overflow!r}')
+            raise InputError(f'overflow must be one of {OVERFLOWS}, not {overflow!r}')
         self.overflow = overflow
         self.swap_channels = swap_channels
 

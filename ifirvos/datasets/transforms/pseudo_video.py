@@ -5,6 +5,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 
+from ifirvos.errors import InputError
 from ifirvos.registry import TRANSFORMS
 
 from .loading import mask_to_box
@@ -101,7 +102,7 @@ class PseudoVideo(BaseTransform):
         blur_sizes: tuple[int, ...] = (9, 11),
     ) -> None:
         if num_frames < 1:
-            raise ValueError(f'PseudoVideo needs num_frames >= 1, got {num_frames}.')
+            raise InputError(f'PseudoVideo needs num_frames >= 1, got {num_frames}.')
         self.num_frames = num_frames
         self.rotation = rotation
         self.translation = translation
@@ -113,7 +114,7 @@ class PseudoVideo(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Make the clip."""
         if len(results['img']) != 1:
-            raise ValueError(
+            raise InputError(
                 f'PseudoVideo makes a clip of one picture, not of {len(results["img"])}: sample T=1 first.'
             )
         frames = [self._move(results) for _ in range(self.num_frames - 1)]

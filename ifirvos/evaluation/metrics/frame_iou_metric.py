@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from mmdet.structures import DetDataSample
 
+from ifirvos.errors import InputError, MissingKeyError
 from ifirvos.structures import frame_name
 
 from ..functional.masks import precision_at_k
@@ -64,7 +65,7 @@ class FrameIoUMetric(ExpressionMetric):
     def __init__(self, *, iou: str = 'exact', **kwargs) -> None:
         super().__init__(**kwargs)
         if iou not in IOUS:
-            raise ValueError(f'iou must be one of {IOUS}, not {iou!r}')
+            raise InputError(f'iou must be one of {IOUS}, not {iou!r}')
         self.iou = iou
 
     def records_of(self, sample: dict) -> Iterable[FrameScore]:
@@ -123,7 +124,7 @@ def annotated_frames(sample: dict) -> list[DetDataSample]:
     annotated = [frame for frame in frames if 'gt_instances' in frame and 'masks' in frame.gt_instances]
     if not annotated:
         first = frames[0].get('img_path') if frames else None
-        raise KeyError(f'{first} and the frames around it have no annotation: gt_instances.masks is missing')
+        raise MissingKeyError(f'{first} and the frames around it have no annotation: gt_instances.masks is missing')
     return annotated
 
 

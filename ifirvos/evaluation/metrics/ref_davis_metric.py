@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from mmengine.logging import print_log
 
+from ifirvos.errors import InputError, MissingKeyError
 from ifirvos.label_maps import read_labels, write_palette_png
 from ifirvos.registry import METRICS
 from ifirvos.structures import frame_name
@@ -124,9 +125,9 @@ class RefDAVISMetric(ExpressionMetric):
             values.append(probability[kept])
             sizes.add(probability.shape)
             if 'mask_path' not in frame:
-                raise KeyError("a frame has no metainfo 'mask_path': add it to meta_keys of the last transform")
+                raise MissingKeyError("a frame has no metainfo 'mask_path': add it to meta_keys of the last transform")
         if len(sizes) != 1:
-            raise ValueError(f'video {sample.get("video_id")} has frames of {len(sizes)} sizes, expected one: {sizes}')
+            raise InputError(f'video {sample.get("video_id")} has frames of {len(sizes)} sizes, expected one: {sizes}')
         yield ObjectPrediction(
             str(meta(sample, 'video_id')),
             int(meta(sample, 'annotator')),
@@ -174,7 +175,7 @@ class RefDAVISMetric(ExpressionMetric):
         try:
             regions, contours = evaluate_unsupervised(gt, pred, self.bound_th)
         except ValueError as error:
-            raise ValueError(f'video {video_id}, annotator {annotator}: {error}') from error
+            raise InputError(f'video {video_id}, annotator {annotator}: {error}') from error
         return [
             ObjectScore(video_id, annotator, obj_id, region, contour)
             for obj_id, (region, contour) in enumerate(zip(regions, contours, strict=True), 1)

@@ -8,6 +8,7 @@ import numpy as np
 from mmdet.structures import DetDataSample
 from mmengine.logging import MMLogger
 
+from ifirvos.errors import InputError
 from ifirvos.registry import METRICS
 from ifirvos.structures import frame_name
 
@@ -71,7 +72,7 @@ class RVOSMetric(ExpressionMetric):
     ) -> None:
         super().__init__(**kwargs)
         if unannotated not in ('error', 'skip'):
-            raise ValueError(f"unannotated must be 'error' or 'skip', not {unannotated!r}")
+            raise InputError(f"unannotated must be 'error' or 'skip', not {unannotated!r}")
         self.bound_th = bound_th
         self.unannotated = unannotated
         self.leave_out = frozenset(leave_out)

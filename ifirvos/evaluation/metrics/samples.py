@@ -5,6 +5,7 @@ import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
+from ifirvos.errors import MissingKeyError
 from ifirvos.structures import stack
 
 NO_GROUP = '(none)'
@@ -17,7 +18,7 @@ def meta(sample: dict, key: str) -> object:
         KeyError: if the sample does not have the key.
     """
     if key not in sample:
-        raise KeyError(f"a sample has no metainfo '{key}': add it to clip_keys of the pipeline's last transform")
+        raise MissingKeyError(f"a sample has no metainfo '{key}': add it to clip_keys of the pipeline's last transform")
     return sample[key]
 
 
@@ -34,7 +35,7 @@ def prediction(frame: DetDataSample, key: str, field: str = 'pred_track_instance
     """
     instances = frame.get(field)
     if instances is None or key not in instances:
-        raise KeyError(f'{_path(frame)} has no prediction: {field}.{key} is missing{remedy and "; " + remedy}')
+        raise MissingKeyError(f'{_path(frame)} has no prediction: {field}.{key} is missing{remedy and "; " + remedy}')
     return instances[key]
 
 
@@ -51,7 +52,7 @@ def annotation(frame: DetDataSample) -> InstanceData:
         KeyError: if the frame is not annotated.
     """
     if not is_annotated(frame):
-        raise KeyError(f'{_path(frame)} has no annotation: gt_instances.masks is missing')
+        raise MissingKeyError(f'{_path(frame)} has no annotation: gt_instances.masks is missing')
     return frame.gt_instances
 
 

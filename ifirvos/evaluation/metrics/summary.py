@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ifirvos.errors import InputError
 from ifirvos.files import csv_text, write_whole
 
 from ..functional.masks import bootstrap_interval
@@ -42,7 +43,7 @@ def summarize(
         ValueError: if there is no record.
     """
     if not records:
-        raise ValueError('there is nothing to summarize: no sample was evaluated')
+        raise InputError('there is nothing to summarize: no sample was evaluated')
     overall = measure(records)
     if bootstrap:
         values, videos = [value(record) for record in records], [record.video_id for record in records]

@@ -20,8 +20,8 @@ from PIL import Image
 
 from ifirvos.errors import InputError, LimitError, OutputError
 from ifirvos.files import not_written, written_whole
+from ifirvos.frame_sizes import most_pixels
 from ifirvos.json_files import read_regular
-from ifirvos.run_lengths import MAX_PIXELS
 from ifirvos.safe_names import checked_name, shown
 
 ROOT = 'Annotations'
@@ -136,7 +136,7 @@ def check_submission(
         for name in sorted(files.names & wanted.keys()):
             try:
                 with Image.open(io.BytesIO(files.read(name))) as picture:
-                    if picture.width * picture.height > MAX_PIXELS:
+                    if picture.width * picture.height > most_pixels():
                         raise LimitError(f'{name} has {picture.width}x{picture.height} pixels')
                     mode, mask = picture.mode, np.asarray(picture)
             except LimitError as error:

@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner, TestLoop
 from torch.utils.data import Dataset, Subset
 
+from ifirvos.errors import InputError
 from ifirvos.registry import DATASETS, LOOPS
 from ifirvos.structures import frame_name
 
@@ -36,7 +37,7 @@ class SubmissionLoop(TestLoop):
         evaluator: Evaluator = runner.build_evaluator(evaluator)
         writers = [metric for metric in evaluator.metrics if isinstance(metric, SubmissionWriter)]
         if len(writers) != 1:
-            raise ValueError(f'SubmissionLoop needs one SubmissionWriter in the evaluator, not {len(writers)}.')
+            raise InputError(f'SubmissionLoop needs one SubmissionWriter in the evaluator, not {len(writers)}.')
         self.writer = writers[0]
         dataset = DATASETS.build(dataloader['dataset'])
         todo, self.finished = split_records(dataset, self.writer)

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
+from ifirvos.errors import InputError
 from ifirvos.registry import METRICS
 from ifirvos.structures import frame_name
 
@@ -67,7 +68,7 @@ class SubmissionWriter(BaseMetric):
         if self._out_dir is None:
             log_file = MMLogger.get_current_instance().log_file
             if not log_file:
-                raise ValueError('SubmissionWriter needs an out_dir: this run has no log file to put it beside.')
+                raise InputError('SubmissionWriter needs an out_dir: this run has no log file to put it beside.')
             return Path(log_file).parent / 'submission'
         return Path(self._out_dir)
 

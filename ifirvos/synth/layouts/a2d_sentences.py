@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from pycocotools import mask as coco_mask
 
+from ifirvos.errors import InputError
 from ifirvos.video.writer import VideoWriter
 
 from ..clip import Clip
@@ -50,7 +51,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
         return None
     labels = clip.facts.labels
     if labels.shape[1] % 2 or labels.shape[2] % 2:
-        raise ValueError(f'Videos need even sides, not {labels.shape[1:]}: choose another --size.')
+        raise InputError(f'Videos need even sides, not {labels.shape[1:]}: choose another --size.')
     folder = root / 'Release' / 'clips320H'
     folder.mkdir(parents=True, exist_ok=True)
     with VideoWriter(folder / f'{clip.video_id}.mp4', _FPS, encoder='libx264') as video:
@@ -76,7 +77,7 @@ def write_index(root: Path, entries: Mapping[str, Sequence[Entry]]) -> None:
     """Write the tables, MTTR's lists, and the COCO file of the test split."""
     clips = [entry for split in entries for entry in entries[split]]
     if not clips:
-        raise ValueError('A2D-Sentences has the splits train and valid only: write one of them.')
+        raise InputError('A2D-Sentences has the splits train and valid only: write one of them.')
     (root / _TEXT).mkdir(exist_ok=True)
     write_table(root / 'Release' / 'videoset.csv', [entry.video_row for entry in clips])
     sentences = [row for entry in clips for row in entry.sentences]

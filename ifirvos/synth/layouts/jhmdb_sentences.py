@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from ifirvos.errors import OutputError
+from ifirvos.errors import InputError, OutputError
 
 from ..clip import Clip
 from ..render import draw_frames
@@ -58,7 +58,7 @@ def write_index(root: Path, entries: Mapping[str, Sequence[list[Sample]]]) -> No
     """Write the table of sentences and the list of samples."""
     clips = [samples for split in entries for samples in entries[split]]
     if not clips:
-        raise ValueError('JHMDB-Sentences is for evaluation: write split valid.')
+        raise InputError('JHMDB-Sentences is for evaluation: write split valid.')
     sentences = [(samples[0][0], samples[0][4]) for samples in clips]
     write_table(root / 'jhmdb_annotation.txt', [('video_id', 'query'), *sentences])
     write_json(root / 'jhmdb_sentences_samples_metadata.json', [row for samples in clips for row in samples])

@@ -1,0 +1,51 @@
+"""Values of options: what is no such number, or one that nothing can be computed with, is refused by the parser."""
+
+import argparse
+import ast
+from pathlib import Path
+
+import pytest
+
+from ifirvos_cli.common import DictAction, finite_number, positive_int, positive_number, seed_number, whole_number
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = {
+    positive_number: (['1', '0.5', '1e-9', '1e12'], ['0', '-0', '-1', '1e-320', '1e308']),
+    finite_number: (['0', '-1.5', '1e308'], []),
+    positive_int: (['1', '999999999999999999'], ['0', '-1', '1.0', '1e3', '1' * 20]),
+    whole_number: (['0', '7'], ['-1', '1.0', '1' * 20]),
+    seed_number: (['0', '4294967295'], ['-1', '4294967296']),
+}
+
+
+@pytest.mark.parametrize('kind', KINDS)
+def test_numbers_of_options(kind):
+    good, bad = KINDS[kind]
+    for text in good:
+        assert str(kind(text)) == text or kind(text) == float(text)
+    for text in [*bad, 'nan', 'inf', '-inf', '', ' ', 'abc', '1e999', '0x10', '1,5', '½']:
+        with pytest.raises(argparse.ArgumentTypeError):
+            kind(text)
+
+
+@pytest.mark.parametrize('option', ['=3', ' = 3', '.=1', 'a', 'a=[1,'])
+def test_config_options_that_are_none(option, capsys):
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(['--cfg-options', option])
+    assert stop.value.code == 2
+    assert '--cfg-options' in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_every_number_of_every_command_is_checked():
+    """Plain int and float let through nan, inf, -5 and numbers of 20 digits; one is passed on by torch as it likes."""
+    plain = []
+    for part in ('ifirvos_cli', 'tools'):
+        for path in (ROOT / part).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'add_argument':
+                    kinds = [word.value for word in node.keywords if word.arg == 'type']
+                    if any(isinstance(kind, ast.Name) and kind.id in ('int', 'float') for kind in kinds):
+                        plain.append((path.name, node.args[0].value))
+    assert sorted(plain) == [('test.py', '--local_rank'), ('train.py', '--local_rank')]
