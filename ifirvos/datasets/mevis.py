@@ -4,6 +4,7 @@ import logging
 import os.path as osp
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from mmengine.logging import print_log
@@ -30,12 +31,16 @@ class RLEStore:
         self._starts: dict[str, int] = {}  # annotation id -> number of its first frame
         self._lengths: dict[str, int] = {}
         counts, ends, sizes = bytearray(), [0], []
+        if not isinstance(tracks, Mapping):
+            raise AnnotationError(f'the file holds {shown(tracks)}, not a dict of annotations.')
         for anno_id, track in tracks.items():
+            if not isinstance(track, list):
+                raise AnnotationError(f'annotation {shown(anno_id)} is {shown(track)}, not a list of masks.')
             self._starts[anno_id], self._lengths[anno_id] = len(sizes), len(track)
             for frame, rle in enumerate(track):
                 if rle is not None:
-                    if problem := size_problem(rle['size']):
-                        raise AnnotationError(f'Annotation {shown(anno_id)}, mask {frame}: {problem}.')
+                    if problem := _rle_problem(rle):
+                        raise AnnotationError(f'annotation {shown(anno_id)}, mask {frame}: {problem}.')
                     counts += rle['counts'].encode('ascii')
                 ends.append(len(counts))
                 sizes.append((0, 0) if rle is None else rle['size'])
@@ -54,6 +59,14 @@ class RLEStore:
         if not height:
             return None
         return dict(size=[height, width], counts=self._counts[self._ends[index] : self._ends[index + 1]])
+
+
+def _rle_problem(rle: Any) -> str:
+    if not isinstance(rle, dict) or not {'size', 'counts'} <= rle.keys():
+        return f'it is {shown(rle)}, not a run-length code, dict(size, counts), or null'
+    if not isinstance(rle['counts'], str) or not rle['counts'].isascii():
+        return f'its counts are {shown(rle["counts"])}, not a compressed code'
+    return size_problem(rle['size'])
 
 
 @DATASETS.register_module()
@@ -174,5 +187,7 @@ class MeViSDataset(BaseRVOSDataset):
             return None
         try:
             return RLEStore(read_json(path, 'mask file'))
+        except AnnotationError as error:
+            raise error if path in str(error) else AnnotationError(f'{path}: {error}') from error
         except (AttributeError, LookupError, TypeError, UnicodeError, OverflowError) as error:
             raise AnnotationError(f'{path} is not a mask_dict.json of compressed RLEs: {error!r}.') from error

@@ -226,6 +226,8 @@ def _expression(video_id: str, exp_id: str, text: str, obj_id: int, annotator: i
 
 def _stems(folder: str, suffix: str) -> set[str]:
     try:
-        return {name.removesuffix(suffix) for name in os.listdir(folder) if name.endswith(suffix)}
+        # Hidden files, such as the '._00000.jpg' that macOS leaves beside frames, are none.
+        names = [name for name in os.listdir(folder) if name.endswith(suffix) and not name.startswith('.')]
+        return {name.removesuffix(suffix) for name in names}
     except FileNotFoundError as error:
         raise FileNotFoundError(f'Video folder {folder} is missing: complete the data set.') from error

@@ -12,6 +12,7 @@ from synth_tree import FRAMES, SIZE, files_below, write_layout
 
 from ifirvos.datasets import MeViSDataset
 from ifirvos.datasets.mevis import RLEStore
+from ifirvos.errors import AnnotationError
 from ifirvos.registry import DATASETS
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/mevis.py'
@@ -203,8 +204,24 @@ def test_annotations_that_do_not_fit_are_named(root):
     edit(root, lambda tracks: tracks.pop('1'), MASKS)
     with pytest.raises(ValueError, match=r'Expression 1 of video valid_00000.*annotation 1, which .*mask_dict\.json'):
         MeViSDataset(str(root), 'valid_u')
-    (root / MASKS).write_text('{"0": [{"size": [1, 1]}]}')
-    with pytest.raises(ValueError, match='valid_u/mask_dict.json'):
+
+
+@pytest.mark.parametrize(
+    ('content', 'says'),
+    [
+        ('[]', r'the file holds \[\], not a dict'),
+        ('{"0": null}', "annotation '0' is None, not a list"),
+        ('{"0": "abc"}', "annotation '0' is 'abc', not a list"),
+        ('{"0": [{"size": [1, 1]}]}', "annotation '0', mask 0: it is .*, not a run-length code"),
+        ('{"0": [null, [[1, 2, 3, 4, 5, 6]]]}', "annotation '0', mask 1: it is .*, not a run-length code"),
+        ('{"0": [{"size": [1, 1], "counts": [1]}]}', r"annotation '0', mask 0: its counts are \[1\]"),
+        ('{"0": [{"size": [1, 1], "counts": "é"}]}', "annotation '0', mask 0: its counts are 'é'"),
+        ('{"0": [{"size": [1000000, 1000000], "counts": "a"}]}', "annotation '0', mask 0: size is"),
+    ],
+)
+def test_masks_of_another_form_are_named(root, content, says):
+    (root / MASKS).write_text(content, encoding='utf-8')
+    with pytest.raises(AnnotationError, match=rf'valid_u/mask_dict\.json: {says}'):
         MeViSDataset(str(root), 'valid_u')
 
 

@@ -193,6 +193,13 @@ def test_one_frame_video_and_object_that_is_absent(root):
     assert sample[0].gt_instances.masks.masks.shape == (0, *SIZE)
 
 
+def test_hidden_files_are_no_frames(root):
+    before = records(RefDAVIS17Dataset(str(root)))
+    for folder, name in (('JPEGImages', '._00000.jpg'), ('JPEGImages', '.DS_Store'), ('JPEGImages', '.a.jpg')):
+        (root / 'DAVIS' / folder / '480p/valid_00001' / name).touch()
+    assert records(RefDAVIS17Dataset(str(root))) == before
+
+
 @pytest.mark.parametrize('name', ['JPEGImages/480p/valid_00001/00005.jpg', 'JPEGImages/480p/valid_00001/00011.jpg'])
 def test_a_missing_frame_is_named(root, name):
     (root / 'DAVIS' / name).unlink()

@@ -19,7 +19,11 @@ def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
     Raises:
         InputError: There is none, or a mask has colours in place of numbers.
     """
-    folders = sorted(folder for folder in path.iterdir() if folder.is_dir() and any(folder.glob('*.png')))
+    folders = sorted(
+        folder
+        for folder in path.iterdir()
+        if folder.is_dir() and not folder.name.startswith('.') and any(folder.glob('[!.]*.png'))
+    )
     if not folders:
         raise InputError(f'{path} has no folder of masks: VIDEO/FRAME.png is expected.')
     return [_read_video(folder) for folder in folders]
