@@ -43,17 +43,29 @@ def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     Raises:
         AnnotationError: it is neither, or its numbers cannot be those of a mask.
     """
-    problem = _problem(segmentation)
+    return coco_mask.decode(encode_segmentation(segmentation, size))
+
+
+def encode_segmentation(segmentation: Any, size: tuple[int, int]) -> dict:
+    """Return the mask of one object as a compressed run-length code.
+
+    Args:
+        segmentation: See :func:`decode_segmentation`.
+        size: (H, W) of the frame, for polygons.
+
+    Raises:
+        AnnotationError: See :func:`decode_segmentation`.
+    """
+    problem = _problem(segmentation) or (size_problem(size) if isinstance(segmentation, list | tuple) else '')
     if problem:
         raise AnnotationError(f'the mask is no COCO segmentation: {problem}')
     if isinstance(segmentation, list | tuple):
         polygons = [list(map(float, polygon)) for polygon in segmentation]
-        code = coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
-    elif isinstance(segmentation['counts'], list | tuple):
-        code = coco_mask.frPyObjects(dict(segmentation), *segmentation['size'])
-    else:
-        code = segmentation
-    return coco_mask.decode(code)
+        return coco_mask.merge(coco_mask.frPyObjects(polygons, *size))
+    counts = segmentation['counts']
+    if isinstance(counts, list | tuple):
+        return coco_mask.frPyObjects(dict(segmentation), *segmentation['size'])
+    return dict(size=segmentation['size'], counts=counts.encode() if isinstance(counts, str) else counts)
 
 
 def _problem(segmentation: Any) -> str:

@@ -413,3 +413,80 @@ def test_files_of_no_such_kind(name, text, says, tmp_path):
 def test_segmentations_of_no_such_kind():
     with pytest.raises(InputError, match='here: a mask is neither'):
         to_rle(dict(size=[16, 24]), SIZE, 'here')
+
+
+def changed(content: dict | list, path: str, value) -> dict | list:
+    node = content
+    *above, last = [int(part) if part.isdecimal() else part for part in path.split('.')]
+    for part in above:
+        node = node[part]
+    node[last] = value
+    return content
+
+
+MASK = 'annotations.0.segmentations.0'
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'says'),
+    [
+        (MASK, [[1e300, 1, 2, 3, 4, 5]], 'coordinate 1e'),  # each of these four ended the process in native code
+        (MASK, [[10**9, 1, 2, 10**9, 4, 5]], 'coordinate 1000000000'),
+        (MASK, [[float('nan')] * 6], 'coordinate nan'),
+        ('videos.0.height', 10**6, 'pixels are read'),
+        (MASK, [[1, 2]], 'at least three points'),
+        (MASK, [[]], 'at least three points'),
+        (MASK, {'size': list(SIZE), 'counts': [3, 10**6]}, 'covers'),
+        (MASK, {'size': list(SIZE), 'counts': 'a'}, 'no run-length code'),
+        (MASK, {'size': list(SIZE), 'counts': 'é'}, 'no run-length code'),
+        ('videos.0.file_names.0', 'a\0b', 'can be none'),
+        ('videos.0.file_names', ['clip/0.png', 3, 'clip/2.png', 'clip/3.png'], 'name the file 3'),
+        ('videos.0.height', -4, 'size is'),
+    ],
+)
+def test_numbers_that_native_code_would_trust_are_refused(tmp_path, frames, place, value, says):
+    path = as_youtube_vis(tmp_path)
+    path.write_text(json.dumps(changed(json.loads(path.read_text()), place, value)))
+    with pytest.raises(InputError, match=says):
+        convert(read_annotations(path), frames, tmp_path / 'new')
+    assert not (tmp_path / 'new').exists()
+
+
+@pytest.mark.parametrize(
+    ('value', 'says'),
+    [
+        # it went on for hours
+        (dict(framesCount=10**9, sequence=[dict(frame=1, x=0, y=0, width=9, height=9)]), 'has a mask in frame 50'),
+        (dict(sequence=[dict(frame=-5, x=0, y=0, width=9, height=9)]), 'has a mask in frame -6'),
+        (dict(sequence=[dict(frame=1, x=0, y=0, width=float('inf'), height=9)]), 'a box has the sides'),
+    ],
+)
+def test_tracks_of_label_studio_that_never_end_are_refused(tmp_path, monkeypatch, value, says):
+    monkeypatch.setenv('IFIRVOS_MAX_VIDEO_FRAMES', '50')
+    path = label_studio_boxes(tmp_path, width=WIDTH, height=HEIGHT)
+    tasks = json.loads(path.read_text())
+    tasks[0]['annotations'][0]['result'][0]['value'].update(value)
+    path.write_text(json.dumps(tasks))
+    with pytest.raises(InputError, match=says):
+        read_annotations(path, fill_boxes=True)
+
+
+def test_a_brush_mask_is_no_larger_than_its_frame():
+    with pytest.raises(InputError, match='4,294,967,295 values, more than the 40'):
+        decode_brush([255, 255, 255, 255, 0, 0, 0, 0], most=40)
+
+
+@pytest.mark.parametrize(
+    ('mask', 'says'),
+    [
+        ('left="0" top="0" width="2" height="2" rle="0,4000000000"', 'cover 4000000000 pixels'),
+        ('left="0" top="0" width="2" height="2" rle="-4,8"', 'cover'),
+        ('left="900" top="0" width="2" height="2" rle="0,4"', 'leaves the frame'),
+        ('left="-1" top="0" width="2" height="2" rle="0,4"', 'leaves the frame'),
+    ],
+)
+def test_a_mask_of_cvat_that_is_none(tmp_path, mask, says):
+    text = '<annotations><meta><original_size><width>64</width><height>48</height></original_size></meta>'
+    (tmp_path / 'a.xml').write_text(f'{text}<track id="0"><mask frame="0" {mask}/></track></annotations>')
+    with pytest.raises(InputError, match=says):
+        read_annotations(tmp_path / 'a.xml')

@@ -22,6 +22,7 @@ from ifirvos.files import write_whole
 from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
 from ifirvos.names import unique_slugs
+from ifirvos.safe_names import shown
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource, read_picture
 
@@ -183,6 +184,8 @@ def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | l
 
 
 def _inside(root: Path, name: str, video: CustomVideo) -> Path:
+    if not isinstance(name, str) or '\0' in name:
+        raise InputError(f'The annotations of video {video.name!r} name the file {shown(name)}, which can be none.')
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         raise InputError(f'The annotations of video {video.name!r} name {name}, which is not in {root}.')

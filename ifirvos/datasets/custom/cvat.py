@@ -18,7 +18,7 @@ from ifirvos.errors import InputError
 from ifirvos.json_files import read_regular
 
 from .boxes import refuse_box
-from .video import CustomObject, CustomVideo, box_to_rle, mask_to_rle, to_rle
+from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
 
 _SENTENCE_ATTRIBUTES = ('sentence', 'sentences', 'expression', 'expressions')
 
@@ -89,9 +89,14 @@ def _sentences(element: ElementTree.Element) -> list[str]:
 
 def _rle(shape: ElementTree.Element, size: tuple[int, int], where: str, fill_boxes: bool) -> dict:
     try:
+        checked_size(size, where)
         if shape.tag == 'mask':
             left, top, width, height = (int(shape.get(key)) for key in ('left', 'top', 'width', 'height'))
             runs = [int(run) for run in shape.get('rle').split(',')]
+            if min(runs) < 0 or sum(runs) != height * width:
+                raise InputError(f'{where}: the runs of a mask of {width}x{height} cover {sum(runs)} pixels.')
+            if not (0 <= top <= top + height <= size[0] and 0 <= left <= left + width <= size[1]):
+                raise InputError(f'{where}: a mask of {width}x{height} at {left}, {top} leaves the frame.')
             part = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
             mask = np.zeros(size, bool)
             mask[top : top + height, left : left + width] = part

@@ -18,7 +18,7 @@ from ifirvos.errors import InputError
 from ifirvos.json_files import read_json
 
 from .boxes import refuse_box
-from .video import CustomObject, CustomVideo, box_to_rle, mask_to_rle, to_rle
+from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
 
 
 def read_label_studio(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
@@ -86,8 +86,10 @@ def _read_task(task: dict, number: int, videos: dict[str, _Video], path: Path, f
 def _region_rle(region: dict, kind: str, where: str, fill_boxes: bool) -> dict:
     value, size = region['value'], (region['original_height'], region['original_width'])
     height, width = size
+    checked_size(size, where)
     if kind == 'brushlabels':
-        return mask_to_rle(decode_brush(value['rle']).reshape(height, width, 4)[..., 3] > 0)
+        values = decode_brush(value['rle'], most=4 * height * width)
+        return mask_to_rle(values.reshape(height, width, 4)[..., 3] > 0)
     if kind == 'polygonlabels':
         points = [coordinate for x, y in value['points'] for coordinate in (x * width / 100, y * height / 100)]
         return to_rle([points], size, where)
@@ -135,11 +137,15 @@ def local_path(address: str) -> str:
     return inner[0] if inner else unquote(parts.path).lstrip('/') or address
 
 
-def decode_brush(data: list[int]) -> np.ndarray:
+def decode_brush(data: list[int], most: int | None = None) -> np.ndarray:
     """Return the values of a brush mask, uint8: thi.ng's rle-pack, see ``inference.exporters.label_studio``.
 
+    Args:
+        data: The bytes.
+        most: How many values it may have; None: any number.
+
     Raises:
-        InputError: The data end too early.
+        InputError: The data end too early, or are of another size.
     """
     bits = np.unpackbits(np.array(data, np.uint8))
     at = 0
@@ -155,6 +161,8 @@ def decode_brush(data: list[int]) -> np.ndarray:
         return value
 
     count, word = read(32), read(5) + 1
+    if most is not None and count > most:
+        raise InputError(f'A brush mask of Label Studio has {count:,} values, more than the {most:,} of its frame.')
     sizes = [read(4) + 1 for _ in range(4)]
     values = np.zeros(count, np.uint8)
     done = 0

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from pycocotools import mask as rle_tools
 
-from ifirvos.errors import InputError
+from ifirvos.datasets.records import MAX_FRAMES
+from ifirvos.errors import InputError, one_line
+from ifirvos.json_files import limit_of
+from ifirvos.run_lengths import encode_segmentation, size_problem
 
 
 @dataclass
@@ -28,7 +31,17 @@ class CustomObject:
     masks: dict[int, dict] = field(default_factory=dict)
 
     def add(self, frame: int, rle: dict) -> None:
-        """Add a mask; several masks of a frame are merged."""
+        """Add a mask; several masks of a frame are merged.
+
+        Raises:
+            InputError: There can be no such frame.
+        """
+        most = limit_of('IFIRVOS_MAX_VIDEO_FRAMES', MAX_FRAMES)
+        if not 0 <= frame < most:
+            raise InputError(
+                f'object {self.name!r} has a mask in frame {frame}, which is not from 0 to {most - 1}: '
+                'IFIRVOS_MAX_VIDEO_FRAMES sets another limit.'
+            )
         known = self.masks.get(frame)
         self.masks[frame] = rle if known is None else rle_tools.merge([known, rle])
 
@@ -64,19 +77,33 @@ def to_rle(segmentation: dict | list, size: tuple[int, int], where: str) -> dict
     """
     try:
         if isinstance(segmentation, dict):
-            counts = segmentation['counts']
-            rle = dict(size=list(map(int, segmentation['size'])), counts=counts)
-            rle = rle_tools.frPyObjects(rle, *size) if isinstance(counts, list) else rle
-            rle['counts'] = rle['counts'].encode() if isinstance(rle['counts'], str) else rle['counts']
-        else:
-            polygons = segmentation if segmentation and isinstance(segmentation[0], list) else [segmentation]
-            rle = rle_tools.merge(rle_tools.frPyObjects([list(map(float, p)) for p in polygons], *size))
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise InputError(f'{where}: a mask is neither polygons nor runs of COCO ({error!r}).') from error
+            segmentation = dict(segmentation, size=list(map(int, segmentation['size'])))
+        elif not isinstance(segmentation[0], list):
+            segmentation = [segmentation]
+        rle = encode_segmentation(segmentation, checked_size(size, where))
+    except InputError:
+        raise
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise InputError(f'{where}: a mask is neither polygons nor runs of COCO ({one_line(error)}).') from error
     if tuple(rle['size']) != tuple(size):
         height, width = rle['size']
         raise InputError(f'{where}: a mask of {width}x{height} lies on a frame of {size[1]}x{size[0]}.')
     return rle
+
+
+def checked_size(size: Sequence[int], where: str) -> tuple[int, int]:
+    """Return the size of a frame, (H, W).
+
+    Args:
+        size: As the annotations have it.
+        where: For the message.
+
+    Raises:
+        InputError: It is none, or too large.
+    """
+    if problem := size_problem(tuple(size)):
+        raise InputError(f"{where}: the frame's {problem}.")
+    return tuple(size)
 
 
 def mask_to_rle(mask: np.ndarray) -> dict:
@@ -85,8 +112,14 @@ def mask_to_rle(mask: np.ndarray) -> dict:
 
 
 def box_to_rle(box: tuple[float, float, float, float], size: tuple[int, int]) -> dict:
-    """Return the filled box xyxy, in pixels, as compressed RLE of a frame of that size."""
-    mask = np.zeros(size, bool)
+    """Return the filled box xyxy, in pixels, as compressed RLE of a frame of that size.
+
+    Raises:
+        InputError: Box or size are none.
+    """
+    if not np.isfinite(box).all():
+        raise InputError(f'a box has the sides {box}.')
+    mask = np.zeros(checked_size(size, 'a box'), bool)
     x1, y1, x2, y2 = (max(0, round(side)) for side in box)
     mask[y1:y2, x1:x2] = True
     return mask_to_rle(mask)

@@ -44,7 +44,7 @@ def read_a2d_h5(results: dict) -> np.ndarray:
             _check_volume(name, file[name].shape, results['ori_shape'])
         instances = np.ravel(file['instance']).tolist()
         if results['obj_id'] not in instances:
-            raise ValueError(
+            raise AnnotationError(
                 f'{results["mask_path"]} has no instance {results["obj_id"]}, only {instances}: take the sentence off '
                 'the list.'
             )
@@ -63,10 +63,10 @@ def read_jhmdb_mat(results: dict) -> np.ndarray:
     except (MatReadError, ValueError, TypeError, zlib.error) as error:  # what scipy makes of a damaged file
         raise OSError(str(error)) from error
     if volume.ndim < 2 or volume.dtype.kind not in 'biuf':
-        raise ValueError(f'part_mask is {volume.dtype} {volume.shape}, not numbers (H, W, T)')
+        raise AnnotationError(f'part_mask is {volume.dtype} {volume.shape}, not numbers (H, W, T)')
     volume = volume.reshape(*volume.shape[:2], -1)  # MATLAB drops the last axis of a video of one frame
     if results['mask_index'] >= volume.shape[2]:
-        raise ValueError(
+        raise AnnotationError(
             f'{results["mask_path"]} has masks of {volume.shape[2]} frames, none of frame {results["mask_index"] + 1}.'
         )
     return np.ascontiguousarray(volume[:, :, results['mask_index']] > 0).view(np.uint8)
