@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from ifirvos.config import config_file, load_config, need, read_config, set_data_root
+from ifirvos.config import config_file, load_config, merge_options, need, read_config, set_data_root
 from ifirvos.errors import InputError
 
 ROOT = Path(__file__).parents[1]

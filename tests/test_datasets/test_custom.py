@@ -433,7 +433,7 @@ MASK = 'annotations.0.segmentations.0'
         (MASK, [[1e300, 1, 2, 3, 4, 5]], 'coordinate 1e'),  # each of these four ended the process in native code
         (MASK, [[10**9, 1, 2, 10**9, 4, 5]], 'coordinate 1000000000'),
         (MASK, [[float('nan')] * 6], 'coordinate nan'),
-        ('videos.0.height', 10**6, 'pixels are read'),
+        ('videos.0.height', 10**8, 'pixels are read'),
         (MASK, [[1, 2]], 'at least three points'),
         (MASK, [[]], 'at least three points'),
         (MASK, {'size': list(SIZE), 'counts': [3, 10**6]}, 'covers'),
