@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from . import infer
@@ -30,6 +31,11 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--weights', help='as for infer')
     parser.add_argument('--text-encoder', help='as for infer')
     parser.add_argument('--device', help='as for infer')
+    parser.add_argument(
+        '--score-threshold',
+        type=float,
+        help="as for infer; default: the model's, if the model index has one; 0: off",
+    )
     return parser.parse_args(argv)
 
 
@@ -40,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
 
     from ifirvos.files import write_whole
     from ifirvos.inference import demo
+    from ifirvos.inference.absence import threshold_of
+    from ifirvos.inference.model_index import SHIPPED_MODEL
     from ifirvos.inference.writers import unique_slugs
     from ifirvos.video.writer import video_suffix
 
@@ -56,6 +64,12 @@ def run(args: argparse.Namespace) -> int:
     results = args.out / 'results'
     named = ('model', 'config', 'weights', 'text_encoder', 'device')
     options = [f'--{name.replace("_", "-")}={value}' for name in named if (value := getattr(args, name))]
+    threshold = args.score_threshold
+    if threshold is None and not (args.weights or args.config):
+        with suppress(KeyError):  # no such model, which infer says
+            threshold = threshold_of(args.model or SHIPPED_MODEL)
+    if threshold is not None:
+        options.append(f'--score-threshold={threshold}')
     code = infer.main([str(video), *texts, '--out', str(results), '--overwrite', *options])
     if code:
         return code

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from ifirvos.inference import demo
+from ifirvos.inference.absence import threshold_of
+from ifirvos.inference.model_index import SHIPPED_MODEL
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.synth.render import draw_frames
 from ifirvos.video.reader import VideoReader
@@ -25,6 +27,7 @@ def shifted_truth(monkeypatch):
             pass
 
         def stream(self, reader, texts, score_threshold=None):
+            ShiftedTruth.threshold = score_threshold
             frames, times = zip(*reader.timed(), strict=True)
             shape = (len(frames), *frames[0].shape[:2])
             known = {text: truth for _, text, truth in demo.questions(demo.held_out_clip(parse_args([]).seed))}
@@ -35,6 +38,7 @@ def shifted_truth(monkeypatch):
             yield WindowResult(0, list(frames), list(times), results)
 
     monkeypatch.setattr('ifirvos.inference.inferencer.RVOSInferencer', ShiftedTruth)
+    return ShiftedTruth
 
 
 def test_clip_and_questions_depend_on_the_seed_only():
@@ -91,6 +95,25 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
     assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
     assert sorted(path.name for path in (out / 'results').iterdir()) == ['a-cat', 'a-dog']
     assert (out / 'contact_sheet.png').is_file()
+
+
+@pytest.mark.parametrize(
+    ('options', 'expected'),
+    [
+        ([], threshold_of(SHIPPED_MODEL)),
+        (['--score-threshold', '0'], 0.0),
+        (['--model', 'r18_synth'], None),
+        (['--weights', 'w.pth'], None),
+    ],
+)
+def test_the_threshold_is_the_models_unless_given(shifted_truth, tmp_path, options, expected):
+    assert main(['--out', str(tmp_path), *options]) == 0
+    assert shifted_truth.threshold == expected
+
+
+def test_a_model_that_is_none(tmp_path, capsys):
+    assert main(['--out', str(tmp_path), '--model', 'nosuch']) == 2
+    assert "no model 'nosuch'" in capsys.readouterr().err
 
 
 def test_own_video_that_is_none(tmp_path, capsys):
