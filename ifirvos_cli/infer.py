@@ -73,9 +73,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         metavar='SECONDS',
         help='stop reading a URL after this time without a frame; default: 30',
     )
-    frames.add_argument(
-        '--max-pixels', type=positive_int, default=100_000_000, help='largest frame; default: 100 million'
-    )
+    frames.add_argument('--max-pixels', type=positive_int, help='largest frame; default: 100 million')
     frames.add_argument('--max-sentences', type=positive_int, metavar='N', help='of a video; default: 1000')
     frames.add_argument('--allow-special', action='store_true', help='also read a FIFO or device')
     frames.add_argument(
