@@ -192,8 +192,10 @@ def _is_of_config(error: BaseException) -> bool:
     """Return whether a registry has no such type, or the type no such option: mmengine raises it where it builds."""
     if not isinstance(error, KeyError | TypeError):
         return False
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return frame.f_code.co_name == 'build_from_cfg'
+    names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # Not at its end where a class hands what it does not know to the one it inherits from.
+    handed_on = isinstance(error, TypeError) and '__init__() ' in str(error) and names[-1] == '__init__'
+    return names[-1] == 'build_from_cfg' or ('build_from_cfg' in names and handed_on)
 
 
 def _fail(error: BaseException, debug: bool | None) -> int:

@@ -169,6 +169,10 @@ def test_a_tool_of_mmdet_that_does_not_exist(capsys):
     ('cfg', 'said'),
     [
         (dict(type='ConcatDataset', kinds=['attr']), "unexpected keyword argument 'kinds'.*--cfg-options$"),
+        (
+            dict(type='RefYouTubeVOSDataset', data_root='', kinds=1),
+            "unexpected keyword argument 'kinds'.*--cfg-options$",
+        ),
         (dict(type='TheirDataset'), 'TheirDataset is not in .*custom_imports$'),
     ],
 )
