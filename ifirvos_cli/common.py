@@ -4,11 +4,14 @@ import argparse
 import errno
 import math
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 
 USER_ERROR = 2  # exit code where an input is at fault
+# Functions of mmengine that make something of a config.
+_BUILDS = re.compile(r'build_|from_cfg$|register_hook|setup_env$|set_randomness$|scale_lr$')
 
 
 class DictAction(argparse.Action):
@@ -189,27 +192,36 @@ def _is_users(error: Exception) -> bool:
 
 
 def _is_of_config(error: BaseException) -> bool:
-    """Return whether a registry has no such type, or the type no such option: mmengine raises it where it builds."""
-    if not isinstance(error, KeyError | TypeError):
+    """Return whether a library refuses what the config says: mmengine builds, and the error is raised outside ifirvos.
+
+    That is a type that no registry has, an option that a type does not have, a value that torch does not take.
+    """
+    if not isinstance(error, LookupError | TypeError | ValueError | AttributeError | AssertionError | RuntimeError):
         return False
-    names = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
-    # Not at its end where a class hands what it does not know to the one it inherits from.
-    handed_on = isinstance(error, TypeError) and '__init__() ' in str(error) and names[-1] == '__init__'
-    return names[-1] == 'build_from_cfg' or ('build_from_cfg' in names and handed_on)
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    builds = any(
+        frame.f_globals.get('__name__', '').startswith('mmengine.') and _BUILDS.match(frame.f_code.co_name)
+        for frame in frames
+    )
+    # An option that a class hands on to the one it inherits from is refused in the class's constructor.
+    of_ours = bool(frames) and frames[-1].f_globals.get('__name__', '').split('.')[0] == 'ifirvos'
+    handed_on = isinstance(error, TypeError) and '__init__() ' in str(error)
+    return builds and (not of_ours or handed_on)
 
 
 def _fail(error: BaseException, debug: bool | None) -> int:
-    from ifirvos.errors import one_line
+    from ifirvos.errors import UserError, one_line
 
     if '--debug' in sys.argv[1:] if debug is None else debug:
         traceback.print_exception(error)
     stream = sys.stderr
     text = f'error: {one_line(error)}'
+    of_config = _is_of_config(error) and not isinstance(error, UserError)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
         text = f'error: {error.strerror}: make room and run the command again; training goes on with --resume'
-    if _is_of_config(error):
-        text += ': mend the config or --cfg-options'
-        text += ', or import what registers the type with custom_imports' if isinstance(error, KeyError) else ''
+    if of_config:
+        text = f'{text.rstrip(".")}: mend the config or --cfg-options'
+        text += ', or import what registers the type with custom_imports' if 'is not in the' in text else ''
     print(text.encode(stream.encoding or 'utf-8', 'backslashreplace').decode(stream.encoding or 'utf-8'), file=stream)
     return USER_ERROR
 

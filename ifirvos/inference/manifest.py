@@ -101,7 +101,10 @@ def _json_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping]]:
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, Mapping]]:
     rows = csv.DictReader(io.StringIO(text, newline=''))
     try:
-        _checked(dict.fromkeys(rows.fieldnames or (), 'there'), str(path))
+        names = list(rows.fieldnames or ())
+        _checked(dict.fromkeys(names, 'there'), str(path))
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f'{path} has the column {twice[0]!r} twice.')
         for row in rows:
             where = f'{path}, line {rows.line_num}'
             if None in row:

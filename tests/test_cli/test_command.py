@@ -187,3 +187,32 @@ def test_a_type_or_option_that_the_registry_does_not_know_is_one_line(cfg, said,
 def test_a_type_error_of_our_own_keeps_its_traceback():
     with pytest.raises(TypeError):
         common.reported(lambda: len(3), debug=False)
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'said'),
+    [
+        (dict(batch_size=-1), 'batch_size should be a positive'),
+        (dict(batch_size='x'), 'batch_size should be'),
+        (dict(batch_size=1, num_workers=-1), 'num_workers option'),
+        (dict(batch_size=1, sampler=dict(type='Nobodys')), 'Nobodys is not in'),
+    ],
+)
+def test_a_value_that_torch_refuses_is_one_line(cfg, said, capsys):
+    from mmengine.runner import Runner
+
+    loader = dict(dict(dataset=[1, 2], sampler=dict(type='DefaultSampler')), **cfg)
+    assert common.reported(lambda: Runner.build_dataloader(loader), debug=False) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.search(rf'^error: .*{said}.*mend the config or --cfg-options', line), line
+
+
+def test_what_breaks_in_our_code_while_something_is_built_keeps_its_traceback(monkeypatch):
+    from ifirvos.datasets import RefYouTubeVOSDataset
+    from ifirvos.registry import DATASETS
+
+    source = compile('def broken(*args, **kwargs):\n    return len(3)', 'base.py', 'exec')
+    exec(source, space := {'__name__': 'ifirvos.datasets.base_rvos_dataset'})
+    monkeypatch.setattr(RefYouTubeVOSDataset, 'full_init', space['broken'])
+    with pytest.raises(TypeError):
+        common.reported(lambda: DATASETS.build(dict(type='RefYouTubeVOSDataset', data_root='')), debug=False)

@@ -45,6 +45,7 @@ def test_jsonl(tmp_path):
         ('a.csv', 'video,sentences\na,\n', 'line 2 has no sentence'),
         ('a.csv', 'video,sentences\n,a\n', 'line 2 has no video'),
         ('a.csv', 'video,sentences\na,b,c\n', 'line 2 has more fields'),
+        ('a.csv', 'video,video,sentences\na,b,c\n', "the column 'video' twice"),
         ('a.csv', 'video,sentences,fps\na,b,fast\n', "fps is 'fast'"),
         ('a.csv', 'video,sentences,max_frames\na,b,0\n', 'max_frames must be above 0'),
         ('a.jsonl', '{"video": "a"', 'line 1 is not json'),

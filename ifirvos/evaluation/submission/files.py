@@ -21,7 +21,7 @@ from PIL import Image
 from ifirvos.errors import InputError, LimitError, OutputError
 from ifirvos.files import not_written, written_whole
 from ifirvos.frame_sizes import most_pixels
-from ifirvos.json_files import read_regular
+from ifirvos.json_files import check_regular, read_regular
 from ifirvos.safe_names import checked_name, shown
 
 ROOT = 'Annotations'
@@ -142,6 +142,9 @@ def check_submission(
             except LimitError as error:
                 yield str(error)
                 continue
+            except Image.DecompressionBombError:
+                yield f'{name} has far too many pixels'
+                continue
             # RuntimeError: a password; NotImplementedError: a compression that zipfile does not know.
             except _DAMAGE as error:
                 yield f'{name} cannot be read as a picture ({type(error).__name__})'
@@ -160,6 +163,8 @@ class _Files:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.is_dir():
+            check_regular(path, 'submission')  # a pipe would be waited for, a device read for ever
         try:
             self.archive = None if path.is_dir() else zipfile.ZipFile(path)
         except FileNotFoundError:

@@ -1,6 +1,9 @@
 """The layout of submissions, their zip and their check."""
 
+import io
+import os
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ifirvos.errors import OutputError
+from ifirvos.errors import AnnotationError, OutputError
 from ifirvos.evaluation.submission.files import (
     check_submission,
     is_written,
@@ -115,6 +118,24 @@ def test_odd_zips_are_complaints(folder, tmp_path):
     content[central + 8] |= 1  # the first entry is encrypted
     (tmp_path / 'b.zip').write_bytes(content)
     assert 'cannot be read as a picture (RuntimeError)' in list(check_submission(tmp_path / 'b.zip', EXPECTED))[1]
+
+
+def test_a_picture_of_256_million_pixels_is_a_complaint(folder):
+    small = io.BytesIO()
+    Image.new('L', (8, 8)).save(small, 'PNG')
+    content = bytearray(small.getvalue())
+    content[16:24] = (16_000).to_bytes(4, 'big') * 2
+    content[29:33] = zlib.crc32(content[12:29]).to_bytes(4, 'big')
+    (folder / 'Annotations/v/1/00005.png').write_bytes(content)
+    assert list(check_submission(folder, EXPECTED)) == ['Annotations/v/1/00005.png has far too many pixels']
+
+
+@pytest.mark.parametrize('kind', ['pipe', 'device'])
+def test_a_submission_that_never_ends_is_refused(tmp_path, kind):
+    path = tmp_path / 'a.zip'
+    os.mkfifo(path) if kind == 'pipe' else path.symlink_to('/dev/zero')
+    with pytest.raises(AnnotationError, match='a pipe or a device'):
+        list(check_submission(path, EXPECTED))
 
 
 def test_nothing_is_written_through_a_link(tmp_path):
