@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import infer
-from .common import run_command, seed_number
+from .common import finite_number, run_command, seed_number
 
 OWN_TEXT = 'the person'
 
@@ -33,7 +33,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--device', help='as for infer')
     parser.add_argument(
         '--score-threshold',
-        type=float,
+        type=finite_number,
         help="as for infer; default: the model's, if the model index has one; 0: off",
     )
     return parser.parse_args(argv)

@@ -16,6 +16,7 @@ from .common import positive_int, seed_number, whole_number
 
 # Those of ifirvos.synth, which takes seconds to import.
 SPLITS = ('train', 'valid', 'comp')
+MIN_SIDE, MAX_SIDE = 16, 4096
 LAYOUTS = (
     'ref-youtube-vos',
     'ref-davis17',
@@ -67,6 +68,8 @@ def run(args: argparse.Namespace) -> None:
     clips = {split: clips[split] for split in SPLITS if split in args.splits}
     if min(clips.values()) < 1:
         sys.exit('A split needs at least one clip: leave it out with --splits instead.')
+    if min(args.size) < MIN_SIDE or max(args.size) > MAX_SIDE:
+        sys.exit(f'--size: a side of a frame has {MIN_SIDE} to {MAX_SIDE} pixels.')
 
     from rich.console import Console
 

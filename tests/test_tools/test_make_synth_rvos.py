@@ -144,5 +144,11 @@ def test_a_split_of_no_clips_is_refused(tmp_path):
         main(['--out', str(tmp_path / 'new'), '--comp', '0'])
 
 
+@pytest.mark.parametrize('size', [('1', '1'), ('100000', '100000')])
+def test_frames_that_no_scene_or_memory_fits_are_refused(tmp_path, size):
+    with pytest.raises(SystemExit, match='--size: a side of a frame has 16 to 4096 pixels'):
+        main(['--out', str(tmp_path / 'new'), '--size', *size])
+
+
 def test_frame_step():
     assert frame_names(3, 5) == ['00000', '00005', '00010']
