@@ -8,7 +8,8 @@ strategy = dict(
     state_dict_cfg='full',
     model_wrapper=dict(
         use_orig_params=True,  # frozen and trained parameters, and several rates, in one model
-        # The sharding units. Heads stay in the root unit, because the decoder calls their branches.
+        # The sharding units. Heads and the attentions of the pixel decoder stay in the root unit, because other modules
+        # call their parts.
         auto_wrap_policy=dict(
             type='wrap_by_class_name',
             names=[
@@ -16,7 +17,7 @@ strategy = dict(
                 'RobertaLayer',
                 'ClipDeformableEncoderLayer',
                 'IFIDecoderLayer',
-                'VisionLanguageBlock',
+                'TokenwiseFFN',
             ],
         ),
     ),

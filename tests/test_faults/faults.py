@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -35,23 +36,46 @@ def in_child(work: Callable[[], object]) -> int:
 def killed_at_random(write: Callable[[], object], check: Callable[[], object], seed: int = 0) -> int:
     """Kill a writer 20 times at random moments, each time checking what it has left; returns how often it was writing.
 
-    The moments are drawn from the time that the writer takes when it is left alone.
+    The moments are drawn from the time that the writer takes when it is left alone. Forking a large process and ending
+    it take longer than many a write, so the child itself says when it begins and when it has done.
     """
     lengths = []
     for _ in range(3):  # the first is slow: nothing is in the caches
-        began = time.monotonic()
-        assert wait(in_child(write)) == 0
-        lengths.append(time.monotonic() - began)
+        child, told = _telling(write)
+        with told:
+            assert told.read(1) == b'('
+            began = time.monotonic()
+            assert told.read(1) == b')'
+            lengths.append(time.monotonic() - began)
+        assert wait(child) == 0
         check()
     length = min(lengths)
     draw, hit = random.Random(seed), 0
     for _ in range(KILLS):
-        child = in_child(write)
-        time.sleep(draw.uniform(0, length))
-        os.kill(child, signal.SIGKILL)
-        hit += wait(child) == -signal.SIGKILL
+        child, told = _telling(write)
+        with told:
+            assert told.read(1) == b'('
+            time.sleep(draw.uniform(0, length))
+            os.kill(child, signal.SIGKILL)
+            hit += told.read(1) == b''
+        wait(child)
         check()
     return hit
+
+
+def _telling(write: Callable[[], object]) -> tuple[int, BinaryIO]:
+    """Run a writer in a forked child; returns its process number, and a pipe that says '(' before and ')' after it."""
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        os.close(reading)
+        os.write(writing, b'(')
+        write()
+        os.write(writing, b')')
+
+    child = in_child(work)
+    os.close(writing)
+    return child, os.fdopen(reading, 'rb', buffering=0)
 
 
 def wait(child: int) -> int:

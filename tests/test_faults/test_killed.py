@@ -76,5 +76,5 @@ def test_a_download_that_is_killed_goes_on(tmp_path, monkeypatch):
         assert place.read_bytes() == FILE
         ranges = [asked for _, asked in server.requests if asked]
         server.shutdown()
-    assert hit >= KILLS // 2
+    assert hit >= KILLS // 4, 'a download that goes on has less to do than the one that was timed'
     assert ranges, 'some went on where they were killed'

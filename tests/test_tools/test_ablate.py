@@ -60,7 +60,7 @@ def test_train_stop_resume_and_compare(trainable, tmp_path, monkeypatch, capsys)
     assert {row['kind'] for row in probed} >= {'attr', 'spatial', 'attr_comp'}
     for row in probed:
         assert float(row['oracle_J']) >= float(row['J']) - 1e-9
-        assert float(row['reversal_IoU']) == pytest.approx(100), 'nothing in this variant knows of time'
+        assert float(row['reversal_IoU']) == pytest.approx(100, abs=0.05), 'nothing in this variant knows of time'
     about = json.loads((out / 'full/seed2/probe.json').read_text())
     assert (about['training_seed'], about['iterations']) == (2, 2)
     table = {(r['variant'], r['kind'], r['measure']): r for r in csv.DictReader((out / 'table.csv').open())}
