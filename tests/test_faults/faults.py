@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 
@@ -37,45 +36,46 @@ def killed_at_random(write: Callable[[], object], check: Callable[[], object], s
     """Kill a writer 20 times at random moments, each time checking what it has left; returns how often it was writing.
 
     The moments are drawn from the time that the writer takes when it is left alone. Forking a large process and ending
-    it take longer than many a write, so the child itself says when it begins and when it has done.
+    it take longer than many a write, and on a busy machine this process wakes late: so the child itself measures, and
+    sets the timer whose signal kills it. Nothing handles that signal: it ends a process as abruptly as SIGKILL.
     """
     lengths = []
     for _ in range(3):  # the first is slow: nothing is in the caches
-        child, told = _telling(write)
-        with told:
-            assert told.read(1) == b'('
-            began = time.monotonic()
-            assert told.read(1) == b')'
-            lengths.append(time.monotonic() - began)
+        child, told = _timed(write)
+        lengths.append(float(told))
         assert wait(child) == 0
         check()
     length = min(lengths)
     draw, hit = random.Random(seed), 0
     for _ in range(KILLS):
-        child, told = _telling(write)
-        with told:
-            assert told.read(1) == b'('
-            time.sleep(draw.uniform(0, length))
-            os.kill(child, signal.SIGKILL)
-            hit += told.read(1) == b''
-        wait(child)
+        child, told = _timed(write, draw.uniform(0, length))
+        assert wait(child) == (0 if told else -signal.SIGALRM)
+        hit += not told
         check()
     return hit
 
 
-def _telling(write: Callable[[], object]) -> tuple[int, BinaryIO]:
-    """Run a writer in a forked child; returns its process number, and a pipe that says '(' before and ')' after it."""
+def _timed(write: Callable[[], object], killed_after: float = 0) -> tuple[int, bytes]:
+    """Run a writer in a forked child, killed after so many seconds; 0: never.
+
+    Returns:
+        Its process number, and the seconds that it took, as text; empty if it was killed.
+    """
     reading, writing = os.pipe()
 
     def work() -> None:
         os.close(reading)
-        os.write(writing, b'(')
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        began = time.monotonic()
+        signal.setitimer(signal.ITIMER_REAL, killed_after)
         write()
-        os.write(writing, b')')
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        os.write(writing, str(time.monotonic() - began).encode())
 
     child = in_child(work)
     os.close(writing)
-    return child, os.fdopen(reading, 'rb', buffering=0)
+    with os.fdopen(reading, 'rb') as told:
+        return child, told.read()
 
 
 def wait(child: int) -> int:

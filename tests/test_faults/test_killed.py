@@ -55,6 +55,7 @@ class Slow:
 
 def test_a_download_that_is_killed_goes_on(tmp_path, monkeypatch):
     monkeypatch.setenv('IFIRVOS_HOME', str(tmp_path))
+    monkeypatch.setattr(zoo, 'BLOCK', 10_000)  # as the server sends it
     for name in ('IFIRVOS_MIRROR', 'IFIRVOS_OFFLINE', 'http_proxy', 'HTTP_PROXY'):
         monkeypatch.delenv(name, raising=False)
     with ThreadingHTTPServer(('127.0.0.1', 0), SlowHandler) as server:

@@ -66,12 +66,14 @@ def write_expression(
         folder.parent.mkdir(parents=True, exist_ok=True)
         # Not inside Annotations, so that leftovers of a killed process are not mistaken for an expression.
         staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
+        new = staged / 'new'
+        new.mkdir()
         for frame, mask in zip(frames, masks, strict=True):
-            Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * 255).save(staged / f'{frame}.png')
-        staged.chmod(0o755)  # mkdtemp makes folders private
+            Image.fromarray(np.asarray(mask, bool).astype(np.uint8) * 255).save(new / f'{frame}.png')
         if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staged, folder)
+            os.replace(folder, staged / 'old')  # removing it takes a while, in which it would be incomplete
+        os.replace(new, folder)
+        shutil.rmtree(staged, ignore_errors=True)
     except BaseException as error:
         if staged is not None:
             shutil.rmtree(staged, ignore_errors=True)
