@@ -72,13 +72,16 @@ def _with_data_root(node: object) -> Iterator[dict]:
             yield from _with_data_root(value)
 
 
-def check_options(options: Mapping[str, object], known: Iterable[str], allowed: bool = False) -> None:
+def check_options(
+    options: Mapping[str, object], known: Iterable[str], allowed: bool = False, can_allow: bool = True
+) -> None:
     """Refuse a key of ``--cfg-options`` that looks like a misspelt one of the config: it would have no effect.
 
     Args:
         options: The options; of a nested key, ``a.b.c``, the first part counts.
         known: Keys of the config.
         allowed: Say nothing.
+        can_allow: The command has ``--allow-unknown``.
 
     Raises:
         InputError: names the key that was probably meant.
@@ -89,10 +92,8 @@ def check_options(options: Mapping[str, object], known: Iterable[str], allowed: 
         key = str(option).split('.')[0]
         close = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
         if key not in known and close:
-            raise InputError(
-                f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant? '
-                'With --allow-unknown it is set as it stands.'
-            )
+            advice = ' With --allow-unknown it is set as it stands.' if can_allow else ''
+            raise InputError(f'--cfg-options {option}: the config has no {key!r}; is {close[0]!r} meant?{advice}')
 
 
 def merge_options(config: Config, options: Mapping[str, Any] | None) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 
 from ifirvos.allocation_limit import limit_of
 from ifirvos.checkpoint import config_text, load_checkpoint, load_strictly, read_checkpoint
-from ifirvos.config import config_file, load_config, merge_options, need
+from ifirvos.config import check_options, config_file, load_config, merge_options, need
 from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.models.text_encoder import load_tokenizers, without_weights
 from ifirvos.plain_config import model_config
@@ -193,22 +193,22 @@ def open_model(
     checkpoint = None if named.weights is None else load_checkpoint(named.weights)
     budget, folder = nullcontext(), None if text_encoder is None else str(text_encoder)
     if isinstance(named.config, str):
-        config, name = load_config(named.config, cfg_options), named.config
+        config, name = load_config(named.config), named.config
     elif named.config is not None:
         config, name = Config(named.config._cfg_dict.to_dict()), 'the given config'
-        merge_options(config, cfg_options)
     elif text := config_text(checkpoint):
         config, name = model_config(text, folder, named.weights), f'{named.weights} (its own config)'
         if folder is not None and not (Path(folder) / 'config.json').is_file():
             # The folder has only the tokenizer: the shape is the config's, or roberta-base's.
             config.model.text_encoder.name = 'roberta-base'
         budget = limit_of(checkpoint)
-        merge_options(config, cfg_options)
     elif 'origin' in checkpoint:
         name = str(official_config(checkpoint['origin'], named.weights))
-        config = load_config(name, cfg_options)
+        config = load_config(name)
     else:
         raise CheckpointError(f'{named.weights} does not hold its config; name the config file too (--config, model=).')
+    check_options(cfg_options or {}, config.keys(), can_allow=False)
+    merge_options(config, cfg_options)
     need(config, ('model', 'test_dataloader'), name)
     encoder = config.model.get('text_encoder')
     if encoder is not None and checkpoint is not None:

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from ifirvos.inference.loading import NamedModel, open_model
+from ifirvos.errors import InputError
+from ifirvos.inference.loading import NamedModel, open_model, resolve_model
+from ifirvos.inference.model_index import ROOT
 from ifirvos.models.text_encoder import ROBERTA_BASE
 from ifirvos.testing import write_tiny_roberta
 
@@ -47,3 +49,12 @@ def test_a_shape_in_the_config_comes_first(weights, tmp_path):
     own = 'pretrained=False, config=dict(hidden_size=48)'
     encoder = open_model(NamedModel(None, weights(own)), text_encoder=tmp_path / 'roberta').config.model.text_encoder
     assert encoder.config == dict(hidden_size=48)
+
+
+@pytest.mark.parametrize('config', [None, 'configs/ifirvos/r18_synth_fine.py'])
+def test_a_misspelt_option_is_an_error(config):
+    """Of the weights' own config, and of a file."""
+    weights = str(ROOT / 'weights/r18_synth_fine.pth')
+    with pytest.raises(InputError, match=r"mdoel\.num_queries: the config has no 'mdoel'; is 'model' meant\?$"):
+        open_model(resolve_model(config, weights), {'mdoel.num_queries': 3})
+    assert open_model(resolve_model(config, weights), {'model.num_queries': 3}).config.model.num_queries == 3
