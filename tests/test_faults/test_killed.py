@@ -1,4 +1,4 @@
-"""kill -9 at 20 random moments of writing: what was complete stays, no half file has a final name, a rerun finishes."""
+"""Killed at 20 random moments of writing: what was complete stays, no half file has a final name, a rerun finishes."""
 
 import sys
 import threading
