@@ -177,9 +177,12 @@ def test_a_tool_of_mmdet_that_does_not_exist(capsys):
     ],
 )
 def test_a_type_or_option_that_the_registry_does_not_know_is_one_line(cfg, said, capsys):
+    from mmengine.registry import DefaultScope
+
     from ifirvos.registry import DATASETS
 
-    assert common.reported(lambda: DATASETS.build(cfg), debug=False) == 2
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        assert common.reported(lambda: DATASETS.build(cfg), debug=False) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert re.search(said, line), line
 
@@ -208,11 +211,13 @@ def test_a_value_that_torch_refuses_is_one_line(cfg, said, capsys):
 
 
 def test_what_breaks_in_our_code_while_something_is_built_keeps_its_traceback(monkeypatch):
+    from mmengine.registry import DefaultScope
+
     from ifirvos.datasets import RefYouTubeVOSDataset
     from ifirvos.registry import DATASETS
 
     source = compile('def broken(*args, **kwargs):\n    return len(3)', 'base.py', 'exec')
     exec(source, space := {'__name__': 'ifirvos.datasets.base_rvos_dataset'})
     monkeypatch.setattr(RefYouTubeVOSDataset, 'full_init', space['broken'])
-    with pytest.raises(TypeError):
+    with DefaultScope.overwrite_default_scope('mmdet'), pytest.raises(TypeError):
         common.reported(lambda: DATASETS.build(dict(type='RefYouTubeVOSDataset', data_root='')), debug=False)
