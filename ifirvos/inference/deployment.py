@@ -92,13 +92,23 @@ def export_program(
         frame_size: (H, W) of the frames.
         words: L, the number of tokens, padding included.
         mask_size: (H, W) of the masks; None: that of the frames.
+
+    Raises:
+        InputError: The model computes the number of frames into the graph, as the windows of Swin do.
     """
     exportable = ExportableRVOS(model, frame_size, mask_size).eval()
     frames = torch.export.Dim('frames', min=2, max=100_000)
-    with torch.no_grad():
-        return torch.export.export(
-            exportable, example_inputs(frame_size, words), dynamic_shapes=({0: frames}, None, None), strict=False
-        )
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                exportable, example_inputs(frame_size, words), dynamic_shapes=({0: frames}, None, None), strict=False
+            )
+    except RuntimeError as error:  # of several kinds, all of which torch.export raises where it cannot trace
+        backbone = type(model.backbone).__name__
+        raise InputError(
+            f'This model cannot be traced with a free number of frames; {backbone} may fix it (a ResNet does not): '
+            f'{str(error).splitlines()[0]}'
+        ) from error
 
 
 def export_onnx(

@@ -88,6 +88,13 @@ def test_torch_export_leaves_the_number_of_frames_free():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize('backbone', ['swin_t', 'video_swin_t'])
+def test_windows_fix_the_number_of_frames(backbone):
+    with pytest.raises(InputError, match='cannot be traced with a free number of frames'):
+        export_program(tiny(f'referformer/{backbone}_ytvos.py'), (64, 96), words=8)
+
+
+@pytest.mark.slow
 def test_onnxruntime_gives_the_same(tmp_path):
     pytest.importorskip('onnxruntime')
     import onnx
