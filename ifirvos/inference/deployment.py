@@ -16,7 +16,7 @@ from ifirvos.files import written_whole
 
 INPUTS = ('frames', 'input_ids', 'attention_mask')
 OUTPUTS = ('masks', 'boxes', 'scores')
-OPSET = 20
+OPSET = 20  # the first whose GridSample names bilinear sampling 'linear'
 PROTOBUF_BYTES = 2**31 - 2**20  # of a file, and the graph needs some
 
 
@@ -41,7 +41,7 @@ class ExportableRVOS(nn.Module):
         self.model = model
         pixels = model.data_preprocessor
         self.reads_rgb = pixels._channel_conversion  # of frames that mmdet's pipelines give as BGR
-        divisor = pixels._divisors[False]
+        divisor = pixels.test_pad_size_divisor
         padded = tuple(-(-side // divisor) * divisor for side in frame_size)
         self.padding = (0, padded[1] - frame_size[1], 0, padded[0] - frame_size[0])
         frame = DetDataSample(
@@ -72,7 +72,7 @@ class ExportableRVOS(nn.Module):
         outputs = self.model.forward_transformer(self.model.extract_feat(frames[None]), [self.clip], text=text)
         outputs.pop('box_states', None)
         found = self.model.bbox_head.choose_and_draw(**outputs, clips=[self.clip])
-        masks = self.model.bbox_head._to_original_size(found['masks'], self.clip[0])
+        masks = self.model.bbox_head.to_original_size(found['masks'], self.clip[0])
         return masks, found['boxes'], found['scores']
 
 
@@ -101,7 +101,10 @@ def export_program(
     try:
         with torch.no_grad():
             return torch.export.export(
-                exportable, example_inputs(frame_size, words), dynamic_shapes=({0: frames}, None, None), strict=False
+                exportable,
+                example_inputs(frame_size, words),
+                dynamic_shapes=({0: frames}, None, None),
+                strict=False,  # how Python is traced: 'strict' goes through its bytecode. No check is switched off
             )
     except RuntimeError as error:  # of several kinds, all of which torch.export raises where it cannot trace
         backbone = type(model.backbone).__name__

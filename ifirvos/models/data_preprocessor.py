@@ -18,9 +18,9 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
 
     def __init__(self, *args, test_pad_size_divisor: int = 1, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self._divisors = {True: self.pad_size_divisor, False: test_pad_size_divisor}
+        self.train_pad_size_divisor, self.test_pad_size_divisor = self.pad_size_divisor, test_pad_size_divisor
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """As mmdet's."""
-        self.pad_size_divisor = self._divisors[training]
+        self.pad_size_divisor = self.train_pad_size_divisor if training else self.test_pad_size_divisor
         return super().forward(data, training)

@@ -283,7 +283,7 @@ class IFIRVOS(ClipDeformableDETR):
             text: The output of :meth:`encode_text` for the clips; None: encode them.
         """
         res2, *levels = img_feats
-        num_frames = levels[0].shape[0] // len(clips)
+        num_frames = levels[0].shape[0] // len(clips)  # torch.export leaves it free; len() would fix it
         text = self.encode_text(clips) if text is None else text
         masks, positions = self.encode_positions(img_feats, clips)
         levels, sentence, words = self.interact(levels, positions[1:], masks[1:], text, num_frames)

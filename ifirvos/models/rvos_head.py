@@ -290,7 +290,7 @@ class RVOSHead(DeformableDETRHead):
         queries, masks, boxes, scores = (chosen[key] for key in ('queries', 'masks', 'boxes', 'scores'))
         for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
             height, width = frame.ori_shape[:2]
-            mask = self._to_original_size(mask[None], frame)
+            mask = self.to_original_size(mask[None], frame)
             frame.pred_track_instances = InstanceData(
                 masks=mask > 0,  # sigmoid > 0.5
                 bboxes=box[None] * box.new_tensor([width, height, width, height]),
@@ -408,7 +408,7 @@ class RVOSHead(DeformableDETRHead):
         for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
             height, width = frame.ori_shape[:2]
             if self.test_cfg['candidates'] == 'smooth':
-                masks = self._to_original_size(logit, frame) > 0
+                masks = self.to_original_size(logit, frame) > 0
             else:
                 binary = self._cut_padding(logit, frame).gt(0)[None].float()
                 masks = F.interpolate(binary, (height, width))[0] > 0.5
@@ -424,7 +424,7 @@ class RVOSHead(DeformableDETRHead):
         logits = F.interpolate(logits[None], scale_factor=stride, mode='bilinear', align_corners=False)[0]
         return logits[:, :height, :width]
 
-    def _to_original_size(self, logits: Tensor, frame: DetDataSample) -> Tensor:
+    def to_original_size(self, logits: Tensor, frame: DetDataSample) -> Tensor:
         """Mask logits (M,h,w) -> (M,H,W) at ``ori_shape``, straight from the mask stride unless it is padded."""
         logits = logits.float()
         if tuple(frame.img_shape[:2]) != tuple(frame.batch_input_shape):

@@ -49,6 +49,7 @@ def test_the_small_models_masks(tmp_path):
         (['--size', '96', '144'], '--out'),
         (['--out', 'x.onnx', '--size', '0', '144'], 'not a whole number above 0'),
         (['--out', 'x.onnx', '--size', '96', '144', '--weights', 'nothing.pth'], 'nothing.pth'),
+        (['--out', 'x.onnx', '--size', '96', '144', '--words', '4'], 'has 5 tokens, and the graph takes 4'),
     ],
 )
 def test_wrong_arguments(arguments, said, tmp_path):

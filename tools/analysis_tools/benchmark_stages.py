@@ -112,7 +112,7 @@ def _watched(model, totals: dict, clock: Callable[[], dict[str, float]]) -> Iter
         watch(model, 'forward_decoder', 'decoder'),
         watch(model.pixel_decoder, 'fuse', 'pixel decoder'),
         watch(model.bbox_head.mask_head, 'forward', 'mask head'),
-        watch(model.bbox_head, '_to_original_size', 'masks to original size'),
+        watch(model.bbox_head, 'to_original_size', 'masks to original size'),
     ]
     for layer in model.encoder.layers:
         patches += [

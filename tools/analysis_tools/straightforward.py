@@ -89,7 +89,7 @@ def predict(model: nn.Module, inputs: Tensor, clips: list) -> list[dict[str, Ten
             query = scores.mean(0).argmax()
             logits = outputs['mask_logits'][-1, 0, :, query]
             masks = [
-                model.bbox_head._to_original_size(mask[None], frame)[0] > 0
+                model.bbox_head.to_original_size(mask[None], frame)[0] > 0
                 for mask, frame in zip(logits, clip, strict=True)
             ]
             found.append(dict(scores=scores[:, query], mask_logits=logits, masks=torch.stack(masks)))

@@ -45,11 +45,12 @@ def main(argv: list[str] | None = None) -> None:
 
     from importlib.util import find_spec
 
-    from ifirvos.inference.deployment import differences, export_onnx
+    from ifirvos.inference.deployment import differences, export_onnx, pad_tokens
     from ifirvos.inference.loading import open_model, resolve_model
 
     opened = open_model(resolve_model(args.model or args.config, args.weights), args.cfg_options, args.text_encoder)
     model = opened.build('cpu')
+    pad_tokens(model, SENTENCE, args.words)  # too few are said before the minutes that the export takes
     facts = dict(config=str(opened.config_name), text_encoder=opened.config.model.text_encoder.get('name'))
     export_onnx(model, args.out, args.size, args.words, args.mask_size, facts)
     print(f'{args.out}: {args.out.stat().st_size / 1e6:.1f} MB')
