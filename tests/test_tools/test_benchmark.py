@@ -102,3 +102,18 @@ def test_a_video_is_timed_from_file_to_masks(benchmark, capsys):
     benchmark('video', '--frames', '5', '--size', '48', '72', '--save', 'masks')
     stages = dict(re.findall(r'\| ([a-z -]+) \| ([0-9.]+) \|', capsys.readouterr().out))
     assert stages.keys() >= {'decode', 'resize', 'backbone and neck', 'text', 'behind the backbone', 'writing'}
+
+
+def test_targets_prints_a_row_per_target(benchmark, capsys):
+    """The comparisons at a tiny size: rows have a ratio of time, a ratio of memory and the targets."""
+    benchmark('targets', '--only', '0', '3', '--rounds', '1', *TINY)
+    lines = capsys.readouterr().out.splitlines()
+    rows = [[cell.strip() for cell in line.split('|')[1:-1]] for line in lines[3:]]
+    assert [row[:2] for row in rows] == [['0', 'T=5, 1 sentence'], ['3', 'training step, T=5']]
+    assert [(row[3], row[5]) for row in rows] == [('0.50', '0.60'), ('0.85', '0.75')]
+    assert all(re.match(r'[0-9.]+ \(CPU [0-9.]+\) of [0-9.]+ s$', row[2]) for row in rows)
+
+
+def test_checkouts_need_the_data_set(benchmark, tmp_path):
+    with pytest.raises(SystemExit, match='synth_rvos is missing: generate it'):
+        benchmark('checkouts', str(tmp_path))

@@ -9,11 +9,13 @@ import pytest
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 # Helpers of other tools, without a command line.
 WITHOUT_COMMAND_LINE = {
+    'benchmark_checkouts.py',
     'benchmark_data.py',
     'benchmark_model.py',
     'benchmark_process.py',
     'benchmark_report.py',
     'benchmark_stages.py',
+    'benchmark_targets.py',
     'benchmark_video.py',
     'straightforward.py',
     'build_config_types.py',

@@ -6,6 +6,7 @@
     python tools/analysis_tools/benchmark.py data CONFIG         # what each transform takes
     python tools/analysis_tools/benchmark.py video               # from a file to the masks on disk, by stage
     python tools/analysis_tools/benchmark.py metrics
+    python tools/analysis_tools/benchmark.py checkouts OTHER     # against another checkout: training step, losses, demo
     python tools/analysis_tools/benchmark.py step        # a training step: kernel and PyTorch path, fp32 and bf16
     python tools/analysis_tools/benchmark.py hours CONFIG --seconds 0.5      # hours of a whole training
 
@@ -25,8 +26,10 @@ from typing import TYPE_CHECKING
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from benchmark_checkouts import add_checkouts
 from benchmark_data import add_data, add_video
-from benchmark_model import add_infer, add_targets, add_train
+from benchmark_model import add_infer, add_train
+from benchmark_targets import add_targets
 from benchmark_video import add_long_video, add_synth_video
 
 from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, positive_number
@@ -309,6 +312,7 @@ def main(argv: list[str] | None = None) -> None:
     add_jf(subcommands)
     add_long_video(subcommands)
     add_synth_video(subcommands)
+    add_checkouts(subcommands)
     add_step(subcommands)
     add_hours(subcommands)
     args = parser.parse_args(argv)

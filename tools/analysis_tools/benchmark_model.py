@@ -10,15 +10,7 @@ from pathlib import Path
 from benchmark_process import DEFAULTS, measure
 from benchmark_report import label, machine, plot, stage_table, table
 
-from ifirvos_cli.common import positive_int, whole_number
-
-# Of the targets: name, setting, allowed ratio of time and of working memory to the straightforward way.
-TARGETS = (
-    ('T=5, 1 sentence', dict(frames=5), 0.50, 0.6),
-    ('T=5, 4 sentences', dict(frames=5, sentences=4), 0.42, 0.5),
-    ('T=36, 1 sentence', dict(frames=36), 0.38, 0.25),
-    ('training step, T=5', dict(task='train', frames=5), 0.85, 0.75),
-)
+from ifirvos_cli.common import positive_int
 
 
 def add_infer(subcommands) -> None:
@@ -29,14 +21,6 @@ def add_infer(subcommands) -> None:
 def add_train(subcommands) -> None:
     parser = subcommands.add_parser('train', help='seconds and memory of a training step')
     _add_shared(parser, 'train')
-
-
-def add_targets(subcommands) -> None:
-    parser = subcommands.add_parser('targets', help='all targets, compared with the straightforward mode')
-    parser.add_argument('--rounds', type=positive_int, default=2)
-    parser.add_argument('--only', type=whole_number, nargs='+', help='run only these rows, from 0')
-    parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', help='other settings, of both sides')
-    parser.set_defaults(run=run_targets)
 
 
 def _add_shared(parser: argparse.ArgumentParser, task: str) -> None:
@@ -95,21 +79,3 @@ def run_settings(args: argparse.Namespace, task: str) -> None:
         args.json.write_text(json.dumps(rows, indent=1) + '\n')
     if args.plot:
         plot(rows, args.plot)
-
-
-def run_targets(args: argparse.Namespace) -> None:
-    print(machine(), flush=True)
-    columns = ('', 'time, ours / straightforward', 'target', 'working memory', 'target', 'time of ours, s')
-    print(f'| {" | ".join(columns)} |\n' + '| --- ' * 6 + '|')
-    for number, (name, changes, time_target, memory_target) in enumerate(TARGETS):
-        if args.only and number not in args.only:
-            continue
-        base = parse_setting(args.set, {**DEFAULTS, **changes})
-        measure_, ours = measure([{**base, 'mode': 'straightforward'}, base], args.rounds)
-        ratios = ours['wall'] / measure_['wall'], ours['memory_mib'] / measure_['memory_mib']
-        cpu = ours['cpu'] / measure_['cpu']
-        print(
-            f'| {name} | {ratios[0]:.2f} (CPU seconds {cpu:.2f}) | {time_target} | {ratios[1]:.2f} of '
-            f'{measure_["memory_mib"]:.0f} MiB | {memory_target} | {ours["wall"]:.1f} |',
-            flush=True,
-        )

@@ -1,0 +1,104 @@
+"""Subcommand of benchmark.py: this checkout against another one, say of an earlier commit."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmark_process import ROOT
+from benchmark_report import machine
+
+from ifirvos_cli.common import positive_int
+
+CONFIG = 'configs/ifirvos/r18_synth.py'
+DATA = 'data/synth_rvos'
+WEIGHTS = ROOT / 'weights/r18_synth.pth'
+
+
+def add_checkouts(subcommands) -> None:
+    parser = subcommands.add_parser(
+        'checkouts', help="the small model's training step and tools/demo.py, compared with another checkout"
+    )
+    parser.add_argument('other', type=Path, help='folder of the other checkout, for example of git worktree')
+    parser.add_argument('--steps', type=positive_int, default=200, help='training steps, whose losses are compared')
+    parser.add_argument('--rounds', type=positive_int, default=3, help='demos of each; the shortest is reported')
+    parser.set_defaults(run=run_checkouts)
+
+
+def run_checkouts(args: argparse.Namespace) -> None:
+    checkouts = [args.other.resolve(), ROOT]
+    for checkout in checkouts:
+        if not (checkout / DATA).exists():
+            raise SystemExit(f'error: {checkout / DATA} is missing: generate it, or link it there')
+    print(machine())
+    theirs, ours = train(checkouts, args.steps)
+    seconds = [statistics.median(row['time'] for row in rows[len(rows) // 4 :]) for rows in (theirs, ours)]
+    print(f'a training step of {CONFIG}: {seconds[1] / seconds[0]:.2f} of {seconds[0]:.3f} s')
+    worst = max(abs(a['loss'] - b['loss']) / abs(a['loss']) for a, b in zip(theirs, ours, strict=True))
+    print(f'losses of {len(ours)} steps: they differ by at most {worst:.1e} of their value')
+    demos = [[], []]
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(args.rounds):
+            for checkout, found in zip(checkouts, demos, strict=True):
+                began = time.perf_counter()
+                run([start(checkout, ['tools/demo.py', '--out', f'{folder}/{checkout.name}{number}'], 2)])
+                found.append(time.perf_counter() - began)
+    print(f'tools/demo.py: {min(demos[1]) / min(demos[0]):.2f} of {min(demos[0]):.1f} s')
+
+
+def train(checkouts: Sequence[Path], steps: int) -> list[list[dict]]:
+    """Train in all checkouts at once, a thread each.
+
+    Returns:
+        what each logged, a row per step.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        processes = []
+        for number, checkout in enumerate(checkouts):
+            options = [
+                f'load_from={WEIGHTS}',
+                f'train_cfg.max_iters={steps}',
+                f'train_cfg.val_begin={10 * steps}',
+                'default_hooks.logger.interval=1',
+                f'default_hooks.checkpoint.interval={10 * steps}',
+            ]
+            work_dir = Path(folder) / str(number)
+            command = ['tools/train.py', CONFIG, '--work-dir', work_dir, '--cfg-options', *options]
+            processes.append(start(checkout, command, 1))
+        run(processes)
+        return [read_scalars(Path(folder) / str(number)) for number in range(len(checkouts))]
+
+
+def read_scalars(work_dir: Path) -> list[dict]:
+    (path,) = work_dir.glob('*/vis_data/scalars.json')
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [row for row in rows if 'loss' in row]
+
+
+def start(checkout: Path, arguments: Sequence[str | Path], threads: int) -> subprocess.Popen:
+    environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=str(checkout))
+    said = tempfile.TemporaryFile('w+')  # noqa: SIM115, it lives as long as the process
+    process = subprocess.Popen(
+        [sys.executable, *map(str, arguments)], cwd=checkout, env=environment, stdout=said, stderr=said
+    )
+    process.said = said
+    return process
+
+
+def run(processes: Sequence[subprocess.Popen]) -> None:
+    try:
+        for process in processes:
+            if process.wait():
+                process.said.seek(0)
+                raise SystemExit(process.said.read())
+    finally:
+        for process in processes:
+            process.kill()
