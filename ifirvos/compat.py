@@ -10,6 +10,8 @@ import types
 import warnings
 from collections.abc import Iterator
 from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
 
 from .deferred_imports import deferred
 
@@ -23,7 +25,10 @@ WARNINGS_OF_OTHERS = {
     'faster_coco_eval is not installed': 'for a metric of mmdet that nothing here uses',
     '`broadcast_buffers` is deprecated': "mmengine's wrapper for distributed training passes it on to torch's",
     'torch.utils.checkpoint: the use_reentrant parameter': "mmdet's ResNet leaves it at torch's default",
+    'pkg_resources is deprecated as an API': 'mmengine of the upstream line asks it what is installed',
 }
+# The first mmengine that finds packages installed in place (pip install -e), whose metadata lie elsewhere.
+FINDS_EDITABLE_PACKAGES = '0.10.12'
 
 
 class MissingOperators(types.ModuleType):
@@ -65,6 +70,7 @@ def install() -> bool:
 
 def _install() -> bool:
     check_versions()
+    _find_editable_packages()
     compiled = _has_compiled_operators()
     if not compiled:
         sys.modules.setdefault('mmcv._ext', MissingOperators())
@@ -96,6 +102,35 @@ def check_versions() -> None:
 def _release(version: str) -> tuple[int, ...]:
     """``'2.3.6rc1'`` -> ``(2, 3, 6)``."""
     return tuple(int(number) for number in re.match(r'\d+(?:\.\d+)*', version)[0].split('.'))
+
+
+def installed_path(package: str) -> str:
+    """Return the folder of an installed package, which ``pip install -e`` may have left in its checkout.
+
+    Args:
+        package: Its name for pip or for ``import``.
+
+    Raises:
+        PackageNotFoundError: There is none.
+    """
+    try:
+        module = (metadata.distribution(package).read_text('top_level.txt') or package).split()[0]
+    except metadata.PackageNotFoundError:
+        module = package
+    spec = find_spec(module)
+    if spec is None or spec.origin is None:
+        raise metadata.PackageNotFoundError(package)
+    return str(Path(spec.origin).parent)
+
+
+def _find_editable_packages() -> None:
+    """Let ``ifirvos::…`` in configs work in a checkout: an older mmengine looks for ``.mim`` beside the metadata."""
+    import mmengine.config
+
+    if _release(mmengine.__version__) < _release(FINDS_EDITABLE_PACKAGES):
+        for name in ('mmengine.utils.package_utils', 'mmengine.utils', 'mmengine.config.config', 'mmengine.hub.hub'):
+            if name in sys.modules:  # one that is imported later takes it from mmengine.utils
+                sys.modules[name].get_installed_path = installed_path
 
 
 def _has_compiled_operators() -> bool:

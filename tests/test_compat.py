@@ -3,11 +3,15 @@
 import os
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
+import mmengine.hub.hub
+import mmengine.utils
 import pytest
 import torch
 
+import ifirvos
 from ifirvos import compat
 
 ROOT = Path(__file__).parents[1]
@@ -164,6 +168,19 @@ def test_versions_compare_as_numbers(older, newer):
 
 def test_release_of_a_candidate_is_its_numbers():
     assert compat._release('2.3.6rc1+cu130') == (2, 3, 6)
+
+
+def test_a_package_is_found_by_either_name_wherever_it_lies():
+    assert Path(compat.installed_path('ifirvos')) == Path(ifirvos.__file__).parent
+    assert Path(compat.installed_path('huggingface-hub')).name == 'huggingface_hub'
+    with pytest.raises(metadata.PackageNotFoundError, match='nobody_has_it'):
+        compat.installed_path('nobody_has_it')
+
+
+def test_mmengine_finds_this_package():
+    """On either line, also when it is installed with ``pip install -e``."""
+    for module in (mmengine.utils, mmengine.config.config, mmengine.hub.hub):
+        assert Path(module.get_installed_path('ifirvos'), '.mim/model-index.yml').is_file(), module
 
 
 def test_what_is_seldom_used_is_not_imported():

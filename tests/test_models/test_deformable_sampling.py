@@ -5,11 +5,19 @@ import torch
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 
 from ifirvos.models import deformable_sampling
-from ifirvos.models.deformable_kernel import CompiledSampleValues
-from ifirvos.models.deformable_sampling import sample_values, sample_values_plain
+from ifirvos.models.deformable_sampling import has_compiled, sample_values, sample_values_plain
 
 SHAPES = torch.tensor([[4, 6], [3, 1], [1, 1]])
-IMPLEMENTATIONS = (sample_values_plain, CompiledSampleValues.apply)
+needs_numba = pytest.mark.skipif(not has_compiled(), reason='numba is not installed')
+
+
+def sample_values_compiled(*args):
+    from ifirvos.models.deformable_kernel import CompiledSampleValues
+
+    return CompiledSampleValues.apply(*args)
+
+
+IMPLEMENTATIONS = (sample_values_plain, pytest.param(sample_values_compiled, marks=needs_numba))
 
 
 def arguments(batch=2, queries=7, heads=3, points=2, depth=5, spread=1.6):
@@ -70,25 +78,27 @@ def test_frames_go_together_or_alone(at_once, monkeypatch):
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
 
 
+@needs_numba
 @pytest.mark.parametrize('threads', [1, 2])
 def test_compiled_gives_the_same_on_any_number_of_threads(threads):
     args = arguments()
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        torch.testing.assert_close(CompiledSampleValues.apply(*args), sample_values_plain(*args), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(sample_values_compiled(*args), sample_values_plain(*args), rtol=1e-5, atol=1e-5)
     finally:
         torch.set_num_threads(before)
 
 
-def test_locations_that_are_no_numbers_break_nothing():
+@pytest.mark.parametrize('function', IMPLEMENTATIONS)
+def test_locations_that_are_no_numbers_break_nothing(function):
     value, shapes, locations, weights = arguments()
     locations[0] = torch.nan
-    for function in IMPLEMENTATIONS:
-        out = function(value, shapes, locations, weights)
-        assert out[1].isfinite().all()
+    out = function(value, shapes, locations, weights)
+    assert out[1].isfinite().all()
 
 
+@needs_numba
 def test_which_one_runs(monkeypatch):
     """The compiled one: in fp32, for more than a few points."""
     monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
