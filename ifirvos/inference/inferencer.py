@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +15,12 @@ import torch
 from mmdet.structures import TrackDataSample
 from mmengine.config import Config, ConfigDict
 from mmengine.infer import BaseInferencer
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from ifirvos.errors import InputError, LimitError, one_line
-from ifirvos.evaluation.functional import region_similarity
+from ifirvos.errors import InputError
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
@@ -32,28 +28,23 @@ from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
-from .absence import warn_of_absent
-from .domain import warn_of_another_domain
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
-from .memory import free_cached_memory, is_out_of_memory
+from .memory import SmallerParts
 from .model_index import ROOT
-from .precision import AUTO, DTYPES, LEAST_GAIN, LEAST_J, TRIED, has_units, warn_if_slower
+from .precision import AUTO, DTYPES, TRIED, has_units, warn_if_slower
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
 from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, to_result
-from .sentences import check_sentences, texts_of_videos
-from .windows import LINKS, FeatureWindow, Window, ahead, windows
+from .sentences import as_trained, check_sentences, texts_of_videos
+from .streaming import segment_stream
+from .windows import LINKS
 from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, check_style, draw_window, unique_slugs
 
 __all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
 
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8
-SMALL_CHUNK = 4  # frames at a time, once memory has run out
-# Upper bound of a sentence's peak memory per byte of fp32 features of its window: 12 to 20 were measured,
-# with small and with large test_cfg.frame_chunk.
-BYTES_A_FEATURE_BYTE = 20
 Progressed = Callable[[int, int | None], None]
 
 
@@ -125,7 +116,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
         if not 0 < memory * 2**30 < float('inf'):
             raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
-        self._small_parts = False
+        self.smaller_parts = SmallerParts()
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
         device = checked_device(device)
@@ -224,7 +215,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         Raises:
             As :meth:`__call__`; errors that do not depend on the frames, at once.
         """
-        return self._stream(VideoStream(inputs, channel_order), check_sentences(texts), score_threshold)
+        return segment_stream(self, VideoStream(inputs, channel_order), check_sentences(texts), score_threshold)
 
     # ------------------------------------------------------------------ one video
     def _segment(
@@ -251,7 +242,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             writer = ResultWriter(folders, texts, video.reader, save=save, info=info, overwrite=overwrite, style=style)
         collectors, colors = [ResultCollector(text, mask_format) for text in texts], OverlayColors()
         with self._bar(f'Segmenting, {len(texts)} sentence(s)', video.num_frames) as bar, writer or nullcontext():
-            for window in self._stream(video, texts, score_threshold):
+            for window in segment_stream(self, video, texts, score_threshold):
                 vis = draw_window(window, colors, style) if return_vis else [None] * len(texts)
                 for collector, part, frames in zip(collectors, window.results, vis, strict=True):
                     collector.add(part, frames)
@@ -262,56 +253,6 @@ class RVOSInferencer(HubMixin, BaseInferencer):
                 if progress is not None:
                     progress(done, video.num_frames)
         return [collector.result() for collector in collectors]
-
-    def _stream(self, video: VideoStream, texts: list[str], score_threshold: float | None) -> Iterator[WindowResult]:
-        linked = self.link == 'agreement'
-        linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
-        # Features of a backbone whose frames attend to one another cannot be reused, so the frames are kept instead.
-        kept, waiting, start = FeatureWindow(), [], 0
-        encoded: dict[tuple[str, ...], dict] = {}  # sentences do not change from window to window
-        score_sums = np.zeros(len(texts))
-
-        def prepared() -> Iterator[tuple[Window, dict]]:
-            for window in windows(video, self.clip_len, self.overlap, full_last=linked):
-                yield window, self.preprocess([frame for frame, _ in window.new])
-
-        # What decodes and resizes works a window ahead of the model; a caller's frames are asked for when needed.
-        for window, clip in prepared() if video.reader is None else ahead(prepared()):
-            if start == 0 and not waiting:
-                warn_of_another_domain(self.model_name, [frame for frame, _ in window.new], texts)
-            if self.dtype == AUTO:
-                self.dtype = self._faster(clip, texts[0])
-            if self.model.takes_clips:
-                (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
-                feats, meta = self._extract_within_memory(clip)
-            else:
-                feats, meta = self._extract_within_memory(clip)
-                feats = kept.extend(feats, window.size)
-            for linker in linkers:
-                linker.begin(window.shared)
-            metas = [dict(meta, frame_id=t, ori_video_length=window.size) for t in range(window.size)]
-            first, stop = window.gives
-            results: list[SentenceResult] = []
-            while len(results) < len(texts):
-                part = slice(len(results), len(results) + self._sentences_at_once(feats, meta))
-                together = tuple(texts[part])
-                if together not in encoded:
-                    encoded[together] = self.encode(together)
-                before = [copy(linker) for linker in linkers[part]]
-                try:
-                    samples = self.forward(feats, metas, together, linkers[part], encoded[together])
-                except (RuntimeError, MemoryError) as error:
-                    self._take_smaller_parts(error)
-                    linkers[part] = before
-                    continue
-                whole = self.postprocess(samples, texts[part], score_threshold)
-                results += [result.part(first, stop) for result in whole]
-            waiting += window.new
-            given, waiting = waiting[: stop - first], waiting[stop - first :]
-            yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
-            start += len(given)
-            score_sums += [result.scores.sum() for result in results]
-        warn_of_absent(self.model_name, texts, score_sums / max(start, 1), score_threshold)
 
     def preprocess(self, frames: Sequence[np.ndarray]) -> dict:
         """Resize frames.
@@ -382,71 +323,10 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """Convert data samples to arrays, with empty masks and boxes in frames below the threshold."""
         return [to_result(sample, text, score_threshold) for sample, text in zip(preds, texts, strict=True)]
 
-    def _extract_within_memory(self, clip: dict) -> tuple[list[Tensor], dict]:
-        try:
-            return self.extract(clip)
-        except (RuntimeError, MemoryError) as error:
-            self._take_smaller_parts(error)
-        return self.extract(clip)
-
-    def _take_smaller_parts(self, error: Exception) -> None:
-        """Continue with one sentence and a few frames at a time after memory has run out, once.
-
-        Raises:
-            The error, if it is another one.
-            LimitError: It is the second time.
-        """
-        if not is_out_of_memory(error):
-            raise error
-        if self._small_parts:
-            raise LimitError(
-                f'Memory runs out even one sentence and {SMALL_CHUNK} frames at a time: use shorter windows '
-                '(--clip-len, clip_len=), smaller frames, or another device.'
-            ) from error
-        self._small_parts = True
-        test_cfg = getattr(self.model, 'test_cfg', None)
-        if test_cfg is not None:
-            test_cfg['frame_chunk'] = min(self.model.frame_chunk or SMALL_CHUNK, SMALL_CHUNK)
-            test_cfg['sentence_chunk'] = 1
-        free_cached_memory()
-        MMLogger.get_current_instance().warning(
-            'Memory has run out (%s): going on one sentence and %d frames at a time, which takes longer.',
-            one_line(error, 200),
-            SMALL_CHUNK,
-        )
-
-    def _sentences_at_once(self, feats: Sequence[Tensor], meta: dict) -> int:
-        """Return how many sentences keep within ``memory``."""
-        if self._small_parts:
-            return 1
-        features = sum(level.numel() for level in feats) * 4  # most later steps are in fp32 anyway
-        masks = len(feats[0]) * meta['ori_shape'][0] * meta['ori_shape'][1]
-        return max(1, int(self.memory * 2**30 // (BYTES_A_FEATURE_BYTE * features + masks)))
-
     def _precision(self) -> AbstractContextManager:
         if self.dtype in ('fp32', AUTO):
             return nullcontext()
         return torch.autocast(self.device.type, DTYPES[self.dtype])
-
-    def _faster(self, clip: dict, text: str) -> str:
-        """Predict the first frame in fp32 and in bf16; return the faster one, if the masks are the same."""
-        clip, masks, seconds = dict(clip, inputs=clip['inputs'][:1]), {}, {}
-        for dtype in ('fp32', TRIED):
-            self.dtype = dtype
-            for _ in range(2):  # the first time is not the usual one
-                start = time.perf_counter()
-                feats, meta = self.extract(clip)
-                metas = [dict(meta, frame_id=0, ori_video_length=1)]
-                samples = self.forward(feats, metas, [text], [QueryLinker(0)])
-                (result,) = self.postprocess(samples, [text])
-                masks[dtype], seconds[dtype] = result.masks, time.perf_counter() - start
-        gain = seconds['fp32'] / seconds[TRIED]
-        same = float(region_similarity(masks['fp32'], masks[TRIED]).mean())
-        chosen = TRIED if gain >= LEAST_GAIN and same >= LEAST_J else 'fp32'
-        MMLogger.get_current_instance().info(
-            'Predicting in %s: %s is %.1f times as fast on this device, with a J of %.3f.', chosen, TRIED, gain, same
-        )
-        return chosen
 
     def _bar(self, what: str, total: int | None) -> Progress:
         columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -473,11 +353,6 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     def _init_visualizer(self, cfg: ConfigDict) -> None:
         """None: the config's visualizer belongs to its runner and would make folders."""
-
-
-def as_trained(text: str) -> str:
-    """Return a sentence as the data sets train on it: in lower case, with single blanks."""
-    return ' '.join(text.lower().split())
 
 
 def _video_name(video: VideoInput, number: int) -> str:

@@ -52,3 +52,8 @@ def texts_of_videos(texts: str | Sequence, number: int) -> list[list[str]]:
     if len(texts) != number:
         raise InputError(f'{number} videos need {number} lists of sentences, or one list for all, not {len(texts)}.')
     return [check_sentences(part) for part in texts]
+
+
+def as_trained(text: str) -> str:
+    """Return a sentence as the data sets train on it: in lower case, with single blanks."""
+    return ' '.join(text.lower().split())

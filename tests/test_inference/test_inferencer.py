@@ -1,23 +1,17 @@
 """RVOSInferencer around a model whose answer is known: 'red' is where the frame is red, 'dark' where it is dark."""
 
-import threading
 from copy import copy, deepcopy
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from mmdet.models.data_preprocessors import TrackDataPreprocessor
 from mmdet.registry import MODELS
 from mmengine.config import Config
-from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
-from mmengine.structures import InstanceData
-from torch import nn
+from threshold_rvos import CONFIG
 
-from ifirvos import plain_config
-from ifirvos.errors import CheckpointError, InputError, LimitError
-from ifirvos.inference.inferencer import BYTES_A_FEATURE_BYTE, RVOSInferencer
+from ifirvos.errors import CheckpointError, InputError
+from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.loading import SHIPPED_CONFIG
 from ifirvos.inference.model_index import ROOT
 from ifirvos.inference.preprocessing import clip_sample
@@ -25,78 +19,6 @@ from ifirvos.inference.results import MaskSequence
 from ifirvos.inference.writers import OutputExistsError
 from ifirvos.label_maps import read_palette_png
 from ifirvos.video.writer import VideoWriter
-
-CONFIG = """
-model = dict(type='ThresholdRVOS', channels=3)
-test_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(
-                type='TransformBroadcaster',
-                transforms=[dict(type='LoadImageFromFile'), dict(type='Resize', scale=(40, 20), keep_ratio=True)],
-            ),
-            dict(type='PackTrackInputs', meta_keys=('text',)),
-        ]
-    )
-)
-"""
-
-
-@MODELS.register_module(force=True)
-class ThresholdRVOS(nn.Module):
-    """Keeps what it was given, for tests to look at."""
-
-    takes_clips = False
-
-    def __init__(self, channels):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(channels))
-        self.data_preprocessor = TrackDataPreprocessor(
-            mean=[0, 0, 0], std=[255, 255, 255], bgr_to_rgb=True, pad_size_divisor=32
-        )
-        self.calls, self.encoded = [], []
-
-    def encode_text(self, data_samples):
-        self.encoded += [sample.text for sample in data_samples]
-        return dict(words=[sample.text for sample in data_samples])
-
-    def extract_feat(self, inputs):
-        return [inputs[0]]
-
-    def predict_features(self, feats, data_samples, linkers, text):
-        assert text['words'] == [sample.text for sample in data_samples]
-        frames = feats[0]
-        self.calls.append((frames, data_samples))
-        for sample in data_samples:
-            for image, frame in zip(frames * self.scale[:, None, None], sample, strict=True):
-                height, width = frame.img_shape
-                image = image[:, :height, :width]
-                wanted = image[0] > 0.6 if 'red' in sample.text else image.sum(0) < 0.6
-                mask = nn.functional.interpolate(wanted[None, None].float(), frame.ori_shape)[0] > 0.5
-                rows, columns = (mask[0].any(axis).nonzero().flatten() for axis in (1, 0))
-                box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1] if mask.any() else [0] * 4
-                frame.pred_track_instances = InstanceData(
-                    masks=mask, bboxes=torch.tensor([box]).float(), scores=wanted.float().mean()[None]
-                )
-            sample.set_metainfo(dict(query_index=1))
-        return data_samples
-
-
-@pytest.fixture
-def config_path(tmp_path):
-    path = tmp_path / 'threshold.py'
-    path.write_text(CONFIG)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _threshold_model_is_ours(monkeypatch):
-    monkeypatch.setattr(plain_config, 'MODEL_TYPES', plain_config.MODEL_TYPES | {'ThresholdRVOS'})
-
-
-@pytest.fixture
-def inferencer(config_path):
-    return RVOSInferencer(config_path, device='cpu', show_progress=False)
 
 
 @pytest.fixture(scope='module')
@@ -111,63 +33,6 @@ def random_model(built_once):
     inferencer = copy(built_once)
     yield inferencer
     built_once.model.bbox_head.test_cfg = None
-
-
-@pytest.fixture
-def frames():
-    """Five frames, 40 high and 80 wide, blue, with a red square at x = 10 t."""
-    frames = np.zeros((5, 40, 80, 3), np.uint8)
-    frames[..., 2] = 255
-    for t, frame in enumerate(frames):
-        frame[8:24, 10 * t : 10 * t + 16] = (255, 0, 0)
-    return frames
-
-
-class OutOfMemory:
-    """Stands before a function and says that memory has run out, the first so many times."""
-
-    def __init__(self, function, times, error):
-        self.function, self.times, self.error, self.calls = function, times, error, 0
-
-    def __call__(self, *args):
-        self.calls += 1
-        if self.calls <= self.times:
-            raise self.error
-        return self.function(*args)
-
-
-OUT_OF_MEMORY = [
-    torch.cuda.OutOfMemoryError('CUDA out of memory. Tried to allocate 20.00 GiB'),
-    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: you tried to allocate"),
-    MemoryError(),
-]
-
-
-@pytest.mark.parametrize('error', OUT_OF_MEMORY)
-@pytest.mark.parametrize('stage', ['extract', 'forward'])
-def test_where_memory_runs_out_smaller_parts_are_taken_once(inferencer, frames, monkeypatch, stage, error):
-    texts = ['red', 'dark', 'red again']
-    expected = inferencer(frames, texts)
-    said = []
-    monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', lambda *args: said.append(args[0] % args[1:]))
-    failing = OutOfMemory(getattr(inferencer, stage), 1, error)
-    monkeypatch.setattr(inferencer, stage, failing)
-    inferencer.model.calls.clear()
-    for result, one in zip(inferencer(frames, texts), expected, strict=True):
-        np.testing.assert_array_equal(result.masks, one.masks)
-    assert [len(samples) for _, samples in inferencer.model.calls] == [1, 1, 1], 'a sentence at a time'
-    assert len(said) == 1
-    assert 'going on one sentence and 4 frames at a time' in said[0]
-
-
-def test_memory_that_runs_out_twice_ends_with_advice_and_other_errors_as_they_are(inferencer, frames, monkeypatch):
-    forward = inferencer.forward
-    monkeypatch.setattr(inferencer, 'forward', OutOfMemory(forward, 2, OUT_OF_MEMORY[1]))
-    with pytest.raises(LimitError, match='even one sentence.*--clip-len'):
-        inferencer(frames, ['red', 'dark'])
-    monkeypatch.setattr(inferencer, 'forward', OutOfMemory(forward, 1, RuntimeError('shapes differ')))
-    with pytest.raises(RuntimeError, match='shapes differ'):
-        inferencer(frames, ['red'])
 
 
 def red(frames):
@@ -363,135 +228,6 @@ def test_progress_is_told_and_may_stop(inferencer, frames):
 
     with pytest.raises(KeyboardInterrupt):
         inferencer(frames, 'red', progress=stop)
-
-
-# ---------------------------------------------------------------------- windows
-def test_windows_give_every_frame_once_and_the_backbone_sees_it_once(inferencer, frames):
-    (whole,) = inferencer(frames, 'red')
-    inferencer.clip_len, inferencer.overlap = 3, 2
-    seen = []
-    extract = inferencer.model.extract_feat
-    inferencer.model.extract_feat = lambda inputs: seen.append(inputs.shape[1]) or extract(inputs)
-    inferencer.model.calls.clear()
-    windows = list(inferencer.stream(iter(frames), ['red', 'dark']))
-    assert seen == [3, 1, 1]
-    assert [len(given[0]) for given in inferencer.model.calls] == [3, 3, 3]
-    assert [(window.start, len(window.frames)) for window in windows] == [(0, 2), (2, 1), (3, 2)]
-    assert (np.concatenate([window.frames for window in windows]) == frames).all()
-    assert [time for window in windows for time in window.times] == [Fraction(t, 10) for t in range(5)]
-    assert (np.concatenate([window.results[0].masks for window in windows]) == whole.masks).all()
-
-
-def test_a_sentence_is_encoded_once_whatever_the_windows(inferencer, frames):
-    inferencer.clip_len, inferencer.overlap = 3, 2
-    list(inferencer.stream(iter(frames), ['Red', 'dark']))
-    assert len(inferencer.model.calls) == 3
-    assert inferencer.model.encoded == ['red', 'dark']
-
-
-def test_a_file_is_read_a_window_ahead_of_the_model(inferencer, frames, tmp_path, monkeypatch):
-    with VideoWriter(tmp_path / 'video.mp4', 10) as video:
-        for frame in frames:
-            video.write(frame)
-    inferencer.clip_len, inferencer.overlap = 3, 2
-    done, preprocess, extract = [], inferencer.preprocess, inferencer.extract
-    second = threading.Event()
-
-    def prepare(part):
-        assert threading.current_thread() is not threading.main_thread()
-        done.append(len(part))
-        if len(done) == 2:
-            second.set()
-        return preprocess(part)
-
-    def look(clip):
-        assert second.wait(10), 'the second window has not been prepared while the model had the first'
-        return extract(clip)
-
-    monkeypatch.setattr(inferencer, 'preprocess', prepare)
-    monkeypatch.setattr(inferencer, 'extract', look)
-    windows = list(inferencer.stream(tmp_path / 'video.mp4', 'red'))
-    assert done == [3, 1, 1]
-    assert sum(len(window.frames) for window in windows) == len(frames)
-
-
-def test_a_backbone_that_takes_clips_sees_every_window_whole(inferencer, frames):
-    inferencer.clip_len, inferencer.overlap = 3, 2
-    inferencer.model.takes_clips = True
-    seen = []
-    extract = inferencer.model.extract_feat
-    inferencer.model.extract_feat = lambda inputs: seen.append(inputs[0]) or extract(inputs)
-    windows = list(inferencer.stream(iter(frames), ['red']))
-    assert [len(clip) for clip in seen] == [3, 3, 3]
-    assert all(torch.equal(seen[number + 1][:2], seen[number][1:]) for number in range(2)), (
-        'one frame further each time'
-    )
-    assert [len(window.frames) for window in windows] == [2, 1, 2]
-
-
-def test_a_stream_without_end(inferencer, frames):
-    def forever():
-        while True:
-            yield from frames
-
-    inferencer.clip_len, inferencer.overlap = 4, 2
-    windows = inferencer.stream(forever(), 'red')
-    assert [next(windows).start for _ in range(5)] == [0, 3, 5, 7, 9]
-
-
-class TwoObjects(ThresholdRVOS):
-    """A model with a query for the left half and one for the right; their numbers change with every window, and so does
-    which of them scores a little better."""
-
-    windows = 0
-
-    def predict_features(self, feats, data_samples, linkers, text):
-        swap = self.windows % 2
-        self.windows += 1
-        frames, (height, width) = len(feats[0]), data_samples[0][0].ori_shape
-        halves = -torch.ones(2, height, width)
-        halves[0, :, : width // 2] = halves[1, :, width // 2 :] = 1
-        queries = halves.flip(0) if swap else halves
-        scores = torch.tensor([0.6, 0.5]).expand(frames, 2)  # query 0: the left half first, then the right one
-        for sample, linker in zip(data_samples, linkers, strict=True):
-            query = linker.choose(scores, lambda n: queries.expand(n, -1, -1, -1))
-            linker.remember(queries[query].expand(frames, -1, -1))
-            for frame in sample:
-                frame.pred_track_instances = InstanceData(
-                    masks=queries[query][None] > 0, bboxes=torch.zeros(1, 4), scores=scores[0, query][None]
-                )
-            sample.set_metainfo(dict(query_index=query))
-        return data_samples
-
-
-@pytest.mark.parametrize(
-    ('link', 'left', 'queries'),
-    [('agreement', [True] * 5, {0, 1}), ('independent', [True, True, False, False, True], {0})],
-)
-def test_the_query_follows_its_object_over_windows(config_path, frames, link, left, queries):
-    MODELS.register_module(name='TwoObjects', module=TwoObjects, force=True)
-    config = Config.fromfile(config_path)
-    config.model.type = 'TwoObjects'
-    inferencer = RVOSInferencer(config, device='cpu', show_progress=False, clip_len=2, overlap=1, link=link)
-    (result,) = inferencer(frames, 'red')
-    assert result.masks[:, 0, 0].tolist() == left
-    assert set(result.query_indices.tolist()) == queries
-
-
-def test_sentences_go_through_in_batches_that_memory_allows(inferencer, frames, monkeypatch):
-    texts = ['red', 'dark', 'red again', 'dark again', 'red']
-    inferencer(frames, texts)
-    assert [len(samples) for _, samples in inferencer.model.calls] == [5]
-    a_sentence = BYTES_A_FEATURE_BYTE * 5 * 3 * 32 * 64 * 4 + 5 * 40 * 80
-    inferencer.memory = 2.5 * a_sentence / 2**30
-    inferencer.model.calls.clear()
-    results = inferencer(frames, texts)
-    assert [len(samples) for _, samples in inferencer.model.calls] == [2, 2, 1]
-    assert [result.text for result in results] == texts
-    inferencer.memory = 1e-9
-    inferencer.model.calls.clear()
-    inferencer(frames, texts)
-    assert [len(samples) for _, samples in inferencer.model.calls] == [1] * 5
 
 
 # ---------------------------------------------------------------------- how it is built

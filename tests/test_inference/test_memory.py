@@ -1,9 +1,18 @@
-"""What says that memory has run out, and what does not."""
+"""How many sentences fit, what says that memory has run out, and what follows."""
+
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from ifirvos.inference.memory import free_cached_memory, is_out_of_memory
+from ifirvos.errors import LimitError
+from ifirvos.inference.memory import (
+    BYTES_A_FEATURE_BYTE,
+    SmallerParts,
+    free_cached_memory,
+    is_out_of_memory,
+    sentences_within,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,3 +32,24 @@ def test_is_out_of_memory(error, says):
 
 def test_free_cached_memory_runs_without_a_gpu():
     free_cached_memory()
+
+
+def test_as_many_sentences_as_fit_and_one_at_least():
+    feats = [torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 2, 2)]  # 144 numbers
+    a_sentence = BYTES_A_FEATURE_BYTE * 144 * 4 + 2 * 10 * 20
+    for sentences, expected in ((3.01, 3), (2.99, 2), (0.5, 1)):
+        assert sentences_within(sentences * a_sentence / 2**30, feats, (10, 20)) == expected
+
+
+@pytest.mark.parametrize(('before', 'after'), [(None, 4), (16, 4), (2, 2)])
+def test_smaller_parts_are_taken_once(before, after):
+    model, parts = SimpleNamespace(test_cfg={}, frame_chunk=before), SmallerParts()
+    with pytest.raises(RuntimeError, match='shapes differ'):
+        parts.take(RuntimeError('shapes differ'), model)
+    assert not parts.taken
+    assert model.test_cfg == {}
+    parts.take(MemoryError(), model)
+    assert parts.taken
+    assert model.test_cfg == dict(frame_chunk=after, sentence_chunk=1)
+    with pytest.raises(LimitError, match='one sentence and 4 frames'):
+        parts.take(MemoryError(), model)

@@ -8,9 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from ifirvos.inference import inferencer as module
 from ifirvos.inference import precision
-from ifirvos.inference.inferencer import RVOSInferencer
 
 CPU = torch.device('cpu')
 
@@ -73,6 +71,6 @@ def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen):
     )
     lengths = [seconds[0]] * 2 + [seconds[1]] * 2
     clock = iter(itertools.accumulate(step for length in lengths for step in (0.0, length)))
-    with patch.object(module.time, 'perf_counter', lambda: next(clock)):
-        assert RVOSInferencer._faster(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red') == chosen
+    with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
+        assert precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red') == chosen
     assert seen == [('fp32', 1)] * 2 + [('bf16', 1)] * 2
