@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -63,30 +65,42 @@ def six_iterations(data_root, loop: str, workers: int):
     return cfg if loop == 'iterations' else by_epochs(cfg, 2)
 
 
+@pytest.fixture(scope='module')
+def whole_run(data_root, tmp_path_factory):
+    """Runs six iterations without a stop, once: the losses, the final weights, and the folder."""
+
+    @cache
+    def whole(loop: str, workers: int) -> tuple[list, dict, Path]:
+        folder, losses = tmp_path_factory.mktemp('whole'), Losses()
+        expected = weights(run(six_iterations(data_root, loop, workers), folder, losses))
+        assert len(losses.values) == 6
+        return losses.values, expected, folder
+
+    return whole
+
+
 @pytest.mark.parametrize(('loop', 'workers'), LOOPS)
-def test_killed_and_resumed(loop, workers, data_root, tmp_path):
+def test_killed_and_resumed(loop, workers, data_root, whole_run, tmp_path):
     cfg = six_iterations(data_root, loop, workers)
-    whole = Losses()
-    expected = weights(run(cfg, tmp_path / 'whole', whole))
-    assert len(whole.values) == 6
+    losses, expected, whole = whole_run(loop, workers)
     before, after = Losses(), Losses()
     with pytest.raises(Killed):
         run(cfg, tmp_path / 'cut', before, At(4, kill))
     start = 3 if loop == 'epochs' else 4  # the last checkpoint
     resumed = weights(run(cfg, tmp_path / 'cut', after, resume=True))
-    assert before.values == whole.values[:4]
-    assert after.values == whole.values[start:]
+    assert before.values == losses[:4]
+    assert after.values == losses[start:]
     assert_same(expected, resumed, 1e-6)
-    untouched = load_checkpoint(tmp_path / 'whole' / ('epoch_1.pth' if start == 3 else 'iter_5.pth'))['state_dict']
+    untouched = load_checkpoint(whole / ('epoch_1.pth' if start == 3 else 'iter_5.pth'))['state_dict']
     assert not all(torch.equal(untouched[name], value) for name, value in resumed.items()), 'it trained on'
 
 
 @pytest.mark.parametrize(('loop', 'workers'), LOOPS)
-def test_sigterm_saves_in_the_middle_of_an_epoch_and_exits_with_0(loop, workers, data_root, tmp_path):
+def test_sigterm_saves_in_the_middle_of_an_epoch_and_exits_with_0(loop, workers, data_root, whole_run, tmp_path):
     cfg = six_iterations(data_root, loop, workers)
     cfg.default_hooks.checkpoint.interval = 100
-    whole, before, after = Losses(), Losses(), Losses()
-    expected = weights(run(cfg, tmp_path / 'whole', whole))
+    before, after = Losses(), Losses()
+    losses, expected, _ = whole_run(loop, workers)
     handler = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as stop:
         run(cfg, tmp_path / 'cut', before, At(1, terminate))
@@ -95,7 +109,7 @@ def test_sigterm_saves_in_the_middle_of_an_epoch_and_exits_with_0(loop, workers,
     assert (tmp_path / 'cut/last_checkpoint').read_text() == str(tmp_path / 'cut/interrupted.pth')
     assert load_checkpoint(tmp_path / 'cut/interrupted.pth')['meta']['iter'] == 2, 'the iteration was finished'
     assert_same(expected, weights(run(cfg, tmp_path / 'cut', after, resume=True)), 1e-6)
-    assert before.values + after.values == whole.values
+    assert before.values + after.values == losses
 
 
 def test_averaged_weights_are_resumed(data_root, tmp_path):

@@ -174,7 +174,7 @@ def _training_step(model, data: dict, setting: dict) -> Callable[[], object]:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 0.1)
             optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
     return step
 
