@@ -183,10 +183,12 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
         for key in wanted.keys() & given.keys()
         if given[key].shape != wanted[key].shape
     ]
+    bad_kinds = of_another_kind(given, wanted)
     problems = [
         _few('missing', wanted.keys() - given.keys()),
         _few('unexpected', given.keys() - wanted.keys()),
         _few('of another shape', bad_shapes),
+        _few('of another kind of number', bad_kinds),
     ]
     if any(problems):
         raise CheckpointError(
@@ -200,6 +202,32 @@ def load_strictly(model: nn.Module, checkpoint: Mapping, weights: str, config: s
             _few('tensors', broken),
         )
     model.load_state_dict(given, strict=True)
+
+
+def of_another_kind(given: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> list[str]:
+    """Name tensors whose numbers are of another kind than the model's: integers or bools where it has real numbers.
+
+    Torch would convert them without a word: weights that were quantized to int8 become whole numbers up to 127. Half
+    precision is no other kind, nor is another width of integers.
+
+    Args:
+        given: The weights.
+        wanted: The model's state dict.
+
+    Returns:
+        Keys, each with both types.
+    """
+    return [
+        f'{key} ({str(given[key].dtype).removeprefix("torch.")}, not {str(value.dtype).removeprefix("torch.")})'
+        for key, value in wanted.items()
+        if key in given and not NO_KNOWLEDGE.fullmatch(key) and _kind(given[key]) != _kind(value)
+    ]
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.dtype is torch.bool:
+        return 'bool'
+    return 'complex' if tensor.is_complex() else 'real' if tensor.is_floating_point() else 'integer'
 
 
 def _fitting(checkpoint: Mapping, weights: str) -> str:

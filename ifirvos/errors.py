@@ -3,6 +3,7 @@
 Command lines print such an error as one line, ``error: …``, and end with exit code 2.
 """
 
+import errno
 import re
 
 _FROM_WORKER = re.compile(r'Caught (\w+) in DataLoader worker process \d+\.\nOriginal Traceback')
@@ -88,8 +89,35 @@ def one_line(error: BaseException, limit: int = 2000) -> str:
         error: The error; where it has no message, its class stands in.
         limit: Longer ones are cut to so many characters.
     """
-    text = str(error) or type(error).__name__
+    text = _of_system(error) or str(error) or type(error).__name__
     # What a terminal would obey (control characters, changes of direction) or cannot encode is escaped.
     text = ''.join(c if c.isprintable() else ' ' if c.isspace() else ascii(c)[1:-1] for c in text)
     text = ' '.join(text.split())
     return text if len(text) <= limit else text[:limit] + ' …'
+
+
+# What to do about what the system says of a file: its own words, "[Errno 20] Not a directory", tell nobody.
+_ADVICE = {
+    errno.ENOENT: 'there is no such file or folder; check the path',
+    errno.ENOTDIR: 'a part of the path is a file, not a folder; name another',
+    errno.EISDIR: 'it is a folder; name a file',
+    errno.EEXIST: 'something of that name is there; name another, or remove it',
+    errno.ENAMETOOLONG: 'the name is too long; name another',
+    errno.EACCES: 'you may not read or write it; change its permissions, or name another',
+    errno.EPERM: 'you may not read or write it; change its permissions, or name another',
+    errno.EROFS: 'the disk is read-only; name a place on another',
+    errno.ELOOP: 'its links lead round in a circle; name another',
+    errno.EFBIG: 'the file would become larger than the system allows',
+    errno.ENOSPC: 'the disk is full; make room, and run the command again',
+    errno.EDQUOT: 'your share of the disk is used up; make room, and run the command again',
+    errno.ENOTEMPTY: 'the folder is not empty; name another',
+}
+
+
+def _of_system(error: BaseException) -> str:
+    """Return file, fault and what to do for an error of the system about a file; '' for any other."""
+    if isinstance(error, UserError) or not isinstance(error, OSError) or error.filename is None:
+        return ''
+    advice = _ADVICE.get(error.errno)
+    name = error.filename.decode(errors='backslashreplace') if isinstance(error.filename, bytes) else error.filename
+    return f'{name}: {advice}.' if advice and name != '' else ''

@@ -40,6 +40,7 @@ def written_whole(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
         OutputError, OSError: the file cannot be written.
     """
     path = Path(path)
+    check_file(path)
     part = unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,78 @@ def not_written(error: BaseException) -> str:
 
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO}
+
+
+def check_file(path: str | os.PathLike) -> None:
+    """Raise before any work if a file of this name could not be written; nothing is made.
+
+    Raises:
+        OutputError: says why, and what to name instead.
+    """
+    path = Path(path)
+    if not path.name:
+        raise OutputError(f'{path} cannot be written: it is a folder. Name a file.')
+    if reason := _no_folder(path.parent):
+        raise OutputError(f'{path} cannot be written: {reason}')
+    # The unfinished file beside it has the longer name.
+    if reason := _obstacle(unfinished(path)):
+        raise OutputError(f'{path} cannot be written: {reason}. Name another.')
+    if path.is_dir():
+        raise OutputError(f'{path} cannot be written: it is a folder. Name a file.')
+
+
+def check_folder(path: str | os.PathLike) -> None:
+    """Raise before any work if a folder could not be made or written to; nothing is made.
+
+    Raises:
+        OutputError: says why, and what to name instead.
+    """
+    if reason := _no_folder(Path(path)):
+        raise OutputError(f'{path} cannot be written: {reason}')
+
+
+def make_folder(path: str | os.PathLike) -> Path:
+    """Make a folder for what is written, with its parents, unless it is there.
+
+    Returns:
+        The folder.
+
+    Raises:
+        OutputError: it cannot be made or written to; says why, and what to name instead.
+    """
+    path = Path(path)
+    check_folder(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:  # a full disk, or another process was faster
+        raise OutputError(f'{path} cannot be written: {error.strerror}. Name another.') from error
+    return path
+
+
+def _no_folder(path: Path) -> str:
+    """Return why a folder could not be made or written to, and what to do; '' where it could."""
+    if reason := _obstacle(path):
+        return f'{reason}. Name another.'
+    nearest = next(folder for folder in (path, *path.parents, Path()) if os.path.lexists(folder))
+    if not nearest.is_dir():
+        return f'{nearest} is no folder. Name another.'
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f'{os.strerror(errno.EACCES)} in {nearest}. Change its permissions, or name another.'
+    return ''
+
+
+def _obstacle(path: Path) -> str:
+    """Return why no system call takes a path, '' if one does."""
+    try:
+        if max(map(len, map(os.fsencode, path.parts)), default=0) > 255:  # also below a folder that is not there yet
+            return os.strerror(errno.ENAMETOOLONG)
+        path.lstat()
+    except ValueError:
+        return 'its name holds a NUL or is not text'
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+            return os.strerror(error.errno)
+    return ''
 
 
 def write_whole(path: str | os.PathLike, data: str | bytes, encoding: str = 'utf-8') -> None:

@@ -8,6 +8,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 USER_ERROR = 2  # exit code where an input is at fault
 # Functions of mmengine that make something of a config.
@@ -73,6 +74,16 @@ def seed_number(text: str) -> int:
     if not (_is_whole(text) and int(text) < 2**32):
         raise argparse.ArgumentTypeError(f'{text} is not a whole number from 0 to {2**32 - 1}')
     return int(text)
+
+
+def output_path(text: str) -> Path:
+    """Return the value of an option that names what is written, for argparse.
+
+    ``--out "$RESULTS"`` with a variable that is not set would write into the current folder.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError('the name is empty')
+    return Path(text)
 
 
 def _is_whole(text: str) -> bool:

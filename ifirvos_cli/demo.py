@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import infer
-from .common import finite_number, run_command, seed_number
+from .common import finite_number, output_path, run_command, seed_number
 
 OWN_TEXT = 'the person'
 
@@ -25,7 +25,11 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--video', type=Path, help='a video of your own, or a folder of frames')
     parser.add_argument('--text', help=f"what to segment, several with ';' between; for a video: {OWN_TEXT!r}")
     parser.add_argument('--seed', type=seed_number, default=1, help='seed of the generated clip')
-    parser.add_argument('--out', type=Path, default=Path('demo_output'), help='folder for video, masks and images')
+    parser.add_argument(
+        '--out', type=output_path, default=Path('demo_output'), help='folder for video, masks and images'
+    )
+        '--out', type=output_path, default=Path('demo_output'), help='folder for video, masks and images'
+    )
     parser.add_argument('--model', help='as for infer')
     parser.add_argument('--config', help='as for infer')
     parser.add_argument('--weights', help='as for infer')
@@ -44,14 +48,14 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import numpy as np
 
-    from ifirvos.files import write_whole
+    from ifirvos.files import make_folder, write_whole
     from ifirvos.inference import demo
     from ifirvos.inference.absence import threshold_of
     from ifirvos.inference.model_index import SHIPPED_MODEL
     from ifirvos.inference.writers import unique_slugs
     from ifirvos.video.writer import video_suffix
 
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     video, kinds, truths = args.video, [], []
     texts = [text.strip() for text in (args.text or OWN_TEXT).split(';') if text.strip()]
     if video is None:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .common import add_data_limits, positive_int, set_data_limits, whole_number
+from .common import add_data_limits, output_path, positive_int, set_data_limits, whole_number
 
 DATASETS = (  # those of ifirvos.datasets.doctor, which takes seconds to import
     'ref-youtube-vos',
@@ -56,7 +56,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--quick', action='store_true', help='do not decode frames and masks')
     parser.add_argument('--workers', type=positive_int, default=min(8, os.cpu_count() or 1), help='number of processes')
     parser.add_argument('--show', type=whole_number, default=5, help='number of findings of a kind to print')
-    parser.add_argument('--out', type=Path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
+    parser.add_argument('--out', type=output_path, help='the json file; default: work_dirs/dataset_doctor/DATASET.json')
     add_data_limits(parser)
     return parser.parse_args(argv)
 
@@ -71,10 +71,13 @@ def run(args: argparse.Namespace) -> int:
 
     from ifirvos.datasets.doctor import DATASET_KINDS, check_split, splits_there
     from ifirvos.datasets.refcoco_clip import NAMES as REFCOCO_NAMES
+    from ifirvos.files import check_file
     from ifirvos.json_files import read_json
     from ifirvos.synth.writer import write_json
 
     kind = DATASET_KINDS[args.dataset]
+    out = args.out or Path('work_dirs/dataset_doctor') / f'{args.dataset}.json'
+    check_file(out)
     unknown = set(args.split or ()) - set(kind.splits)
     if unknown:
         raise SystemExit(f'{args.dataset} has no split {sorted(unknown)}, but {list(kind.splits)}.')
@@ -96,7 +99,6 @@ def run(args: argparse.Namespace) -> int:
     for split in absent:
         print(f'{split}: not there (looked for {", ".join(kind.splits[split])})')
     ok = bool(reports) and all(report['ok'] for report in reports.values())
-    out = args.out or Path('work_dirs/dataset_doctor') / f'{args.dataset}.json'
     content = dict(dataset=args.dataset, root=str(args.root), quick=args.quick, ok=ok, splits=reports, absent=absent)
     write_json(out, content, indent=1)
     if not reports:

@@ -22,6 +22,7 @@ from .common import (
     add_model_options,
     finite_number,
     model_options,
+    output_path,
     positive_int,
     positive_number,
     run_command,
@@ -41,7 +42,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help='a video file, a folder of images, a URL (http, https, rtsp), or the number of a webcam',
     )
     parser.add_argument('sentences', nargs='*', metavar='sentence', help='a sentence, in quotes')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the results')
+    parser.add_argument('--out', type=output_path, required=True, help='folder for the results')
     many = parser.add_argument_group('many videos')
     many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, instead of VIDEO and TEXT')
     many.add_argument('--workers', type=positive_int, help='number of processes; default: one per GPU, or one')

@@ -23,11 +23,13 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     from rich.table import Table
 
     from ifirvos.errors import OutputExistsError
+    from ifirvos.files import check_folder
     from ifirvos.inference.loading import resolve_model
     from ifirvos.inference.manifest import read_manifest, shard, shard_from_environment
     from ifirvos.inference.many_videos import SUMMARY, ModelWorker, is_done, run_jobs, write_summary
     from ifirvos.inference.writers import check_saves
 
+    check_folder(args.out)
     jobs = read_manifest(args.manifest)
     index, count = args.shard or shard_from_environment()
     mine = shard(jobs, index, count)

@@ -10,9 +10,8 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-from .common import positive_int, seed_number, whole_number
+from .common import output_path, positive_int, seed_number, whole_number
 
 # Those of ifirvos.synth, which takes seconds to import.
 SPLITS = ('train', 'valid', 'comp')
@@ -33,7 +32,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__.splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder to create; must not exist')
+    parser.add_argument('--out', type=output_path, required=True, help='folder to create; must not exist')
     parser.add_argument('--train', type=whole_number, default=8000, help='training clips')
     parser.add_argument(
         '--val', type=whole_number, default=550, help='validation clips: 2 of 5 are expressions of a pair kind'
@@ -74,9 +73,10 @@ def run(args: argparse.Namespace) -> None:
     from rich.console import Console
 
     from ifirvos.errors import OutputError
-    from ifirvos.files import not_written
+    from ifirvos.files import check_folder, not_written
     from ifirvos.synth.benchmark import CEILING_CLIPS, BenchmarkOptions, statistics_table, write_benchmark
 
+    check_folder(args.out)
     console = Console()
     options = BenchmarkOptions(args.seed, tuple(args.size), args.frames, args.frame_step, args.layout)
     try:

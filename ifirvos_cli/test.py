@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, add_data_limits, go_offline, set_data_limits
+from .common import DictAction, add_allow_unknown, add_data_limits, go_offline, output_path, set_data_limits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -29,7 +29,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('checkpoint', help='a file, or the name of a model')
     parser.add_argument('--text-encoder', metavar='FOLDER', help='folder with tokenizer files')
     parser.add_argument('--offline', action='store_true', help='do not use the network')
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument('--work-dir', type=output_path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
@@ -44,6 +44,7 @@ def load_config(args: argparse.Namespace) -> Config:
     from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import UserError
+    from ifirvos.files import check_folder
     from ifirvos.models.text_encoder import without_weights
     from ifirvos.training.launch import default_work_dir, run_without_gpu
 
@@ -57,6 +58,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
+    check_folder(cfg.work_dir)
     try:
         run_without_gpu(cfg)
     except ValueError as error:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, add_data_limits, seed_number, set_data_limits
+from .common import DictAction, add_allow_unknown, add_data_limits, output_path, seed_number, set_data_limits
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -31,7 +31,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('config', type=Path, help='a file, or one of a package: ifirvos::ifirvos/r50_ytvos.py')
-    parser.add_argument('--work-dir', type=Path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
+    parser.add_argument('--work-dir', type=output_path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
     parser.add_argument(
         '--amp', nargs='?', const='bf16', choices=AMP, help='automatic mixed precision, in bf16 or fp16'
     )
@@ -66,6 +66,7 @@ def load_config(args: argparse.Namespace) -> Config:
     from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
     from ifirvos.errors import InputError
+    from ifirvos.files import check_folder
     from ifirvos.training.launch import (
         amp_without_gpu,
         copy_without_waiting,
@@ -82,6 +83,7 @@ def load_config(args: argparse.Namespace) -> Config:
         raise SystemExit(str(error)) from error
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
+    check_folder(cfg.work_dir)
     if args.seed is not None:
         cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
     if args.amp:

@@ -15,13 +15,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 
-from ifirvos_cli.common import main_of, tool_arguments
+from ifirvos_cli.common import main_of, output_path, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--out', type=Path, default=ROOT / 'ifirvos' / 'assets' / 'synth_tokenizer')
+    parser.add_argument('--out', type=output_path, default=ROOT / 'ifirvos' / 'assets' / 'synth_tokenizer')
     return parser.parse_args(argv)
 
 

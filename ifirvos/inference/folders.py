@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ifirvos.errors import OutputError, OutputExistsError
-from ifirvos.files import not_written
+from ifirvos.files import check_folder, make_folder, not_written
 from ifirvos.names import slug, unique_slugs
 
 __all__ = ['RESULT_FILE', 'check_free', 'slug', 'staged_folders', 'unique_slugs']
@@ -22,8 +22,10 @@ def check_free(folders: Sequence[Path], overwrite: bool) -> None:
     """Raise before any work if the folders cannot be written.
 
     Raises:
+        OutputError: the folder that holds them cannot be made or written to.
         OutputExistsError: a folder exists and ``overwrite`` is off, or it is not a result of ours to be replaced.
     """
+    check_folder(folders[0].parent)
     for folder in folders:
         if not folder.exists() and not folder.is_symlink():
             continue
@@ -49,10 +51,10 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
         OutputError: the disk is full, or the folder cannot be written to; nothing is left of it.
     """
     parent, stage = folders[0].parent, None
-    new = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     check_free(folders, overwrite)
+    new = [folder for folder in (parent, *parent.parents) if not folder.exists()]
     try:
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=parent))
         staged = [stage / folder.name for folder in folders]
         for folder in staged:

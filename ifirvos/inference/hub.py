@@ -16,7 +16,7 @@ from huggingface_hub import EvalResult, HfApi, ModelCardData, snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
 
 from ifirvos.errors import CheckpointError, InputError
-from ifirvos.files import write_whole
+from ifirvos.files import make_folder, write_whole
 from ifirvos.version import __version__
 
 from .model_index import list_models
@@ -151,7 +151,7 @@ def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: s
     if inferencer.weights_name is None:
         raise CheckpointError('This model has random weights, which are not worth keeping: give weights=.')
     name = name or Path(inferencer.weights_name).stem
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     state = {key: value.detach().cpu().contiguous() for key, value in state_to_save(inferencer.model).items()}
     seen: dict[int, str] = {}
     for key, value in state.items():  # safetensors keeps no two names for one tensor

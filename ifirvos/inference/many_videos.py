@@ -23,7 +23,7 @@ from typing import Any
 from mmengine.logging import MMLogger
 
 from ifirvos.errors import InputError, OutputError, OutputExistsError
-from ifirvos.files import csv_text, write_whole
+from ifirvos.files import csv_text, make_folder, write_whole
 
 from .folders import unique_slugs
 from .manifest import Job
@@ -72,7 +72,7 @@ def _claimed(folder: Path) -> Iterator[bool]:
     """Hold a video for this process; the system lets go of it when the process ends, however that happens."""
     if folder.is_symlink():
         raise OutputError(f'{folder} is a link: results are not written through it. Remove it.')
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / '.claim').open('w') as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

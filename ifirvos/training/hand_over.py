@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
-from ifirvos.checkpoint import NO_KNOWLEDGE, with_own_buffers
+from ifirvos.checkpoint import NO_KNOWLEDGE, of_another_kind, with_own_buffers
 from ifirvos.errors import CheckpointError
 from ifirvos.registry import HOOKS
 
@@ -49,16 +49,18 @@ class HandOverHook(Hook):
             HandOverError: Names what does not fit.
         """
         given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
-        wanted = shapes_of(runner.model)
+        wanted, kinds = shapes_of(runner.model), []
         if not isinstance(runner.model, FullyShardedDataParallel):
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            checkpoint['state_dict'] = given = with_own_buffers(given, model.state_dict())
+            own = model.state_dict()
+            checkpoint['state_dict'] = given = with_own_buffers(given, own)
+            kinds = of_another_kind(given, own)
         differences = dict(missing=wanted.keys() - given.keys(), unexpected=given.keys() - wanted.keys())
         problems = [
             f'{key}: {tuple(given[key].shape)}, not {wanted[key]}'
             for key in sorted(wanted.keys() & given.keys())
             if wanted[key] is not None and given[key].shape != wanted[key]
-        ]
+        ] + kinds
         for kind, keys in differences.items():
             keys = {key for key in keys if not NO_KNOWLEDGE.fullmatch(key)}
             allowed = () if runner._resume else self.allowed[kind]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from ifirvos.errors import InputError
+from ifirvos.files import make_folder
 
 LOCK = '.lock'
 
@@ -30,8 +30,7 @@ def claimed(work_dir: str | os.PathLike) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-    path = Path(work_dir, LOCK)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = make_folder(work_dir) / LOCK
     with open(path, 'a+', encoding='utf-8') as lock:
         try:
             # Not flock, which the data workers would inherit, and hold for seconds after their parent was killed.

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from ifirvos_cli.common import DictAction, finite_number, positive_int, positive_number, seed_number, whole_number
+from ifirvos_cli.common import (
+    DictAction,
+    finite_number,
+    output_path,
+    positive_int,
+    positive_number,
+    seed_number,
+    whole_number,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = {
@@ -49,3 +57,24 @@ def test_every_number_of_every_command_is_checked():
                     if any(isinstance(kind, ast.Name) and kind.id in ('int', 'float') for kind in kinds):
                         plain.append((path.name, node.args[0].value))
     assert sorted(plain) == [('test.py', '--local_rank'), ('train.py', '--local_rank')]
+
+
+def test_every_place_that_is_written_to_has_a_name(tmp_path):
+    """``--out "$NOT_SET"`` would write into the current folder."""
+    assert output_path(str(tmp_path)) == tmp_path
+    for text in ('', ' '):
+        with pytest.raises(argparse.ArgumentTypeError, match='empty'):
+            output_path(text)
+    places = {'--out', '--work-dir', '--output-dir', '--report', 'dst', 'target'}
+    unchecked, checked = [], 0
+    for part in ('ifirvos_cli', 'tools'):
+        for path in (ROOT / part).rglob('*.py'):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'add_argument':
+                    if not places & {getattr(name, 'value', None) for name in node.args}:
+                        continue
+                    kinds = [getattr(word.value, 'id', '') for word in node.keywords if word.arg == 'type']
+                    checked += kinds == ['output_path']
+                    unchecked += [] if kinds == ['output_path'] else [path.name]
+    assert sorted(unchecked) == ['draw_figures.py', 'list_messages.py'], 'those of maintainers, with a default'
+    assert checked > 15

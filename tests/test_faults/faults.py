@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import pytest
 
 KILLS = 20
@@ -20,8 +21,11 @@ NOBODY = 65534
 
 def in_child(work: Callable[[], object]) -> int:
     """Run something in a forked child, which ends with 0 or 1; returns its process number."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(0)  # ends OpenCV's threads: the child would have none of them, and wait for them
     child = os.fork()
     if child:
+        cv2.setNumThreads(threads)
         return child
     code = 1
     try:

@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
-from ifirvos.errors import CheckpointError
+from ifirvos.errors import CheckpointError, InputError, MissingFileError
 from ifirvos.registry import MODELS
 from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.run_info import git_commit
@@ -225,13 +225,13 @@ def test_publishing_gives_the_same_bytes(config, work_dir, tmp_path):
 
 def test_what_may_not_be_published(config, work_dir, tmp_path):
     source, target = work_dir / 'iter_2.pth', tmp_path / 'model.pth'
-    with pytest.raises(SystemExit, match='the checkpoint itself'):
+    with pytest.raises(InputError, match='the checkpoint itself'):
         publish_model.main([str(source), str(config), str(source)])
-    with pytest.raises(SystemExit, match='seed'):
+    with pytest.raises(InputError, match='seed'):
         publish_model.main([str(source), str(config), str(target), '--card', 'seed=1'])
-    with pytest.raises(SystemExit, match='does not fit'):
+    with pytest.raises(CheckpointError, match='does not fit'):
         publish_model.main([str(source), str(ROOT / 'configs/ifirvos/r18_synth.py'), str(target)])
-    with pytest.raises(SystemExit, match='No such weights'):
+    with pytest.raises(MissingFileError, match='No such weights'):
         publish_model.main([str(tmp_path / 'none.pth'), str(config), str(target)])
     with pytest.raises(ValueError, match='w is not finite in torch.float16'):
         publish_model.convert(dict(w=torch.tensor([1e6])), torch.float16)

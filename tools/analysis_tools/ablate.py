@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 
-from ifirvos_cli.common import DictAction, main_of, positive_int, seed_number, tool_arguments
+from ifirvos_cli.common import DictAction, main_of, output_path, positive_int, seed_number, tool_arguments
 
 STAGES = ('configs/ifirvos/r18_synth_pretrain.py', 'configs/ifirvos/r18_synth.py')
 
@@ -33,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'configs', type=Path, nargs='+', help='the variants; the last stage itself is the variant "full"'
     )
-    parser.add_argument('--out', type=Path, required=True)
+    parser.add_argument('--out', type=output_path, required=True)
     parser.add_argument(
         '--stages',
         type=Path,
@@ -66,6 +66,7 @@ if __name__ == '__main__':
 
 from tqdm import tqdm
 
+from ifirvos.files import check_folder, make_folder
 from ifirvos.training.ablation.machine import Machine
 from ifirvos.training.ablation.plan import Run, is_probed, is_trained, plan, refuse_other_configs
 from ifirvos.training.ablation.report import compare
@@ -80,7 +81,7 @@ def carry_out(run: Run, machine: Machine, args: argparse.Namespace) -> Run:
             work_dir = run.work_dir(stage)
             trained = is_trained(run, stage)
             if trained is None:
-                work_dir.mkdir(parents=True, exist_ok=True)
+                make_folder(work_dir)
                 if weights is not None:
                     cfg.load_from = weights
                 config = run.config(stage)
@@ -129,6 +130,7 @@ def train_all(runs: Sequence[Run], args: argparse.Namespace) -> list[str]:
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     args = parse_args(argv)
+    check_folder(args.out)
     runs = plan(
         args.configs,
         args.stages,

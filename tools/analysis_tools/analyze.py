@@ -24,7 +24,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, tool_arguments
+from ifirvos_cli.common import (
+    DictAction,
+    add_allow_unknown,
+    main_of,
+    output_path,
+    positive_int,
+    reported,
+    tool_arguments,
+)
 
 MEASURES = ('J&F', 'J', 'F')
 
@@ -33,7 +41,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN', help='one or two runs')
-    parser.add_argument('--out', type=Path, required=True, help='folder for the report; must not exist')
+    parser.add_argument('--out', type=output_path, required=True, help='folder for the report; must not exist')
     parser.add_argument('--top', type=positive_int, default=5, help='length of the lists')
     parser.add_argument('--by', choices=MEASURES, default='J&F', help='metric to compare by')
     parser.add_argument('--group', help='expressions of this group (kind) only')
@@ -66,13 +74,13 @@ import compare as figure
 import numpy as np
 from tqdm import tqdm
 
-from ifirvos.errors import CheckpointError, InputError
-from ifirvos.inference.writers import staged_folders, write_whole
+from ifirvos.errors import InputError, MissingFileError, OutputExistsError
+from ifirvos.files import check_folder, write_whole
+from ifirvos.inference.folders import staged_folders
 from ifirvos.structures import spread
 from ifirvos.visualization.frames import safe_part
 
 EXPRESSIONS, FRAMES = 'rvos_expressions.csv', 'rvos_frames.csv'
-USER_ERROR = 2
 Key = tuple[str, str]  # video, expression
 
 
@@ -104,7 +112,7 @@ def read_scores(spec: str) -> Scores:
     name, _, path = spec.rpartition('=')
     found = sorted(Path(path).rglob(EXPRESSIONS), key=lambda file: file.stat().st_mtime)
     if not found:
-        raise FileNotFoundError(f'There is no {EXPRESSIONS} in {path or "."} or below; tools/test.py writes it.')
+        raise MissingFileError(f'There is no {EXPRESSIONS} in {path or "."} or below; tools/test.py writes it.')
     try:
         with open(found[-1], encoding='utf-8', newline='') as file:
             rows = {(row['video_id'], row['exp_id']): row for row in csv.DictReader(file)}
@@ -264,15 +272,17 @@ def report_to(
 def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
-    try:
-        if args.out.exists():
-            raise FileExistsError(f'{args.out} exists: name a new folder.')
-        runs = [read_scores(spec) for spec in args.runs]
-        keys = shared(runs, args.group)
-        text = report_to(args, runs, keys, lists(runs, keys, args.by, args.top))
-    except (CheckpointError, InputError, OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return USER_ERROR
+    return reported(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report and print it; return the exit code."""
+    check_folder(args.out.parent)
+    if args.out.exists():
+        raise OutputExistsError(f'{args.out} exists: name a new folder.')
+    runs = [read_scores(spec) for spec in args.runs]
+    keys = shared(runs, args.group)
+    text = report_to(args, runs, keys, lists(runs, keys, args.by, args.top))
     for run in runs:
         if left := len(run.rows) - len(keys):
             print(f'note: {left} of the {len(run.rows)} expressions of {run.name} are not compared.', file=sys.stderr)

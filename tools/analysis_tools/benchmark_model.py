@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark_process import DEFAULTS, measure
 from benchmark_report import label, machine, plot, stage_table, table
 
-from ifirvos_cli.common import positive_int
+from ifirvos_cli.common import output_path, positive_int
 
 
 def add_infer(subcommands) -> None:
@@ -38,7 +38,7 @@ def _add_shared(parser: argparse.ArgumentParser, task: str) -> None:
         '--rounds', type=positive_int, default=3, help='rounds, after one warm-up round; the median is reported'
     )
     parser.add_argument('--stages', action='store_true', help='also by stage, with FLOPs')
-    parser.add_argument('--json', type=Path, help='write all numbers')
+    parser.add_argument('--json', type=output_path, help='write all numbers')
     parser.add_argument('--plot', type=Path, help='draw time and memory over T or sentences (.png)')
     parser.set_defaults(run=lambda args: run_settings(args, task))
 

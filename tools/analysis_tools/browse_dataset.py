@@ -22,6 +22,7 @@ from ifirvos_cli.common import (
     add_allow_unknown,
     finite_number,
     main_of,
+    output_path,
     positive_int,
     seed_number,
     tool_arguments,
@@ -32,7 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """MMDetection's options, and those of clips."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
-    parser.add_argument('--output-dir', type=Path, help='folder for the images 00000.png, 00001.png, …')
+    parser.add_argument('--output-dir', type=output_path, help='folder for the images 00000.png, 00001.png, …')
     parser.add_argument('--not-show', action='store_true', help='open no window')
     parser.add_argument(
         '--show-interval', type=finite_number, default=2, help='seconds until a window closes; 0: until it is closed'
@@ -70,7 +71,7 @@ from tqdm import tqdm
 
 from ifirvos.config import load_config
 from ifirvos.datasets.transforms.clip_sampling import uniform_indices
-from ifirvos.files import written_whole
+from ifirvos.files import check_folder, make_folder, written_whole
 from ifirvos.registry import DATASETS
 from ifirvos.visualization import contact_sheet, draw_mask, object_color
 
@@ -150,6 +151,8 @@ def clips(dataset: BaseDataset, number: int) -> Iterator[dict]:
 def main(argv: list[str] | None = None) -> list[Path]:
     """Command line; returns the pictures that were written."""
     args = parse_args(argv)
+    if args.output_dir:
+        check_folder(args.output_dir)
     paths = [args.output_dir / f'{number:05d}.png' for number in range(args.show_number)] if args.output_dir else []
     taken = [path for path in paths if path.exists()]
     if taken and not args.overwrite:
@@ -158,7 +161,7 @@ def main(argv: list[str] | None = None) -> list[Path]:
     total = min(args.show_number, len(dataset))
     paths = paths[:total]
     if args.output_dir:
-        args.output_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(args.output_dir)
     worker_init_fn(0, 1, 0, args.seed)
     visualizer = None if args.not_show else Visualizer()
     for packed, path in itertools.zip_longest(tqdm(clips(dataset, total), total=total, unit='clip'), paths):

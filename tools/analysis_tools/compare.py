@@ -17,7 +17,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, positive_number, tool_arguments
+from ifirvos_cli.common import (
+    DictAction,
+    add_allow_unknown,
+    main_of,
+    output_path,
+    positive_int,
+    positive_number,
+    reported,
+    tool_arguments,
+)
 
 
 def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -27,7 +36,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('runs', nargs='+', metavar='NAME=RUN')
     parser.add_argument('--video', required=True, help='id of the video')
     parser.add_argument('--expression', required=True, help='id of the expression')
-    parser.add_argument('--out', type=Path, required=True, help='folder for figure and video')
+    parser.add_argument('--out', type=output_path, required=True, help='folder for figure and video')
     parser.add_argument(
         '--frames', type=positive_int, default=5, help='number of columns, evenly spaced over the video'
     )
@@ -56,20 +65,18 @@ import numpy as np
 from mmengine.dataset import BaseDataset, ConcatDataset
 
 from ifirvos.config import load_config
-from ifirvos.errors import CheckpointError, InputError
+from ifirvos.errors import InputError, MissingFileError, OutputExistsError
 from ifirvos.evaluation.functional import region_similarity
 from ifirvos.evaluation.metrics.samples import union
 from ifirvos.evaluation.submission.files import ROOT
+from ifirvos.files import check_folder, make_folder, write_whole
 from ifirvos.inference.inferencer import RVOSInferencer
-from ifirvos.inference.writers import write_whole
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS
 from ifirvos.structures import frame_name, spread
 from ifirvos.video.writer import VideoWriter, video_suffix
 from ifirvos.visualization.comparison import TRUTH, Row, comparison_frame, comparison_sheet
 from ifirvos.visualization.frames import safe_part
-
-USER_ERROR = 2
 
 
 @dataclass(frozen=True)
@@ -107,7 +114,7 @@ class Run:
         config, _, path = path.rpartition(',')
         self.path, self.config, self.device = Path(path), config or None, device
         if not self.path.exists():
-            raise FileNotFoundError(f'{self.path} is neither a folder of masks nor a checkpoint: it does not exist.')
+            raise MissingFileError(f'{self.path} is neither a folder of masks nor a checkpoint: it does not exist.')
         self.name = name or self.path.stem
         self._inferencer = None
 
@@ -210,20 +217,22 @@ def write_video(path: Path, clip: ExpressionClip, rows: Sequence[Row], fps: floa
 def main(argv: Sequence[str] | None = None) -> int:
     """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv)
+    return reported(lambda: run(args))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draw what the command line asks for, and print J of every row; return the exit code."""
+    check_folder(args.out)
     stem = f'{safe_part(args.video)}_{safe_part(args.expression)}'
     picture, video = (args.out / (stem + suffix) for suffix in ('.png', video_suffix()))
-    try:
-        for path in (picture, video):
-            if path.exists() and not args.overwrite:
-                raise FileExistsError(f'{path} exists; pass --overwrite to replace it, or another --out.')
-        runs = [Run(spec, args.device) for spec in args.runs]
-        dataset = open_dataset(args.config, args.split, args.cfg_options, args.data_root, args.allow_unknown)
-        clip = load_clip(dataset, args.video, args.expression)
-        rows = compare(clip, runs)
-    except (CheckpointError, InputError, OSError, ValueError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        return USER_ERROR
-    args.out.mkdir(parents=True, exist_ok=True)
+    for path in (picture, video):
+        if path.exists() and not args.overwrite:
+            raise OutputExistsError(f'{path} exists; pass --overwrite to replace it, or another --out.')
+    runs = [Run(spec, args.device) for spec in args.runs]
+    dataset = open_dataset(args.config, args.split, args.cfg_options, args.data_root, args.allow_unknown)
+    clip = load_clip(dataset, args.video, args.expression)
+    rows = compare(clip, runs)
+    make_folder(args.out)
     write_sheet(picture, clip, rows, spread(len(clip.names), args.frames), args.width)
     write_video(video, clip, rows, args.fps)
     print(f'“{clip.text}”')

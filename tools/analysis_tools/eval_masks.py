@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, tool_arguments
+from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, output_path, positive_int, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -30,7 +30,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('masks', type=Path)
-    parser.add_argument('--out', help='folder for json and csv files; default: none are written')
+    parser.add_argument('--out', type=output_path, help='folder for json and csv files; default: none are written')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
     parser.add_argument('--workers', type=positive_int, default=min(8, os.cpu_count() or 1), help='number of processes')
     parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
@@ -57,11 +57,13 @@ from tqdm import tqdm
 
 from ifirvos.config import load_config
 from ifirvos.datasets.base_rvos_dataset import records_by_video
+from ifirvos.errors import one_line
 from ifirvos.evaluation.metrics.absence_metric import AbsenceMetric
 from ifirvos.evaluation.metrics.expression_metric import ExpressionMetric
 from ifirvos.evaluation.metrics.frame_iou_metric import FrameIoUMetric, annotated_frames
 from ifirvos.evaluation.metrics.ref_davis_metric import ObjectScore, RefDAVISMetric
 from ifirvos.evaluation.submission.files import ROOT
+from ifirvos.files import check_folder
 from ifirvos.label_maps import read_labels
 from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
@@ -189,20 +191,22 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     for path, what in ((args.config, 'config'), (args.masks, 'folder of masks')):
         if not path.exists():
             raise SystemExit(f'The {what} {path} does not exist.')
+    if args.out is not None:
+        check_folder(args.out)
     cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,), args.allow_unknown).to_dict()
     MMLogger.get_instance('eval_masks')  # the metrics log their tables to it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
     dataset = DATASETS.build(light_dataset(cfg[f'{args.split}_dataloader']['dataset']))
     results = {}
-    for metric in build_metrics(cfg[f'{args.split}_evaluator'], args.out):
+    for metric in build_metrics(cfg[f'{args.split}_evaluator'], args.out and str(args.out)):
         scorer = (LabelMapScorer if isinstance(metric, RefDAVISMetric) else ExpressionScorer)(
             dataset, metric, args.masks
         )
         try:
             records = [record for part in score_all(scorer, args.workers) for record in part]
         except (FileNotFoundError, ValueError, KeyError) as error:
-            raise SystemExit(f'These masks cannot be scored: {error}') from error
+            raise SystemExit(f'These masks cannot be scored: {one_line(error)}') from error
         results |= {f'{metric.prefix}/{name}': value for name, value in metric.report(records).items()}
     return results
 

@@ -14,7 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import positive_int, tool_arguments
+from ifirvos_cli.common import output_path, positive_int, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -24,7 +24,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--weights', help='a checkpoint')
     parser.add_argument('--clips', type=positive_int, default=40, help='number of clips')
     parser.add_argument('--frames', type=positive_int, default=12, help='frames per clip')
-    parser.add_argument('--out', type=Path, help='a csv file to write the table to')
+    parser.add_argument('--out', type=output_path, help='a csv file to write the table to')
     parser.add_argument('--device', help="'cpu', 'cuda:1' and so on")
     args = parser.parse_args(argv)
     if args.clips < 1:
@@ -40,7 +40,7 @@ from tqdm import tqdm
 
 from ifirvos import RVOSInferencer
 from ifirvos.evaluation.functional import region_similarity
-from ifirvos.files import csv_text, write_whole
+from ifirvos.files import check_file, csv_text, write_whole
 from ifirvos.synth import Clip, draw_frames, make_clip
 from ifirvos.synth.predicates import Noun, referent
 
@@ -114,6 +114,8 @@ def table(inferencer: RVOSInferencer, clips: list[tuple[Clip, Noun, int]]) -> li
 def main(argv: list[str] | None = None) -> list[dict]:
     """Run the command line; return the rows."""
     args = parse_args(argv)
+    if args.out:
+        check_file(args.out)
     inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)
     rows = table(inferencer, targets(args.clips, args.frames))
     print('| way of asking | example | J | same answer | score |\n| --- | --- | --- | --- | --- |')

@@ -19,7 +19,15 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, seed_number, tool_arguments
+from ifirvos_cli.common import (
+    DictAction,
+    add_allow_unknown,
+    main_of,
+    output_path,
+    positive_int,
+    seed_number,
+    tool_arguments,
+)
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -27,7 +35,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('config', type=Path)
     parser.add_argument('checkpoint', type=Path)
-    parser.add_argument('--out', type=Path, required=True, help='the csv file to write')
+    parser.add_argument('--out', type=output_path, required=True, help='the csv file to write')
     parser.add_argument('--per-kind', type=positive_int, help='number of expressions per kind')
     parser.add_argument('--seed', type=seed_number, default=0, help='seed of the random order')
     parser.add_argument('--device', help='default: a GPU if there is one')
@@ -48,10 +56,10 @@ from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.config import load_config
-from ifirvos.errors import CheckpointError
 from ifirvos.evaluation.functional.probe import probe_expression
 from ifirvos.evaluation.metrics.samples import annotation, union
-from ifirvos.files import csv_text, write_whole
+from ifirvos.files import check_file, csv_text, write_whole
+from ifirvos.inference.loading import checked_device
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS, MODELS
 from ifirvos.training.run_info import git_commit
@@ -132,17 +140,14 @@ def probe_video(model, dataset, indices: list[int], seed: int) -> Iterator[dict]
 def main(argv: list[str] | None = None) -> list[dict]:
     """Command line; returns the rows."""
     args = parse_args(argv)
-    if not args.config.is_file():
-        raise SystemExit(f'The config {args.config} does not exist.')
+    check_file(args.out)
+    device = checked_device(args.device)
     cfg = load_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
-    try:
-        checkpoint = load_checkpoint(args.checkpoint)
-        model = MODELS.build(cfg.model)
-        load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
-    except (FileNotFoundError, CheckpointError) as error:
-        raise SystemExit(str(error)) from error
-    model.to(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+    checkpoint = load_checkpoint(args.checkpoint)
+    model = MODELS.build(cfg.model)
+    load_strictly(model, checkpoint, str(args.checkpoint), str(args.config))
+    model.to(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
     model.eval()
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     videos = expressions_by_video(dataset, args.per_kind)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import finite_number, positive_int, run_command, seed_number
+from ifirvos_cli.common import finite_number, output_path, positive_int, run_command, seed_number
 
 DEFAULT_ROOT = Path('data/custom')  # of configs/ifirvos/finetune_custom.py
 FORMATS = ('coco', 'cvat', 'label-studio', 'masks')  # those of ifirvos.datasets.custom, which takes seconds to import
@@ -32,7 +32,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--frames', type=Path, required=True, help='a video, a folder of frames, or the folder that holds all of them'
     )
-    parser.add_argument('--out', type=Path, required=True, help='folder to create; must not exist')
+    parser.add_argument('--out', type=output_path, required=True, help='folder to create; must not exist')
     parser.add_argument('--sentences', type=Path, help='csv: video, object, sentence')
     parser.add_argument('--format', choices=FORMATS, help='format of the annotations; default: detected')
     parser.add_argument('--boxes', choices=('refuse', 'fill'), default='refuse', help='take boxes as masks: fill')

@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import add_model_options, main_of, positive_int, tool_arguments
+from ifirvos_cli.common import add_model_options, main_of, output_path, positive_int, tool_arguments
 
 SENTENCE = 'the red circle'
 
@@ -22,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_model_options(parser)
     size = dict(type=positive_int, nargs=2, metavar=('H', 'W'))
-    parser.add_argument('--out', type=Path, required=True, help='file to write, .onnx')
+    parser.add_argument('--out', type=output_path, required=True, help='file to write, .onnx')
     parser.add_argument('--size', required=True, **size, help='frame size in pixels, after resizing')
     parser.add_argument('--mask-size', **size, help='size of the masks, such as that of the video; default: --size')
     parser.add_argument(
@@ -45,9 +45,11 @@ def main(argv: list[str] | None = None) -> None:
 
     from importlib.util import find_spec
 
+    from ifirvos.files import check_file
     from ifirvos.inference.deployment import differences, export_onnx, pad_tokens
     from ifirvos.inference.loading import open_model, resolve_model
 
+    check_file(args.out)
     opened = open_model(resolve_model(args.model or args.config, args.weights), args.cfg_options, args.text_encoder)
     model = opened.build('cpu')
     pad_tokens(model, SENTENCE, args.words)  # too few are said before the minutes that the export takes

@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import main_of, tool_arguments
+from ifirvos_cli.common import main_of, output_path, tool_arguments
 
 DTYPES = ('float16', 'bfloat16', 'float32')
 
@@ -31,7 +31,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('source', type=Path, metavar='IN', help='a checkpoint of tools/train.py')
     parser.add_argument('config', type=Path, metavar='CONFIG', help='the config it was trained with')
-    parser.add_argument('target', type=Path, metavar='OUT', help='the file to write')
+    parser.add_argument('target', type=output_path, metavar='OUT', help='the file to write')
     parser.add_argument('--dtype', choices=DTYPES, default='float16')
     parser.add_argument('--card', nargs='+', type=card_entry, default=[], metavar='KEY=VALUE', help='entries of meta')
     return parser.parse_args(argv)
@@ -47,7 +47,7 @@ from torch import Tensor
 from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.config import read_config
 from ifirvos.errors import CheckpointError, InputError
-from ifirvos.files import write_whole
+from ifirvos.files import check_file, write_whole
 from ifirvos.registry import MODELS
 
 # A few kilobytes, and variances may lie outside the range of float16.
@@ -92,6 +92,7 @@ def publish(
         raise InputError(f'{target} is the checkpoint itself: choose another OUT, or training cannot go on from it.')
     if taken := {'config_text', 'dtype', *KEPT_META} & set(card):
         raise InputError(f'The card may not set {sorted(taken)}: these are taken from the checkpoint.')
+    check_file(target)
     checkpoint, cfg = load_checkpoint(source), read_config(config)
     known = checkpoint.get('meta') or {}
     meta = {name: known[name] for name in KEPT_META if name in known}
@@ -109,10 +110,7 @@ def publish(
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     args = parse_args(argv)
-    try:
-        publish(args.source, args.config, args.target, args.dtype, dict(args.card))
-    except (FileNotFoundError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+    publish(args.source, args.config, args.target, args.dtype, dict(args.card))
     print(f'{args.target}: {args.target.stat().st_size / 1e6:.1f} MB, {args.dtype}')
 
 

@@ -13,16 +13,16 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import main_of, tool_arguments
+from ifirvos_cli.common import main_of, output_path, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('src', type=Path, help='official checkpoint (.pth)')
-    parser.add_argument('dst', type=Path, help='where to write ours')
+    parser.add_argument('dst', type=output_path, help='where to write ours')
     parser.add_argument('--config', type=Path, help='config to write into it; default: the one that fits')
-    parser.add_argument('--report', type=Path, help='also write the report there, as json')
+    parser.add_argument('--report', type=output_path, help='also write the report there, as json')
     return parser.parse_args(argv)
 
 
@@ -34,7 +34,7 @@ import torch
 from ifirvos.checkpoint import read_checkpoint
 from ifirvos.config import load_config
 from ifirvos.errors import CheckpointError, UserError, one_line
-from ifirvos.files import write_whole, written_whole
+from ifirvos.files import check_file, write_whole, written_whole
 from ifirvos.inference.loading import official_config
 from ifirvos.models.text_encoder import without_weights
 from ifirvos.referformer_weights import ConversionError, convert, convert_checkpoint
@@ -54,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     args = parse_args(argv)
     try:
+        for path in filter(None, (args.dst, args.report)):
+            check_file(path)
         checkpoint = read_checkpoint(args.src)
         _, report = convert(checkpoint)
         converted = convert_checkpoint(checkpoint, args.src.name)

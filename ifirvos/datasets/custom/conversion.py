@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from ifirvos.errors import InputError, OutputExistsError
-from ifirvos.files import write_whole
+from ifirvos.files import make_folder, write_whole
 from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
 from ifirvos.names import unique_slugs
@@ -129,7 +129,7 @@ def convert(
         raise InputError('The annotations hold no video with a mask.')
     splits = _split(len(videos), val_share, seed)
     names = unique_slugs([Path(video.name).stem for video in videos])
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out.parent))
     try:
         index: dict[str, dict] = {'train': {}, 'valid': {}}

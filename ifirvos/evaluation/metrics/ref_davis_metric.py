@@ -12,6 +12,7 @@ import torch
 from mmengine.logging import print_log
 
 from ifirvos.errors import InputError, MissingKeyError
+from ifirvos.files import make_folder
 from ifirvos.label_maps import read_labels, write_palette_png
 from ifirvos.registry import METRICS
 from ifirvos.structures import frame_name
@@ -150,7 +151,7 @@ class RefDAVISMetric(ExpressionMetric):
             labels = self.merge(objects)
             if self.masks_dir is not None:
                 folder = Path(self.masks_dir) / f'anno_{annotator}' / video_id
-                folder.mkdir(parents=True, exist_ok=True)
+                make_folder(folder)
                 for frame, frame_labels in zip(objects[0].frames, labels, strict=True):
                     write_palette_png(folder / f'{frame}.png', frame_labels)
             scores.extend(self.score(video_id, annotator, read_labels(objects[0].mask_paths), labels))

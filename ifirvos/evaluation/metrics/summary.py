@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ifirvos.errors import InputError
-from ifirvos.files import csv_text, write_whole
+from ifirvos.files import csv_text, make_folder, write_whole
 
 from ..functional.masks import bootstrap_interval
 
@@ -90,8 +90,7 @@ def write_report(
         details: Rows of further tables; the keys of the first row are the header.
         about: Settings for the json file.
     """
-    out_dir = Path(out_dir)
-    out_dir.mkdir(parents=True, exist_ok=True)
+    out_dir = make_folder(out_dir)
     report = dict(unit='percent', **about, **summary)
     write_whole(out_dir / f'{name}_metric.json', json.dumps(report, indent=2, ensure_ascii=False) + '\n')
     rows = {**summary['groups'], 'all': summary['overall']}

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from ifirvos.errors import InputError, LimitError, OutputError
-from ifirvos.files import not_written, written_whole
+from ifirvos.files import make_folder, not_written, written_whole
 from ifirvos.frame_sizes import most_pixels
 from ifirvos.json_files import check_regular, read_regular
 from ifirvos.safe_names import checked_name, shown
@@ -63,7 +63,7 @@ def write_expression(
             raise OutputError(f'{link} is a link: masks are not written through it. Remove it.')
     staged = None
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folder.parent)
         # Not inside Annotations, so that leftovers of a killed process are not mistaken for an expression.
         staged = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out_dir))
         new = staged / 'new'

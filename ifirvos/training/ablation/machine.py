@@ -10,6 +10,8 @@ from queue import Queue
 
 import torch
 
+from ifirvos.files import make_folder
+
 
 class Interrupted(Exception):
     """The user has stopped the whole; the processes were asked to save."""
@@ -55,7 +57,7 @@ class Machine:
         if gpus:
             env.update(CUDA_VISIBLE_DEVICES=','.join(gpus))
         env['PORT'] = str(int(env.get('PORT', 29500)) + job)
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         with open(log, 'ab') as output:
             with self.lock:
                 if self.stopped:

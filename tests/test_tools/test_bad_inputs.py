@@ -1,0 +1,185 @@
+"""Every tool with files, options and output folders that are none: one line that says so, exit code 2, nothing written.
+
+Each tool is given a command that would work, in which one thing is wrong at a time.
+"""
+
+import contextlib
+import importlib
+import importlib.util
+import io
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import CheckpointLoader
+from PIL import Image
+
+from ifirvos.registry import MODELS
+from ifirvos.testing import shrink, write_demo_dataset
+from ifirvos.video.writer import VideoWriter
+from ifirvos_cli.common import reported
+
+ROOT = Path(__file__).resolve().parents[2]
+VIDEO = 'valid_00000'
+# Tool -> a command that works; what stands in braces is of the world below.
+GOOD = {
+    'ifirvos_cli.train': '{config} --work-dir {out}',
+    'ifirvos_cli.test': '{config} {weights} --work-dir {out}',
+    'ifirvos_cli.infer': '{clip} star --out {out} --weights {weights}',
+    'ifirvos_cli.demo': '--video {clip} --text star --out {out} --weights {weights}',
+    'ifirvos_cli.synth': '--out {out} --splits train --train 1 --workers 0',
+    'ifirvos_cli.doctor': 'synth-rvos {data} --out {out_file} --workers 1',
+    'dataset_converters/custom_to_rvos': '{annotations} --frames {frames} --out {out}',
+    'model_converters/publish_model': '{weights} {config} {out_file}',
+    'model_converters/referformer_to_ifirvos': '{official} {out_file} --config {config}',
+    'analysis_tools/compare': f'{{config}} {{masks}} --video {VIDEO} --expression 0 --out {{out}} --split val',
+    'analysis_tools/analyze': '{scores} --out {out}',
+    'analysis_tools/probe': '{config} {weights} --out {out_file}',
+    'analysis_tools/eval_masks': '{config} {masks} --out {out} --split val --workers 1',
+    'analysis_tools/browse_dataset': '{config} --output-dir {out} --not-show --phase val --show-number 1',
+    'analysis_tools/ablate': '{config} --stages {config} --out {out}',
+    'deployment/export_onnx': '--weights {weights} --out {out_file} --size 48 72',
+}
+
+
+def load_tool(name):
+    if name.startswith('ifirvos_cli'):
+        return importlib.import_module(name)
+    path = ROOT / 'tools' / f'{name}.py'
+    sys.path.insert(0, str(path.parent))  # analyze.py imports compare.py
+    try:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _process_state():
+    """The tools make all of their process load safely; the next test file has its own idea."""
+    loader = CheckpointLoader._schemes['']
+    yield
+    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
+    CheckpointLoader.register_scheme('', loader, force=True)
+
+
+@pytest.fixture(scope='module')
+def world(tmp_path_factory):
+    """Name -> file or folder that is as it should be."""
+    folder = tmp_path_factory.mktemp('world')
+    data = write_demo_dataset(folder / 'data', num_clips=1)
+    cfg = shrink(ROOT / 'configs/ifirvos/r18_synth.py')
+    cfg.train_dataloader.dataset = cfg.train_dataloader.dataset.datasets[0]
+    for dataset in (cfg.train_dataloader, cfg.val_dataloader, *cfg.test_dataloader.dataset.datasets):
+        dataset.get('dataset', dataset).data_root = str(data)
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        loader.update(num_workers=0, persistent_workers=False)
+    cfg.load_from = None
+    cfg.train_cfg.update(max_iters=1, val_interval=1)
+    cfg.dump(folder / 'tiny.py')
+    init_default_scope('mmdet')
+    text = Config.fromfile(folder / 'tiny.py').pretty_text
+    state = MODELS.build(cfg.model).state_dict()
+    torch.save(dict(meta=dict(config_text=text), state_dict=state), folder / 'w.pth')
+    with VideoWriter(folder / 'clip.mp4', 10) as writer:
+        for _ in range(2):
+            writer.write(np.zeros((32, 32, 3), np.uint8))
+    for run in ('masks/0', 'frames'):
+        (folder / run).mkdir(parents=True)
+    (folder / 'scores').mkdir()
+    (folder / 'scores/rvos_expressions.csv').write_text(
+        'video_id,exp_id,group,text,J&F [%],J [%],F [%]\nv,0,a,star,50,50,50\n'
+    )
+    (folder / 'scores/rvos_frames.csv').write_text('video_id,exp_id,frame,J [%]\nv,0,00000,50\n')
+    for number, frame in enumerate(sorted((data / 'valid/JPEGImages' / VIDEO).iterdir())):
+        target = folder / f'masks/{VIDEO}/0'
+        target.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.zeros((48, 72), np.uint8)).save(target / f'{frame.stem}.png')
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(folder / f'frames/{number:05d}.jpg')
+    shapes = dict(size=[16, 16], counts=[0, 20, 236])
+    tracks = dict(
+        videos=[dict(id=1, width=16, height=16, file_names=[f'{n:05d}.jpg' for n in range(12)])],
+        categories=[dict(id=1, name='star')],
+        annotations=[dict(id=1, video_id=1, category_id=1, segmentations=[shapes] * 12)],
+    )
+    (folder / 'annotations.json').write_text(json.dumps(tracks))
+    torch.save(dict(model={'transformer.level_embed': torch.zeros(4, 8)}), folder / 'official.pth')
+    (folder / 'file').write_text('a file')
+    return dict(
+        config=folder / 'tiny.py',
+        weights=folder / 'w.pth',
+        data=data,
+        clip=folder / 'clip.mp4',
+        masks=folder / 'masks',
+        scores=folder / 'scores',
+        frames=folder / 'frames',
+        annotations=folder / 'annotations.json',
+        official=folder / 'official.pth',
+        file=folder / 'file',
+    )
+
+
+def outcome(module, arguments):
+    """Run a tool in this process as its command line does; returns exit code, and what it wrote to stderr."""
+    error = io.StringIO()
+    with contextlib.redirect_stderr(error), contextlib.redirect_stdout(io.StringIO()):
+        try:
+            code = reported(lambda: _number(module.main(arguments)), debug=False)
+        except SystemExit as stop:
+            code = stop.code
+        except BaseException as raised:
+            return f'{type(raised).__name__}: {raised}', error.getvalue()
+    return code, error.getvalue()
+
+
+def _number(result):
+    return result if isinstance(result, int) else 0
+
+
+def check(name, world, tmp_path, wrong):
+    """Give a tool one wrong thing after another; all that is not one line with exit code 2 is reported together."""
+    module, failures = load_tool(name), []
+    tried = 0
+    for number, (key, value, says) in enumerate(wrong):
+        out = tmp_path / str(number)
+        places = {**world, 'out': out, 'out_file': out / 'out.csv', key: value}
+        if f'{{{key}}}' not in GOOD[name] and not key.startswith('--'):
+            continue
+        arguments = [part.format(**places) for part in GOOD[name].split()]
+        if key.startswith('--'):
+            arguments += [key, *value]
+        tried += 1
+        code, error = outcome(module, arguments)
+        lines = [line for line in error.splitlines() if ': error: ' in line or line.startswith('error: ')]
+        fine = code == 2 and len(lines) == 1 and 'Errno' not in error and 'Traceback' not in error
+        if not (fine and all(part in lines[0] for part in says)) or out.exists():
+            failures.append(f'{name} {key}={str(value)[:80]!r}: exit {code!r}, {error[-700:]!r}, left: {out.exists()}')
+    assert tried
+    assert not failures, f'{len(failures)} of {tried}:\n' + '\n'.join(failures)
+
+
+@pytest.mark.parametrize('name', GOOD)
+def test_places_that_cannot_be_written_to(name, world, tmp_path):
+    file = world['file']
+    wrong = [
+        (key, place, says)
+        for key in ('out', 'out_file')
+        for place, says in [
+            (file / 'sub', ['sub', 'is no folder']),
+            (file / 'a/b', ['is no folder']),
+            (tmp_path / ('x' * 300), ['too long']),
+            (tmp_path / 'a' / ('x' * 300) / 'b', ['too long']),
+            ('', ['is empty']),
+        ]
+    ]
+    wrong.append(('out', file, [str(file)]))
+    wrong.append(('out_file', tmp_path, [str(tmp_path), 'is a folder']))
+    check(name, world, tmp_path / 'new', wrong)
