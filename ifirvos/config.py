@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.utils import get_installed_path
 
-from .errors import InputError, UserError
+from .errors import InputError, UserError, one_line
 from .safe_names import shown
 
 PHASES = ('train', 'val', 'test')
@@ -167,6 +167,8 @@ def read_config(path: str | os.PathLike) -> Config:
             f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
             'custom_imports names it.'
         ) from error
+    except OSError as error:  # a base that is not there
+        raise InputError(f'The config {path} cannot be read: {one_line(error)}') from error
     except Exception as error:  # it is a program, and may raise anything
         raise InputError(f'The config {path} cannot be read: {type(error).__name__}: {error}.') from error
     _check_shape(config, f'The config {path}')

@@ -28,8 +28,6 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument(
         '--out', type=output_path, default=Path('demo_output'), help='folder for video, masks and images'
     )
-        '--out', type=output_path, default=Path('demo_output'), help='folder for video, masks and images'
-    )
     parser.add_argument('--model', help='as for infer')
     parser.add_argument('--config', help='as for infer')
     parser.add_argument('--weights', help='as for infer')
@@ -48,19 +46,19 @@ def run(args: argparse.Namespace) -> int:
     import cv2
     import numpy as np
 
-    from ifirvos.files import make_folder, write_whole
+    from ifirvos.files import check_folder, make_folder, write_whole
     from ifirvos.inference import demo
     from ifirvos.inference.absence import threshold_of
     from ifirvos.inference.model_index import SHIPPED_MODEL
     from ifirvos.inference.writers import unique_slugs
     from ifirvos.video.writer import video_suffix
 
-    make_folder(args.out)
+    check_folder(args.out)
     video, kinds, truths = args.video, [], []
     texts = [text.strip() for text in (args.text or OWN_TEXT).split(';') if text.strip()]
     if video is None:
         clip = demo.held_out_clip(args.seed)
-        video = args.out / f'clip{video_suffix()}'
+        video = make_folder(args.out) / f'clip{video_suffix()}'
         demo.render(clip, video)
         print(f'Rendered clip {clip.video_id} (seed {args.seed}) to {video}')
         if args.text is None:

@@ -155,6 +155,28 @@ def test_what_is_no_tensor_does_not_fit():
         load_strictly(nn.Linear(2, 3), dict(state_dict=dict(weight=[1], bias=torch.zeros(3))), 'w.pth', 'cfg.py')
 
 
+@pytest.mark.parametrize('dtype', [torch.int8, torch.uint8, torch.bool, torch.int64])
+def test_weights_of_another_kind_of_number_are_refused(dtype):
+    """Torch would take them: weights quantized to int8 are whole numbers up to 127."""
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    state = {key: value.to(dtype) for key, value in before.items()}
+    with pytest.raises(
+        CheckpointError, match=r'w\.pth does not fit.*6 of another kind of number \(0\.bias \('
+    ) as caught:
+        load_strictly(model, dict(state_dict=state), 'w.pth', 'cfg.py')
+    assert str(dtype).removeprefix('torch.') in str(caught.value)
+    assert 'num_batches_tracked' not in str(caught.value), 'which is an integer'
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions_are_no_other_kind(dtype):
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    load_strictly(model, dict(state_dict={k: v.to(dtype) for k, v in model.state_dict().items()}), 'w.pth', 'cfg.py')
+    assert model[0].weight.dtype == torch.float32
+
+
 def test_what_does_not_fit_is_named_on_one_line():
     model = nn.Linear(2, 3)
     with torch.no_grad():

@@ -45,3 +45,18 @@ def test_one_line():
     assert one_line(ValueError('a\n  b\x1b[31m\u202e \ud800')) == r'a b\x1b[31m\u202e \ud800'
     assert one_line(KeyError()) == 'KeyError'
     assert len(one_line(ValueError('x' * 9999))) < 2100
+
+
+def test_what_the_system_says_of_a_file_is_a_sentence(tmp_path):
+    (tmp_path / 'file').touch()
+    for path, says in (
+        (tmp_path / 'none', 'no such file'),
+        (tmp_path / 'file/a', 'not a folder'),
+        (tmp_path, 'folder'),
+    ):
+        with pytest.raises(OSError, match='Errno') as caught:
+            path.read_bytes()
+        assert one_line(caught.value).startswith(f'{path}: ')
+        assert says in one_line(caught.value)
+        assert 'Errno' not in one_line(caught.value)
+    assert one_line(OSError('as it is')) == 'as it is'

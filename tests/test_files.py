@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ifirvos.errors import OutputError
-from ifirvos.files import csv_text, unfinished, write_whole, written_whole
+from ifirvos.files import check_file, check_folder, csv_text, make_folder, unfinished, write_whole, written_whole
 
 
 def test_text_and_bytes_make_their_folder(tmp_path):
@@ -65,6 +65,40 @@ def test_the_name_appears_at_the_end(tmp_path):
         part.write_text('whole')
         assert not (tmp_path / 'a.txt').exists()
     assert (tmp_path / 'a.txt').read_text() == 'whole'
+
+
+def obstacles(tmp_path):
+    (tmp_path / 'file').touch()
+    return [
+        (tmp_path / 'file/a', 'file is no folder'),
+        (tmp_path / 'file/a/b', 'file is no folder'),
+        (tmp_path / ('x' * 300), 'too long'),
+        (tmp_path / 'new' / ('ü' * 130), 'too long'),
+        (tmp_path / 'a\0b', 'NUL'),
+        (tmp_path / '\ud800', 'not text'),
+    ]
+
+
+def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
+    for path, says in obstacles(tmp_path):
+        for attempt in (check_folder, make_folder, check_file, lambda path: write_whole(path, 'a')):
+            with pytest.raises(OutputError, match=rf'cannot be written: .*{says}.*Name another') as caught:
+                attempt(path)
+            assert 'Errno' not in str(caught.value)
+    for attempt in (check_file, lambda path: write_whole(path, 'a')):
+        with pytest.raises(OutputError, match='it is a folder'):
+            attempt(tmp_path)
+        with pytest.raises(OutputError, match='it is a folder'):
+            attempt('')
+    assert [path.name for path in tmp_path.iterdir()] == ['file']
+
+
+def test_checking_a_place_makes_nothing(tmp_path):
+    check_folder(tmp_path / 'a/b')
+    check_file(tmp_path / 'a/b.txt')
+    assert not list(tmp_path.iterdir())
+    assert make_folder(tmp_path / 'a/b').is_dir()
+    assert make_folder(tmp_path / 'a/b').is_dir()
 
 
 def test_rows_as_csv():

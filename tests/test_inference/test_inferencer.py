@@ -124,6 +124,31 @@ def test_a_bare_checkpoint_cannot_ask_for_all_of_the_memory(tmp_path):
         RVOSInferencer(None, tmp_path / 'w.pth', 'cpu', show_progress=False)
 
 
+@pytest.mark.parametrize(
+    'teacher', ["teacher_config='{}/evil.py'", "teacher_config=dict(), teacher_ckpt='{}/evil.pth'"]
+)
+def test_a_bare_checkpoint_names_no_config_and_no_checkpoint_to_open(tmp_path, teacher):
+    """mmdet's distillation detectors run the one and unpickle the other while they are built."""
+    (tmp_path / 'evil.py').write_text(f'open({str(tmp_path / "ran")!r}, "w")\nmodel = dict()\n')
+    torch.save(dict(state_dict={}, meta=dict(x=Touch(tmp_path / 'ran'))), tmp_path / 'evil.pth')
+    backbone = "backbone=dict(type='ResNet', depth=18)"
+    text = f"model = dict(type='KnowledgeDistillationSingleStageDetector', {backbone}, {teacher.format(tmp_path)})"
+    torch.save(dict(meta=dict(config_text=text), state_dict={}), tmp_path / 'w.pth')
+    with pytest.raises(CheckpointError, match=r'w\.pth.*none of ours'):
+        RVOSInferencer(None, tmp_path / 'w.pth', 'cpu', show_progress=False)
+    assert not (tmp_path / 'ran').exists()
+
+
+class Touch:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), 'w')
+
+
 def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'nowhere\.py'):
         RVOSInferencer(tmp_path / 'nowhere.py')
@@ -134,6 +159,8 @@ def test_missing_files_and_devices_are_named(config_path, monkeypatch, tmp_path)
         RVOSInferencer()
     with pytest.raises(InputError, match='not a device'):
         RVOSInferencer(config_path, device='gpu')
+    with pytest.raises(InputError, match='holds no values'):
+        RVOSInferencer(config_path, device='meta')
     with pytest.raises(InputError, match='cuda:99'):
         RVOSInferencer(config_path, device='cuda:99')
 
@@ -239,6 +266,8 @@ def test_progress_is_told_and_may_stop(inferencer, frames):
         (dict(clip_len=0), 'clip_len must be at least 1'),
         (dict(clip_len=4, overlap=4), 'can share 0 to 3'),
         (dict(memory=0), 'memory must be a number of GiB above 0'),
+        (dict(memory=float('inf')), 'memory must be a number of GiB above 0'),
+        (dict(memory=float('nan')), 'memory must be a number of GiB above 0'),
     ],
 )
 def test_options_are_checked(config_path, option, says):

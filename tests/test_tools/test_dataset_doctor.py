@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -130,6 +131,11 @@ def spoil(path: Path) -> None:
     path.write_bytes(b'something else')
 
 
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)  # who opens it for reading waits for ever
+
+
 def one_rle_of_another_size(path: Path) -> None:
     def change(tracks):
         tracks['0'][5]['size'] = [SIZE[1], SIZE[0]]
@@ -145,6 +151,8 @@ DAMAGE = [
     (YTVOS, 'train/JPEGImages/train_00001/00005.jpg', shrink, 'frames of several sizes'),
     (YTVOS, 'valid/Annotations/valid_00000/00003.png', Path.unlink, 'missing mask'),
     (YTVOS, 'valid/Annotations/valid_00000/00003.png', spoil, 'unreadable mask'),
+    (YTVOS, 'valid/Annotations/valid_00000/00003.png', pipe, 'unreadable mask'),
+    (YTVOS, 'train/JPEGImages/train_00001/00005.jpg', pipe, 'unreadable frame'),
     (YTVOS, 'valid/Annotations/valid_00000/00003.png', shrink, 'mask of another size'),
     (YTVOS, 'meta_expressions/train/meta_expressions.json', spoil, 'not readable'),
     (YTVOS, 'train/Annotations', shutil.rmtree, 'not readable'),

@@ -36,6 +36,13 @@ def test_every_difference_is_named():
         assert line in str(error.value)
 
 
+def test_integers_in_place_of_weights_are_named():
+    given = weights(**{'a.weight': torch.zeros(3, 2, dtype=torch.int8)})
+    with pytest.raises(HandOverError, match=r'a\.weight \(int8, not float32\)'):
+        hand_over(given, allow_missing=['.'], allow_unexpected=['.'])
+    hand_over(weights(**{'a.weight': torch.zeros(3, 2, dtype=torch.float16)}))
+
+
 def test_lists_allow_what_they_name_and_nothing_else():
     given = weights('b.bias', **{'c.new': torch.zeros(1)})
     hand_over(given, allow_missing=['b[.]'], allow_unexpected=['c'])

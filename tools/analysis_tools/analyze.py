@@ -277,7 +277,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print it; return the exit code."""
-    check_folder(args.out.parent)
+    check_folder(args.out)
     if args.out.exists():
         raise OutputExistsError(f'{args.out} exists: name a new folder.')
     runs = [read_scores(spec) for spec in args.runs]

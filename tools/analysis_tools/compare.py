@@ -64,7 +64,7 @@ import cv2
 import numpy as np
 from mmengine.dataset import BaseDataset, ConcatDataset
 
-from ifirvos.config import load_config
+from ifirvos.config import load_config, need
 from ifirvos.errors import InputError, MissingFileError, OutputExistsError
 from ifirvos.evaluation.functional import region_similarity
 from ifirvos.evaluation.metrics.samples import union
@@ -128,7 +128,13 @@ class Run:
         if self.path.is_dir():
             root = self.path / ROOT if (self.path / ROOT).is_dir() else self.path
             folder = root / clip.video_id / clip.exp_id
-            return np.stack([read_labels([folder / f'{name}.png'])[0] > 0 for name in clip.names])
+            masks = [read_labels([folder / f'{name}.png'])[0] > 0 for name in clip.names]
+            if sizes := {mask.shape for mask in masks} - {clip.frames.shape[1:3]}:
+                raise InputError(
+                    f'The masks in {folder} are {min(sizes)}, but the frames {clip.frames.shape[1:3]}: name those of '
+                    'the original size.'
+                )
+            return np.stack(masks)
         if self._inferencer is None:
             # The whole video at once, as tools/test.py.
             self._inferencer = RVOSInferencer(self.config, self.path, self.device, show_progress=False, clip_len=None)
@@ -153,6 +159,7 @@ def open_dataset(
 ) -> BaseDataset | ConcatDataset:
     """Return the data set of a config's test or validation dataloader, with whole pictures."""
     cfg = load_config(config, options, data_root, (split,), allow_unknown)
+    need(cfg, (f'{split}_dataloader',), config)
     return DATASETS.build(without_resize(cfg.to_dict()[f'{split}_dataloader']['dataset']))
 
 

@@ -55,7 +55,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from tqdm import tqdm
 
-from ifirvos.config import load_config
+from ifirvos.config import load_config, need
 from ifirvos.datasets.base_rvos_dataset import records_by_video
 from ifirvos.errors import one_line
 from ifirvos.evaluation.metrics.absence_metric import AbsenceMetric
@@ -193,7 +193,9 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
             raise SystemExit(f'The {what} {path} does not exist.')
     if args.out is not None:
         check_folder(args.out)
-    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,), args.allow_unknown).to_dict()
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (args.split,), args.allow_unknown)
+    need(cfg, (f'{args.split}_dataloader', f'{args.split}_evaluator'), args.config)
+    cfg = cfg.to_dict()
     MMLogger.get_instance('eval_masks')  # the metrics log their tables to it
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

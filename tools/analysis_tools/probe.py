@@ -55,7 +55,7 @@ from mmengine.dataset import pseudo_collate
 from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
-from ifirvos.config import load_config
+from ifirvos.config import load_config, need
 from ifirvos.evaluation.functional.probe import probe_expression
 from ifirvos.evaluation.metrics.samples import annotation, union
 from ifirvos.files import check_file, csv_text, write_whole
@@ -143,6 +143,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
     check_file(args.out)
     device = checked_device(args.device)
     cfg = load_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
+    need(cfg, ('model', 'test_dataloader'), args.config)
     cfg.merge_from_dict(dict(model=dict(test_cfg=dict(candidates='smooth'))))
     checkpoint = load_checkpoint(args.checkpoint)
     model = MODELS.build(cfg.model)

@@ -45,7 +45,7 @@ from mmengine.registry import DefaultScope
 from torch import Tensor
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
-from ifirvos.config import read_config
+from ifirvos.config import need, read_config
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.files import check_file, write_whole
 from ifirvos.registry import MODELS
@@ -94,6 +94,7 @@ def publish(
         raise InputError(f'The card may not set {sorted(taken)}: these are taken from the checkpoint.')
     check_file(target)
     checkpoint, cfg = load_checkpoint(source), read_config(config)
+    need(cfg, ('model',), config)
     known = checkpoint.get('meta') or {}
     meta = {name: known[name] for name in KEPT_META if name in known}
     published = dict(

@@ -32,8 +32,8 @@ if __name__ == '__main__':
 import torch
 
 from ifirvos.checkpoint import read_checkpoint
-from ifirvos.config import load_config
-from ifirvos.errors import CheckpointError, UserError, one_line
+from ifirvos.config import load_config, need
+from ifirvos.errors import CheckpointError, InputError, UserError, one_line
 from ifirvos.files import check_file, write_whole, written_whole
 from ifirvos.inference.loading import official_config
 from ifirvos.models.text_encoder import without_weights
@@ -45,6 +45,9 @@ __all__ = ['ConversionError', 'convert', 'main']
 def config_text_of(path: Path) -> str:
     """Return a config as text, with what of it inference needs: no file of weights is asked for."""
     config = load_config(path)
+    need(config, ('model',), path)
+    if not {'text_encoder', 'backbone'} <= config.model.keys():
+        raise InputError(f'{path}: its model has no text_encoder or no backbone: name the config of a ReferFormer.')
     config.model.text_encoder = without_weights(config.model.text_encoder)
     config.model.backbone.init_cfg = None
     return config.pretty_text

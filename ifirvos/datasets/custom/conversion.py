@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from ifirvos.errors import InputError, OutputExistsError
-from ifirvos.files import make_folder, write_whole
+from ifirvos.files import check_folder, make_folder, write_whole
 from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
 from ifirvos.names import unique_slugs
@@ -113,6 +113,7 @@ def convert(
         InputError: A mask does not fit its frame, a row of the csv names no object, there is nothing to write.
         VideoError: A video cannot be decoded.
     """
+    check_folder(out.parent if out.is_file() else out)
     if out.exists():
         raise OutputExistsError(f'{out} exists: remove it, or name another --out.')
     report = ConversionReport()

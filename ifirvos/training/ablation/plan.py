@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from ifirvos.checkpoint import load_checkpoint
-from ifirvos.config import merge_options
+from ifirvos.config import merge_options, need, read_config
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.training.checkpointing import latest_checkpoint
 
@@ -83,8 +83,9 @@ def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
     Raises:
         InputError: the variant changes more than the model: the rows could not be compared.
     """
-    configs = [Config.fromfile(path) for path in stages]
-    last = Config.fromfile(variant)
+    configs, last = [read_config(path) for path in stages], read_config(variant)
+    for path, config in zip((*stages, variant), (*configs, last), strict=True):
+        need(config, ('model', 'train_dataloader', 'train_cfg'), path)
     changes = difference(configs[-1].to_dict(), last.to_dict())
     model = changes.pop('model', ('merge', {}))[1]
     if changes:
