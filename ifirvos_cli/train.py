@@ -186,15 +186,19 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _train(cfg: Config) -> None:
+    import torch
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
     from torch import nn
 
     from ifirvos.models.text_encoder import load_tokenizers
+    from ifirvos.models.winograd import filter_minimally
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if isinstance(runner.model, nn.Module):  # not with a strategy, which builds it later
         load_tokenizers(runner.model)
+        if not torch.cuda.is_available():
+            filter_minimally(runner.model)
     runner.train()
 
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 # With fewer pixels or channels, transforming kernels and tiles takes as long as it saves.
 WORTH_PIXELS, WORTH_CHANNELS = 512, 64
@@ -10,8 +11,8 @@ WORTH_PIXELS, WORTH_CHANNELS = 512, 64
 class WinogradConv2d(nn.Conv2d):
     """A 3x3 convolution by Winograd's minimal filtering (Lavin and Gray, 2016), as NNPACK computes it inside PyTorch.
 
-    Equal to ``nn.Conv2d`` up to rounding, 1e-5 of the largest value. Only in fp32 on CPUs without gradients; otherwise
-    the usual convolution runs.
+    Equal to ``nn.Conv2d`` up to rounding, 1e-5 of the largest value. Only in fp32 on CPUs; otherwise the usual
+    convolution runs.
     """
 
     @classmethod
@@ -27,36 +28,58 @@ class WinogradConv2d(nn.Conv2d):
             and min(conv.in_channels, conv.out_channels) >= WORTH_CHANNELS
         )
 
-    @classmethod
-    def of(cls, conv: nn.Conv2d) -> 'WinogradConv2d':
-        """Return the same convolution with the same parameters; see :meth:`fits`."""
-        made = cls(conv.in_channels, conv.out_channels, 3, padding=1, bias=False, device='meta')
-        weight = conv.weight.detach().contiguous()  # NNPACK's layout
-        made.weight, made.bias = nn.Parameter(weight, conv.weight.requires_grad), conv.bias
-        return made.train(conv.training)
-
     def forward(self, x: Tensor) -> Tensor:
         """Map (F,C,h,w) to (F,C',h,w), in the memory format of x."""
         if (
-            torch.is_grad_enabled()
-            or x.device.type != 'cpu'
+            x.device.type != 'cpu'
             or x.dtype != torch.float32
             or torch.is_autocast_enabled('cpu')
             or x.shape[-2] * x.shape[-1] < WORTH_PIXELS
             or not torch.backends.nnpack.is_available()
         ):
             return super().forward(x)
-        layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
-        out = torch.empty(len(x), self.out_channels, *x.shape[-2:], memory_format=layout)
-        for number, frame in enumerate(x):  # NNPACK uses Winograd only for single images
-            image = frame[None].contiguous()
-            (out[number],) = torch._nnpack_spatial_convolution(image, self.weight, self.bias, [1, 1], [1, 1])
-        return out
+        return MinimalFiltering.apply(x, self.weight, self.bias)
+
+
+class MinimalFiltering(torch.autograd.Function):
+    """The convolution of :class:`WinogradConv2d`. The gradient of its input is another one, with kernels turned."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Map (F,C,h,w) to (F,C',h,w) with weight (C',C,3,3)."""
+        ctx.save_for_backward(x, weight)
+        return filter_frames(x, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Return the gradients of x, weight and bias; PyTorch computes the last two."""
+        x, weight = ctx.saved_tensors
+        wants_x, wants_weight, wants_bias = ctx.needs_input_grad
+        of_x = of_weight = of_bias = None
+        if wants_x:
+            of_x = filter_frames(grad, weight.flip(2, 3).transpose(0, 1), None)
+        if wants_weight or wants_bias:
+            geometry = [1, 1], [1, 1], [1, 1], False, [0, 0], 1  # stride, padding, dilation, not transposed, groups
+            wanted = [False, wants_weight, wants_bias]
+            _, of_weight, of_bias = torch.ops.aten.convolution_backward(
+                grad, x, weight, [len(weight)], *geometry, wanted
+            )
+        return of_x, of_weight, of_bias
+
+
+def filter_frames(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve (F,C,h,w) with weight (C',C,3,3) to (F,C',h,w), in the memory format of x."""
+    layout = torch.channels_last if x.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
+    weight = weight.contiguous()  # NNPACK's layout
+    out = torch.empty(len(x), len(weight), *x.shape[-2:], memory_format=layout)
+    for number, frame in enumerate(x):  # NNPACK uses Winograd only for single images
+        (out[number],) = torch._nnpack_spatial_convolution(frame[None].contiguous(), weight, bias, [1, 1], [1, 1])
+    return out
 
 
 def filter_minimally(module: nn.Module) -> None:
-    """Replace the convolutions of a module by :class:`WinogradConv2d` where it fits."""
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            if WinogradConv2d.fits(child):
-                setattr(parent, name, WinogradConv2d.of(child))
+    """Let the convolutions of a module be :class:`WinogradConv2d` where they fit; their parameters stay the same."""
+    for conv in module.modules():
+        if WinogradConv2d.fits(conv):
+            conv.__class__ = WinogradConv2d

@@ -22,27 +22,42 @@ def test_equals_the_usual_convolution(layout):
     conv, x = conv_and_image()
     x = x.contiguous(memory_format=layout)
     expected = conv(x).detach()
+    filter_minimally(conv)
     with torch.inference_mode():
-        found = WinogradConv2d.of(conv)(x)
+        found = conv(x)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()) * 5)
     assert found.is_contiguous(memory_format=layout)
 
 
+@pytest.mark.parametrize('bias', [True, False])
+@pytest.mark.parametrize('frozen', [True, False])
+def test_gradients_equal_those_of_the_usual_convolution(bias, frozen):
+    """Also of other channels out than in, and where the kernels are frozen."""
+    torch.manual_seed(0)
+    conv = nn.Conv2d(64, 96, 3, padding=1, bias=bias).requires_grad_(not frozen)
+    x = torch.randn(2, 64, 23, 40, requires_grad=True)
+    wanted = [x, *(() if frozen else conv.parameters())]
+    onto = torch.randn(2, 96, 23, 40)
+    expected = torch.autograd.grad((conv(x) * onto).sum(), wanted)
+    filter_minimally(conv)
+    found = torch.autograd.grad((conv(x) * onto).sum(), wanted)
+    for theirs, ours in zip(expected, found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=5e-5 * float(theirs.abs().max()))
+
+
 @needs_nnpack
-def test_is_taken_without_gradients_alone():
+def test_is_taken_where_it_pays():
     conv, x = conv_and_image()
-    made = WinogradConv2d.of(conv)
+    filter_minimally(conv)
     with patch.object(torch, '_nnpack_spatial_convolution', wraps=torch._nnpack_spatial_convolution) as filtered:
-        made(x).sum().backward()
-        with torch.inference_mode():
-            made(x[..., :8, :8])  # too small to pay
-            with torch.autocast('cpu', torch.bfloat16):
-                assert made(x).dtype == torch.bfloat16
+        conv(x[..., :8, :8])  # too small to pay
+        with torch.autocast('cpu', torch.bfloat16):
+            assert conv(x).dtype == torch.bfloat16
         assert not filtered.called
-        with torch.inference_mode():
-            made(x)
+        out = conv(x.requires_grad_())
         assert filtered.call_count == len(x)
-    assert made.weight.grad is not None
+        out.sum().backward()
+        assert filtered.call_count == 2 * len(x)
 
 
 def test_stands_for_what_it_can_stand_for():
@@ -57,7 +72,9 @@ def test_stands_for_what_it_can_stand_for():
         )
     )
     before = module.state_dict()
+    parameters = list(module.parameters())
     filter_minimally(module)
+    assert all(a is b for a, b in zip(module.parameters(), parameters, strict=True))  # an optimizer holds them
     chosen = {name for name, child in module.named_modules() if isinstance(child, WinogradConv2d)}
     assert chosen == {'fits.conv'}
     after = module.state_dict()

@@ -164,6 +164,10 @@ def _training_step(model, data: dict, setting: dict) -> Callable[[], object]:
     import torch
     from straightforward import straightforward
 
+    if setting['mode'] == 'product':
+        from ifirvos.models.winograd import filter_minimally
+
+        filter_minimally(model)  # as ifirvos_cli.train on a CPU
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=0.0)  # the same loss in every round
 
