@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, TypeVar
@@ -11,6 +12,11 @@ Part = TypeVar('Part')
 Result = TypeVar('Result')
 
 _function: Callable[[Any], Any] | None = None  # of a worker process, which inherits it
+
+
+def leave_interrupts_to_parent() -> None:
+    """Ignore Ctrl-C, which reaches all processes of a terminal: for workers, which their parent ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _call(part: Any) -> Any:
@@ -34,5 +40,6 @@ def map_forked(function: Callable[[Part], Result], parts: Sequence[Part], worker
         yield from map(function, parts)
         return
     _function = function
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('fork')) as pool:
+    context = multiprocessing.get_context('fork')
+    with ProcessPoolExecutor(workers, context, leave_interrupts_to_parent) as pool:
         yield from pool.map(_call, parts, chunksize=max(1, min(64, len(parts) // (8 * workers))))

@@ -5,9 +5,12 @@ import errno
 import math
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 USER_ERROR = 2  # exit code where an input is at fault
@@ -178,11 +181,16 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
         debug: Let errors through with their traceback; None: whether the command line says ``--debug``.
 
     Returns:
-        What it returns, 0 for None; 2, after one line on stderr, where an input is at fault.
+        What it returns, 0 for None; 2, after one line on stderr, where an input is at fault; 130 after Ctrl-C and 143
+        after SIGTERM, as shells say it, once what was begun is cleared away.
     """
     ask_for_huge_pages()
     try:
-        return run() or 0
+        with _terminated_like_interrupted():
+            return run() or 0
+    except KeyboardInterrupt as stop:
+        print(': '.join(['stopped', *map(str, stop.args)]), file=sys.stderr)
+        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
     except SystemExit as stop:
         if not isinstance(stop.code, str):
             raise
@@ -191,6 +199,31 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
         if not _is_users(error):
             raise
         return _fail(error, debug)
+
+
+class Terminated(KeyboardInterrupt):
+    """A SIGTERM."""
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise, as Ctrl-C does: without, a process ends at once and leaves behind what it has begun."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    owner = os.getpid()
+
+    def stop(number: int, frame: object) -> None:
+        if os.getpid() != owner:  # a forked worker, which its parent ends in this way
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _is_users(error: Exception) -> bool:

@@ -10,7 +10,9 @@ is a file, ours or of the official ReferFormer code, or the name of a model (``i
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ from .common import DictAction, add_allow_unknown, add_data_limits, go_offline, 
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
@@ -103,7 +106,26 @@ def run(args: argparse.Namespace) -> dict[str, float]:
         raise
     runner.load_checkpoint(weights)  # once more, for hooks that look at a checkpoint (EMA)
     check_evaluation(runner.test_loop)
-    return runner.test()
+    with claimed_outputs(runner):
+        return runner.test()
+
+
+@contextlib.contextmanager
+def claimed_outputs(runner: Runner) -> Iterator[None]:
+    """Hold the folders that an evaluation writes to: its own, named after the second, and those that the config names.
+
+    Raises:
+        InputError: Another run has one.
+    """
+    from ifirvos.training.work_dir import claimed
+
+    with contextlib.ExitStack() as held:
+        if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+            held.enter_context(claimed(runner.log_dir))
+            for metric in runner.test_evaluator.metrics:
+                if out_dir := getattr(metric, 'out_dir', None):
+                    held.enter_context(claimed(out_dir, 'out_dir of the evaluator', beside=True))
+        yield
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

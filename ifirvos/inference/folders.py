@@ -60,8 +60,9 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
         for folder in staged:
             folder.mkdir()
         yield staged
-        check_free(folders, overwrite)  # another process may have created it meanwhile
-        _swap(staged, folders)
+        with _alone_in(parent):
+            check_free(folders, overwrite)  # another process may have created it meanwhile
+            _swap(staged, folders)
     except BaseException as error:
         if stage is not None:
             shutil.rmtree(stage, ignore_errors=True)
@@ -72,6 +73,23 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
             raise OutputError(f'{folders[0]} cannot be written: {reason}.') from error
         raise
     shutil.rmtree(stage)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process renames results in a folder; where the file system knows no locks, go ahead."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _swap(staged: Sequence[Path], folders: Sequence[Path]) -> None:

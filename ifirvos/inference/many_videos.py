@@ -24,6 +24,7 @@ from mmengine.logging import MMLogger
 
 from ifirvos.errors import InputError, OutputError, OutputExistsError
 from ifirvos.files import csv_text, make_folder, write_whole
+from ifirvos.parallel import leave_interrupts_to_parent
 
 from .folders import unique_slugs
 from .manifest import Job
@@ -133,6 +134,7 @@ def _work(
     connection: Connection, build: Callable[[int], Segment], number: int, out: Path, made_with: dict, overwrite: bool
 ) -> None:
     """Body of a worker process."""
+    leave_interrupts_to_parent()
     _die_with_parent()
     try:
         segment = build(number)

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from ifirvos.parallel import leave_interrupts_to_parent
+
 from .absent import ABSENT
 from .clip import GENERATOR_VERSION, make_clip
 from .expressions import KINDS
@@ -50,6 +52,11 @@ def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path)
     return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else [], len(clip.absent)
 
 
+def _begin_worker() -> None:
+    leave_interrupts_to_parent()
+    cv2.setNumThreads(1)
+
+
 def generate_split(
     root: Path, split: str, num_clips: int, options: BenchmarkOptions, workers: int, console: Console
 ) -> tuple[list, dict]:
@@ -58,7 +65,7 @@ def generate_split(
     with contextlib.ExitStack() as stack:
         in_order = map
         if workers:
-            pool = multiprocessing.Pool(min(workers, num_clips), initializer=cv2.setNumThreads, initargs=(1,))
+            pool = multiprocessing.Pool(min(workers, num_clips), initializer=_begin_worker)
             in_order = partial(stack.enter_context(pool).imap, chunksize=8)
         clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
     entries = [entry for entry, _, _, _ in clips if entry is not None]

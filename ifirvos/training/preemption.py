@@ -1,4 +1,4 @@
-"""Pre-emption: on SIGTERM training saves a checkpoint and exits with code 0."""
+"""Pre-emption: on SIGTERM or Ctrl-C training saves a checkpoint and exits."""
 
 import os.path as osp
 import signal
@@ -19,7 +19,9 @@ CHECKPOINT = 'interrupted.pth'
 
 @HOOKS.register_module()
 class PreemptionHook(Hook):
-    """On a signal, finishes the iteration, saves ``interrupted.pth``, updates ``last_checkpoint``, and exits with 0.
+    """On a signal, finishes the iteration, saves ``interrupted.pth``, updates ``last_checkpoint``, and exits.
+
+    The exit code is 0, after Ctrl-C (SIGINT) 130. A second Ctrl-C stops at once.
 
     ``--resume`` then continues exactly. With gradient accumulation it waits for the next update, because accumulated
     gradients are not in the checkpoint. A validation is aborted, and repeated when training is resumed.
@@ -29,21 +31,22 @@ class PreemptionHook(Hook):
     FlexibleRunner a validation is finished first, because FSDP needs all processes to save.
 
     Args:
-        signals: Names of the signals.
+        signals: Names of the signals; one that the process ignores, as SIGINT in the background, stays ignored.
     """
 
     priority = 'LOWEST'  # after everything that changes the state
 
-    def __init__(self, signals: tuple[str, ...] = ('SIGTERM',)) -> None:
+    def __init__(self, signals: tuple[str, ...] = ('SIGTERM', 'SIGINT')) -> None:
         self.signals = [signal.Signals[name] for name in signals]
-        self.asked = False
+        self.asked, self.code = False, 0
         self._before: dict = {}
 
     def before_train(self, runner: Runner) -> None:
         """Install the signal handlers."""
-        self.asked = False
+        self.asked, self.code = False, 0
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._ask) for number in self.signals}
+            heeded = [number for number in self.signals if signal.getsignal(number) != signal.SIG_IGN]
+            self._before = {number: signal.signal(number, self._ask) for number in heeded}
 
     def after_train(self, runner: Runner) -> None:
         """Restore the signal handlers."""
@@ -57,6 +60,9 @@ class PreemptionHook(Hook):
 
     def _ask(self, number: int, frame: Any) -> None:
         self.asked = True
+        if number == signal.SIGINT:
+            self.code = 128 + number
+            signal.signal(number, self._before[number])
         # The data workers may have got the same signal: their end must not interrupt the current step.
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
@@ -77,7 +83,7 @@ class PreemptionHook(Hook):
         self.save_and_exit(runner, runner.iter)
 
     def save_and_exit(self, runner: Runner, iterations: int) -> None:
-        """Save the state after this many iterations and raise ``SystemExit(0)``."""
+        """Save the state after this many iterations and raise ``SystemExit``."""
         # FlexibleRunner only uses this as its position; both Runners add 1 for the finished iteration.
         runner.train_loop._iter = iterations - 1
         path = osp.join(runner.work_dir, CHECKPOINT)
@@ -91,7 +97,7 @@ class PreemptionHook(Hook):
             AtomicLocalBackend().put(path.encode(), osp.join(runner.work_dir, 'last_checkpoint'))
         runner.logger.info(f'Asked to stop: saved {path} after {iterations} iterations. Go on with --resume.')
         self.after_train(runner)
-        raise SystemExit(0)
+        raise SystemExit(self.code)
 
 
 def stop_if_asked(runner: Runner, iterations: int) -> None:

@@ -1,4 +1,4 @@
-"""A work directory belongs to one run at a time."""
+"""A folder that a run writes to belongs to it alone."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ LOCK = '.lock'
 
 
 @contextmanager
-def claimed(work_dir: str | os.PathLike) -> Iterator[None]:
-    """Hold a work directory; the system lets go of it when the process ends, however that happens.
+def claimed(folder: str | os.PathLike, option: str = '--work-dir', beside: bool = False) -> Iterator[None]:
+    """Hold a folder; the system lets go of it when the process ends, however that happens.
 
-    Two runs in one directory would overwrite each other's checkpoints. Where the file system knows no locks, nothing
+    Two runs in one folder would overwrite each other's files. Where the file system knows no locks, nothing
     is held.
 
     Args:
-        work_dir: It is made.
+        folder: It is made.
+        option: What names another, for the message.
+        beside: Keep the lock's file beside the folder, which is to hold nothing else.
 
     Raises:
         InputError: Another run has it; names its process.
@@ -30,7 +32,8 @@ def claimed(work_dir: str | os.PathLike) -> Iterator[None]:
     except ImportError:  # Windows
         yield
         return
-    path = make_folder(work_dir) / LOCK
+    folder = make_folder(folder)
+    path = folder.absolute().with_name(f'.{folder.absolute().name}{LOCK}') if beside else folder / LOCK
     with open(path, 'a+', encoding='utf-8') as lock:
         try:
             # Not flock, which the data workers would inherit, and hold for seconds after their parent was killed.
@@ -38,8 +41,8 @@ def claimed(work_dir: str | os.PathLike) -> Iterator[None]:
         except (BlockingIOError, PermissionError) as error:
             lock.seek(0)
             raise InputError(
-                f'Another run ({lock.read(100).strip() or "its process is not known"}) is training in {work_dir}: '
-                'wait for its end, or give this one another --work-dir.'
+                f'Another run ({lock.read(100).strip() or "its process is not known"}) is writing to {folder}: '
+                f'wait for its end, or give this one another {option}.'
             ) from error
         except OSError:
             yield

@@ -120,10 +120,11 @@ def train_all(runs: Sequence[Run], args: argparse.Namespace) -> list[str]:
                     failures.append(f'{run.variant}, seed {run.seed}: {error}')
                     progress.write(f'FAILED: {failures[-1]}')
                 progress.update()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             machine.stop()
             pool.shutdown(wait=True, cancel_futures=True)
-            raise SystemExit('Stopped; the same command goes on where it was.') from None
+            stop.args = ('the same command goes on where it was',)
+            raise
     return failures
 
 
@@ -150,7 +151,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    # Both end it in the same way, also where a shell that put it into the background has SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that put it into the background ignores it
     sys.exit(main_of(main))
