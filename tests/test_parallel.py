@@ -28,9 +28,9 @@ def test_no_more_processes_than_parts(monkeypatch):
     asked = []
 
     class Pool(parallel.ProcessPoolExecutor):
-        def __init__(self, workers, **kwargs):
+        def __init__(self, workers, *args):
             asked.append(workers)
-            super().__init__(workers, **kwargs)
+            super().__init__(workers, *args)
 
     monkeypatch.setattr(parallel, 'ProcessPoolExecutor', Pool)
     assert list(map_forked(abs, [-1, -2], 10**6)) == [1, 2]

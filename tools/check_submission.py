@@ -39,6 +39,7 @@ import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled
 from ifirvos.datasets.records import read_expression_file
 from ifirvos.errors import AnnotationError
 from ifirvos.evaluation.submission.files import check_submission
+from ifirvos.json_files import check_regular
 from ifirvos.safe_names import checked_name
 
 _SHOWN = 20
@@ -54,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     sizes = {}
     for name, video in videos.items() if args.frames else ():
         frame = args.frames / name / f'{checked_name(video["frames"][0], "frame", str(args.expressions))}.jpg'
+        check_regular(frame, 'frame')
         try:
             with Image.open(frame) as picture:
                 sizes[name] = picture.size[::-1]

@@ -132,7 +132,7 @@ def test_ablate(tmp_path, monkeypatch, capsys):
     out = tmp_path / 'out'
     given = arguments(configs, '--out', str(out))
     stage = given[given.index('--stages') + 1]
-    command = [stage, '--stages', stage, '--out', str(out), '--steps', '12']
+    command = [stage, '--stages', stage, '--out', str(out), '--steps', '12', '--per-kind', '1']
     command += ['--set', 'default_hooks.checkpoint.interval=4']  # each takes a second
 
     def interrupt() -> None:

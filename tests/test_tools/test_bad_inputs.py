@@ -9,6 +9,8 @@ import importlib.util
 import io
 import json
 import os
+import pickle
+import shutil
 import sys
 from pathlib import Path
 
@@ -44,6 +46,9 @@ GOOD = {
     'analysis_tools/eval_masks': '{config} {masks} --out {out} --split val --workers 1',
     'analysis_tools/browse_dataset': '{config} --output-dir {out} --not-show --phase val --show-number 1',
     'analysis_tools/ablate': '{config} --stages {config} --out {out}',
+    'analysis_tools/odd_sentences': '--config {config} --weights {weights} --clips 1 --frames 2 --out {out_file}',
+    'check_submission': '{submission} --expressions {expressions} --frames {jpegs}',
+    'dataset_converters/refcoco_to_json': '{refcoco}',
     'deployment/export_onnx': '--weights {weights} --out {out_file} --size 48 72',
 }
 
@@ -113,6 +118,13 @@ def world(tmp_path_factory):
     (folder / 'annotations.json').write_text(json.dumps(tracks))
     torch.save(dict(model={'transformer.level_embed': torch.zeros(4, 8)}), folder / 'official.pth')
     (folder / 'file').write_text('a file')
+    (folder / 'refcoco/refcoco').mkdir(parents=True)
+    image = dict(id=9, file_name='a.jpg', height=4, width=6)
+    shape = dict(id=51, image_id=9, segmentation=[[0, 0, 2, 0, 2, 2]], area=2.0, iscrowd=0, bbox=[0, 0, 2, 2])
+    instances = dict(images=[image], annotations=[dict(shape, category_id=1)], categories=[dict(id=1, name='cat')])
+    (folder / 'refcoco/refcoco/instances.json').write_text(json.dumps(instances))
+    ref = dict(ref_id=1, ann_id=51, image_id=9, split='train', sentences=[dict(sent='the left cat')])
+    (folder / 'refcoco/refcoco/refs(unc).p').write_bytes(pickle.dumps([ref]))
     return dict(
         config=folder / 'tiny.py',
         weights=folder / 'w.pth',
@@ -123,6 +135,10 @@ def world(tmp_path_factory):
         frames=folder / 'frames',
         annotations=folder / 'annotations.json',
         official=folder / 'official.pth',
+        submission=folder / 'masks',
+        expressions=data / 'meta_expressions/valid/meta_expressions.json',
+        jpegs=data / 'valid/JPEGImages',
+        refcoco=folder / 'refcoco',
         file=folder / 'file',
     )
 
@@ -167,7 +183,7 @@ def check(name, world, tmp_path, wrong):
     assert not failures, f'{len(failures)} of {tried}:\n' + '\n'.join(failures)
 
 
-@pytest.mark.parametrize('name', GOOD)
+@pytest.mark.parametrize('name', [name for name in GOOD if '{out' in GOOD[name]])
 def test_places_that_cannot_be_written_to(name, world, tmp_path):
     file = world['file']
     wrong = [
@@ -298,3 +314,57 @@ def test_annotations_that_are_none(world, tmp_path):
     wrong = [('annotations', path, []) for path in spoilt(tmp_path / 'annotations', '.json')]
     wrong += [('frames', path, []) for path in spoilt(tmp_path / 'frames', '.mp4')]
     check('dataset_converters/custom_to_rvos', world, tmp_path / 'new', wrong)
+
+
+def test_submissions_that_are_none(world, tmp_path):
+    zips = spoilt(tmp_path / 'zips', '.zip', {kind: make for kind, make in SPOILT.items() if kind != 'folder'})
+    wrong = [('submission', path, [str(path)]) for path in zips]
+    wrong += [('expressions', path, [str(path)]) for path in spoilt(tmp_path / 'expressions', '.json')]
+    videos = ['"v": 3', '"../v": {}', '"v": {"frames": []}', '"v": {"frames": ["0"], "expressions": 3}']
+    for number, video in enumerate(videos):
+        path = tmp_path / f'{number}.json'
+        path.write_text(f'{{"videos": {{{video}}}}}')
+        wrong.append(('expressions', path, [str(path)]))
+    for kind, make in SPOILT.items():
+        folder = tmp_path / 'frames' / kind
+        (folder / VIDEO).mkdir(parents=True)
+        make(folder / VIDEO / '00000.jpg')
+        wrong.append(('jpegs', folder, [f'{kind}/{VIDEO}/00000.jpg']))
+    check('check_submission', world, tmp_path / 'new', wrong)
+
+
+REFS = [
+    [],
+    [3],
+    dict(no='list'),
+    [dict(split='nowhere')],
+    [dict(split='train')],
+    *(
+        [{**dict(ref_id=1, ann_id=51, image_id=9, split='train', sentences=[dict(sent='a cat')]), **changed}]
+        for changed in [
+            dict(ann_id=10**5000),
+            dict(ref_id=10**5000, ann_id=3),
+            dict(ref_id=10**5000, ann_id=[]),
+            dict(split=10**5000),
+            dict(sentences=3),
+            dict(sentences=[dict(sent=10**5000)]),
+            dict(sentences=[dict(sent='\ud800')]),
+        ]
+    ),
+]
+
+
+def test_refcoco_files_that_are_none(world, tmp_path):
+    wrong = [('refcoco', tmp_path / 'nowhere', ['nowhere']), ('refcoco', world['file'], [str(world['file'])])]
+    kinds = {f'refs {number}': pickle.dumps(refs) for number, refs in enumerate(REFS)}
+    kinds = {kind: lambda path, content=content: path.write_bytes(content) for kind, content in kinds.items()}
+    kinds['deep'] = lambda path: path.write_bytes(b'\x80\x02' + b']' * 100_000 + b'a' * 99_999 + b'.')
+    for name, makes in (('refs(unc).p', {**SPOILT, **kinds}), ('instances.json', SPOILT)):
+        for kind, make in makes.items():
+            root = tmp_path / name / kind
+            shutil.copytree(world['refcoco'], root)
+            (root / 'refcoco' / name).unlink()
+            make(root / 'refcoco' / name)
+            wrong.append(('refcoco', root, []))
+    check('dataset_converters/refcoco_to_json', world, tmp_path / 'new', wrong)
+    assert not list(tmp_path.rglob('instances_refcoco_*'))

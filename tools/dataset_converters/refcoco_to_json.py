@@ -175,7 +175,9 @@ def convert(refs: list[dict], instances: dict, dataset: str, split: str) -> dict
                     )
                 )
         except KeyError as error:
-            raise ConversionError(f'ref {shown(ref.get("ref_id"))}: {error} is not in the files.') from error
+            raise ConversionError(
+                f'ref {shown(ref.get("ref_id"))}: {shown(error.args[0])} is not in the files.'
+            ) from error
         except (TypeError, AttributeError) as error:  # an id that is a list, a split that is a number
             raise ConversionError(f'ref {shown(ref.get("ref_id"))} is not as RefCOCO has them: {error}.') from error
     return dict(
@@ -208,8 +210,10 @@ def main(argv: list[str] | None = None) -> None:
     try:
         refs = load_refs(folder / f'refs({args.split_by}).p')
         instances = load_instances(folder / 'instances.json')
-        present = {str(ref.get('split')) for ref in refs}
+        present = {ref['split'] for ref in refs if isinstance(ref.get('split'), str)}
         splits = [split for split, belongs in SPLITS.items() if any(belongs(name) for name in present)]
+        if not splits:
+            raise ConversionError(f'{folder}/refs({args.split_by}).p has no ref of a split: {", ".join(SPLITS)}.')
         paths = {split: folder / f'instances_{args.dataset}_{split}.json' for split in splits}
         existing = [str(path) for path in paths.values() if path.exists()]
         if existing and not args.overwrite:
