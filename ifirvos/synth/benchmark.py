@@ -54,7 +54,7 @@ def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path)
 
 def _begin_worker() -> None:
     leave_interrupts_to_parent()
-    cv2.setNumThreads(1)
+    cv2.setNumThreads(0)  # 1 would wait for threads of the parent, if it has any, which a fork leaves behind
 
 
 def generate_split(

@@ -22,7 +22,7 @@ NOBODY = 65534
 def in_child(work: Callable[[], object]) -> int:
     """Run something in a forked child, which ends with 0 or 1; returns its process number."""
     threads = cv2.getNumThreads()
-    cv2.setNumThreads(0)  # ends OpenCV's threads: the child would have none of them, and wait for them
+    cv2.setNumThreads(1)  # ends OpenCV's threads (0 does not): the child would have none of them, and wait for them
     child = os.fork()
     if child:
         cv2.setNumThreads(threads)

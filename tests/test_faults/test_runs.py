@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ from ifirvos.evaluation.submission.files import check_submission
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.work_dir import claimed
+from ifirvos_cli import synth
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_training'))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_evaluation/test_submission'))
@@ -46,6 +48,24 @@ def test_a_work_directory_belongs_to_one_run(tmp_path):
     with claimed(tmp_path / 'work'):  # the system has let go of it
         assert 'Another run' in error_in_child(lambda: claimed(tmp_path / 'work').__enter__())
     assert error_in_child(lambda: claimed(tmp_path / 'work').__enter__()) == ''
+
+
+def test_workers_of_a_process_in_which_opencv_has_threads(tmp_path):
+    """A fork leaves them behind, and the worker must not wait for them."""
+
+    def work() -> None:
+        os.setsid()
+        signal.alarm(60)
+        cv2.setNumThreads(2)
+        cv2.GaussianBlur(np.zeros((2000, 2000, 3), np.uint8), (0, 0), 5)
+        synth.main(['--out', str(tmp_path / 'data'), '--splits', 'train', '--train', '2', '--workers', '2'])
+
+    child = in_child(work)
+    code = wait(child)
+    with suppress(ProcessLookupError):
+        os.killpg(child, signal.SIGKILL)  # workers that wait for ever
+    assert code == 0
+    assert (tmp_path / 'data/synth_rvos.json').is_file()
 
 
 @pytest.mark.slow
