@@ -30,7 +30,7 @@ test: env  ## the fast tests
 	@OMP_NUM_THREADS=1 $(PY) $(PYTEST)
 
 test-slow: env  ## the tests that take minutes
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -m slow
+	@OMP_NUM_THREADS=1 $(PY) $(PYTEST) -m slow
 
 test-web: env  ## the web page in a headless Chromium, and the notebook
 	@tools/setup_web_env.sh $(VENV) $(WEB)
