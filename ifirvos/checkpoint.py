@@ -6,9 +6,10 @@ import argparse
 import os
 import pickle
 import re
+import threading
 import zipfile
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -290,13 +291,19 @@ def _reason(error: Exception) -> str:
     return (text.strip().splitlines() or [type(error).__name__])[0].rstrip('.')[:200]
 
 
-def runners_own_allowed() -> AbstractContextManager:
+@contextmanager
+def runners_own_allowed() -> Iterator[None]:
     """Return a context in which ``weights_only=True`` lets through a Runner's log buffers, and arguments.
 
+    One thread at a time: torch has one list for the process, and whoever leaves first would take it from the others.
     torch 2.4 has no such context: there, only checkpoints of tensors and plain data can be read.
     """
     allow = getattr(torch.serialization, 'safe_globals', None)
-    return allow(_RUNNER_GLOBALS) if allow else nullcontext()
+    with _ALLOWING, allow(_RUNNER_GLOBALS) if allow else nullcontext():
+        yield
+
+
+_ALLOWING = threading.RLock()
 
 
 def _log_buffer_method(owner: type, name: str):
