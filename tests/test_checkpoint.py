@@ -77,7 +77,7 @@ class Evil:
 def test_threads_may_read_checkpoints_of_runners_at_once(tmp_path):
     """What torch lets through belongs to the process: a thread that is done must not take it from the others."""
     history = HistoryBuffer([1.0] * 10, [1] * 10)
-    weights = {f'layer{number}': torch.zeros(1) for number in range(300)}  # reading them takes a while, the history is last
+    weights = {f'layer{number}': torch.zeros(1) for number in range(300)}  # read before the history
     torch.save(dict(state_dict=weights, message_hub=dict(log_scalars=dict(loss=history))), tmp_path / 'iter_2.pth')
     with ThreadPoolExecutor(8) as threads:
         read = list(threads.map(load_checkpoint, [tmp_path / 'iter_2.pth'] * 32))
