@@ -291,6 +291,9 @@ def _reason(error: Exception) -> str:
     return (text.strip().splitlines() or [type(error).__name__])[0].rstrip('.')[:200]
 
 
+_ALLOWING = threading.RLock()
+
+
 @contextmanager
 def runners_own_allowed() -> Iterator[None]:
     """Return a context in which ``weights_only=True`` lets through a Runner's log buffers, and arguments.
@@ -301,9 +304,6 @@ def runners_own_allowed() -> Iterator[None]:
     allow = getattr(torch.serialization, 'safe_globals', None)
     with _ALLOWING, allow(_RUNNER_GLOBALS) if allow else nullcontext():
         yield
-
-
-_ALLOWING = threading.RLock()
 
 
 def _log_buffer_method(owner: type, name: str):

@@ -8,7 +8,6 @@ import importlib
 import importlib.util
 import io
 import json
-import os
 import pickle
 import shutil
 import sys
@@ -19,7 +18,6 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.runner import CheckpointLoader
 from PIL import Image
 
 from ifirvos.registry import MODELS
@@ -27,6 +25,7 @@ from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.video.writer import VideoWriter
 from ifirvos_cli.common import reported
 
+pytestmark = pytest.mark.usefixtures('process_state')
 ROOT = Path(__file__).resolve().parents[2]
 VIDEO = 'valid_00000'
 # Tool -> a command that works; what stands in braces is of the world below.
@@ -65,15 +64,6 @@ def load_tool(name):
     finally:
         sys.path.remove(str(path.parent))
     return module
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _process_state():
-    """The tools make all of their process load safely; the next test file has its own idea."""
-    loader = CheckpointLoader._schemes['']
-    yield
-    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
-    CheckpointLoader.register_scheme('', loader, force=True)
 
 
 @pytest.fixture(scope='module')

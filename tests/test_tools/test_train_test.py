@@ -19,6 +19,7 @@ from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.run_info import git_commit
 from ifirvos_cli import test, train
 
+pytestmark = pytest.mark.usefixtures('process_state')
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,15 +31,6 @@ def load_tool(path: str):
 
 
 publish_model = load_tool('model_converters/publish_model.py')
-
-
-@pytest.fixture(scope='module', autouse=True)
-def _process_state():
-    """The tools make all of their process load safely; the next test file has its own idea."""
-    loader = CheckpointLoader._schemes['']
-    yield
-    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
-    CheckpointLoader.register_scheme('', loader, force=True)
 
 
 @pytest.fixture(scope='module')

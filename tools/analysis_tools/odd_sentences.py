@@ -26,10 +26,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--frames', type=positive_int, default=12, help='frames per clip')
     parser.add_argument('--out', type=output_path, help='a csv file to write the table to')
     parser.add_argument('--device', help="'cpu', 'cuda:1' and so on")
-    args = parser.parse_args(argv)
-    if args.clips < 1:
-        parser.error('--clips must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
