@@ -26,6 +26,11 @@ def check_free(folders: Sequence[Path], overwrite: bool) -> None:
         OutputExistsError: a folder exists and ``overwrite`` is off, or it is not a result of ours to be replaced.
     """
     check_folder(folders[0].parent)
+    with _alone_in(folders[0].parent):
+        _check_free(folders, overwrite)
+
+
+def _check_free(folders: Sequence[Path], overwrite: bool) -> None:
     for folder in folders:
         if not folder.exists() and not folder.is_symlink():
             continue
@@ -61,7 +66,7 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
             folder.mkdir()
         yield staged
         with _alone_in(parent):
-            check_free(folders, overwrite)  # another process may have created it meanwhile
+            _check_free(folders, overwrite)  # another process may have created it meanwhile
             _swap(staged, folders)
     except BaseException as error:
         if stage is not None:
@@ -77,13 +82,16 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process renames results in a folder; where the file system knows no locks, go ahead."""
+    """Wait until nobody else renames results in a folder; where the file system knows no locks, go ahead."""
     try:
         import fcntl
-    except ImportError:  # Windows
+
+        handle = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):  # Windows; it is not there yet, or cannot be read
+        handle = None
+    if handle is None:
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -2,6 +2,9 @@
 
 import os
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +15,7 @@ from faults import error_in_child, in_child, wait
 
 import ifirvos_cli
 from ifirvos.evaluation.submission import SubmissionWriter
+from ifirvos.inference import folders
 from ifirvos.inference.folders import RESULT_FILE, staged_folders
 from ifirvos.video.writer import VideoWriter
 from ifirvos_cli.test import claimed_outputs
@@ -65,20 +69,40 @@ def whole(out: Path) -> None:
 
 
 def test_results_that_replace_each_other_are_whole(tmp_path):
-    folders = [tmp_path / 'a', tmp_path / 'b']
+    results = [tmp_path / 'a', tmp_path / 'b']
 
     def replace(job: str) -> None:
         for number in range(200):
-            with staged_folders(folders, overwrite=True) as staged:
+            with staged_folders(results, overwrite=True) as staged:
                 for folder in staged:
                     (folder / RESULT_FILE).write_text(f'{job} {number}')
 
     jobs = [in_child(lambda job=job: replace(job)) for job in ('first', 'second')]
     assert [wait(job) for job in jobs] == [0, 0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ['a', 'b']
-    last = {(folder / RESULT_FILE).read_text() for folder in folders}
+    last = {(folder / RESULT_FILE).read_text() for folder in results}
     assert len(last) == 1
     assert last <= {'first 199', 'second 199'}
+
+
+def test_results_that_are_being_replaced_are_no_others(tmp_path):
+    """Between its two renames a job leaves a name without a result: another waits before it looks."""
+    folder, half_done = tmp_path / 'a', threading.Event()
+    folder.mkdir()
+    (folder / RESULT_FILE).write_text('first')
+
+    def replace() -> None:
+        with folders._alone_in(tmp_path):
+            (folder / RESULT_FILE).rename(tmp_path / 'aside')
+            half_done.set()
+            time.sleep(0.3)
+            (tmp_path / 'aside').rename(folder / RESULT_FILE)
+
+    with ThreadPoolExecutor(1) as beside:
+        job = beside.submit(replace)
+        half_done.wait()
+        folders.check_free([folder], overwrite=True)
+        job.result()
 
 
 def test_evaluations_and_submissions(tmp_path):
