@@ -14,6 +14,7 @@ from pathlib import Path
 
 import cv2
 import pytest
+import torch
 
 KILLS = 20
 NOBODY = 65534
@@ -29,6 +30,7 @@ def in_child(work: Callable[[], object]) -> int:
         return child
     code = 1
     try:
+        torch.set_num_threads(1)  # of OpenMP's threads the child would have none either
         gc.disable()  # decoders of other tests would wait for threads that a fork leaves behind
         work()
         code = 0
