@@ -103,25 +103,29 @@ def clip_targets(
     Raises:
         ValueError: A frame holds more than one instance.
     """
-    targets = []
-    for clip in clips:
-        height, width = clip[0].img_shape[:2]
-        masks = torch.zeros(len(clip), size[0] * stride, size[1] * stride)
-        boxes, valid = torch.zeros(len(clip), 4, device=device), torch.zeros(len(clip))
-        for t, frame in enumerate(clip.video_data_samples):
-            instances = frame.gt_instances
-            if len(instances) > 1:
-                raise ValueError(f'a frame has one referred object or none, not {len(instances)}')
-            if len(instances) == 1:
-                mask = torch.from_numpy(instances.masks.masks[0])
-                masks[t, : mask.shape[0], : mask.shape[1]] = mask
-                # The loader's boxes are on the device already: fetching them would wait for a GPU.
-                boxes[t] = torch.as_tensor(getattr(instances.bboxes, 'tensor', instances.bboxes)[0], device=device)
-                valid[t] = 1
-        boxes = bbox_xyxy_to_cxcywh(boxes) / boxes.new_tensor([width, height, width, height])
-        masks = _mask_target(masks.to(device), size, stride, mode)
-        targets.append(ClipTarget(masks[None], boxes[None], valid.to(device)))
-    return targets
+    frames = flatten_samples(clips)
+    # Filled on the CPU and sent at once: on a GPU every frame of its own would be several calls.
+    masks = torch.zeros(len(frames), size[0] * stride, size[1] * stride)
+    valid = torch.zeros(len(frames))
+    absent = torch.zeros(4, device=device)
+    boxes = []
+    for t, frame in enumerate(frames):
+        instances = frame.gt_instances
+        if len(instances) > 1:
+            raise ValueError(f'a frame has one referred object or none, not {len(instances)}')
+        if len(instances) == 1:
+            mask = torch.from_numpy(instances.masks.masks[0])
+            masks[t, : mask.shape[0], : mask.shape[1]] = mask
+            # The loader's boxes are on the device already: fetching them would wait for a GPU.
+            boxes.append(torch.as_tensor(getattr(instances.bboxes, 'tensor', instances.bboxes)[0], device=device))
+            valid[t] = 1
+        else:
+            boxes.append(absent)
+    clip_boxes = bbox_xyxy_to_cxcywh(torch.stack(boxes).to(absent)).unflatten(0, (len(clips), -1))
+    clip_boxes = clip_boxes / image_sizes(clips, absent).repeat(1, 2)[:, None]
+    clip_masks = _mask_target(masks.to(device), size, stride, mode).unflatten(0, (len(clips), -1))
+    parts = zip(clip_masks.split(1), clip_boxes.split(1), valid.to(device).view(len(clips), -1), strict=True)
+    return [ClipTarget(*part) for part in parts]
 
 
 def frame_name(frame: DetDataSample) -> str:

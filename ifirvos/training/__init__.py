@@ -7,6 +7,7 @@ from .hand_over import HandOverError, HandOverHook
 from .lewv_stats import LEwVStatsHook
 from .loops import ResumableEpochLoop, ResumableIterLoop
 from .non_finite import NonFiniteLoss, NonFiniteLossHook
+from .parameter_groups import GroupedOptimWrapperConstructor
 from .preemption import PreemptionHook
 from .resumption import ResumeHook
 from .run_info import RunInfoHook
@@ -21,6 +22,7 @@ __all__ = [
     'BF16OptimWrapper',
     'CurvesHook',
     'DrawSampler',
+    'GroupedOptimWrapperConstructor',
     'HandOverDeepSpeedStrategy',
     'HandOverError',
     'HandOverHook',

@@ -61,6 +61,7 @@ class ResumeHook(Hook):
             runner.logger.info("--reset-optimizer: the checkpoint's optimizer and schedules are left out.")
             for key in ('optimizer', 'param_schedulers'):
                 checkpoint.pop(key, None)
+        _check_groups(runner, checkpoint.get('optimizer'))
 
     def before_train(self, runner: Runner) -> None:
         """Bring the config's own schedules to where the run stands."""
@@ -136,6 +137,24 @@ def keeps_checkpoints(key: str) -> bool:
         key: Dotted, as ``optim_wrapper.optimizer.lr``.
     """
     return COMPARED[key.split('.')[0]] or key.startswith(_OF_OPTIMIZER)
+
+
+def _check_groups(runner: Runner, state: Mapping | None) -> None:
+    """Refuse an optimizer's state whose groups of parameters are not those of the run, before mmengine loads it."""
+    optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
+    if not isinstance(state, Mapping) or 'param_groups' not in state or optimizer is None:
+        return
+    before, now = (
+        [len(group['params']) for group in groups] for groups in (state['param_groups'], optimizer.param_groups)
+    )
+    if before == now or sum(before) != sum(now):
+        return
+    single = ': --cfg-options optim_wrapper.constructor=DefaultOptimWrapperConstructor'
+    raise CheckpointError(
+        f'The checkpoint was trained with {len(before)} groups of parameters, this run has {len(now)}. To go on '
+        f'exactly, take the constructor it was trained with{single if set(before) == {1} else ""}; or go on without '
+        'its momenta: --reset-optimizer.'
+    )
 
 
 def differences(before: Mapping, now: Mapping) -> list[tuple[str, Any, Any]]:

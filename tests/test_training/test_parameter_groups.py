@@ -126,3 +126,35 @@ def test_fine_tuning_starts_from_the_pre_trained_weights_of_the_same_family(conf
     assert stage.name == f'epoch_{pretraining.train_cfg.max_epochs}.pth'
     stages = [MODELS.build(shrink(c).model).state_dict() for c in (pretraining, cfg)]
     assert stages[0].keys() == stages[1].keys()
+
+
+def test_parameters_with_equal_options_share_a_group():
+    """One call of the optimizer for all of them, in place of one for each."""
+    for config, expected in (('ifirvos/r50_ytvos.py', 2), ('referformer/r50_refcoco_pretrain.py', 3)):
+        model, groups = build(config)
+        assert len({id(group) for group in groups.values()}) == expected
+        assert sum(len(group['params']) for group in {id(group): group for group in groups.values()}.values()) == len(
+            groups
+        )
+
+
+def test_groups_change_no_number():
+    """The updated weights are bit for bit those of mmengine's groups, one for each parameter."""
+    updated = []
+    for constructor in ('GroupedOptimWrapperConstructor', 'DefaultOptimWrapperConstructor'):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Linear(4, 4), nn.LayerNorm(4))
+        cfg = dict(
+            constructor=constructor,
+            optimizer=dict(type='AdamW', lr=0.1, weight_decay=0.5, fused=True),
+            paramwise_cfg=dict(norm_decay_mult=0.0, custom_keys={'2.weight': dict(lr_mult=0.5)}),
+        )
+        optimizer = build_optim_wrapper(model, cfg).optimizer
+        assert len(optimizer.param_groups) == (3 if constructor.startswith('Grouped') else 8)
+        for _ in range(3):
+            for parameter in model.parameters():
+                parameter.grad = torch.randn(parameter.shape)
+            optimizer.step()
+        updated.append([parameter.detach() for parameter in model.parameters()])
+    for grouped, single in zip(*updated, strict=True):
+        assert torch.equal(grouped, single)

@@ -3,6 +3,7 @@
 import pytest
 from runs import At, run, tiny_config, without_validation
 
+from ifirvos.errors import CheckpointError
 from ifirvos.training.resumption import differences, keeps_checkpoints
 from ifirvos_cli import train
 
@@ -100,3 +101,24 @@ def test_reset_optimizer_is_for_resuming_alone(data_root, tmp_path):
         train.load_config(train.parse_args(arguments))
     cfg = train.load_config(train.parse_args([*arguments, '--resume']))
     assert cfg.default_hooks.resumption.reset_optimizer is True
+
+
+def test_other_groups_of_parameters(data_root, tmp_path):
+    """mmengine would raise without a word of what to do."""
+    cfg = without_validation(tiny_config(data_root))
+    cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'text_encoder': dict(lr_mult=0.5)})
+    ways = {name: dict(optim_wrapper__constructor=f'{name}OptimWrapperConstructor') for name in ('Grouped', 'Default')}
+    for name, way in ways.items():
+        with pytest.raises(Killed):
+            run(cfg, tmp_path / name, At(3, kill), **way)
+    advice = {
+        'Grouped': r'trained with: .*constructor=Default.*; or',
+        'Default': r'trained with; or.*--reset-optimizer',
+    }
+    other = {'Grouped': 'Default', 'Default': 'Grouped'}
+    for name, way in ways.items():
+        cfg.load_from = str(tmp_path / other[name] / 'iter_3.pth')
+        with pytest.raises(CheckpointError, match=advice[name]):
+            run(cfg, tmp_path / f'{name}_on', resume=True, **way)
+        cfg.load_from = str(tmp_path / name / 'iter_3.pth')
+        assert run(cfg, tmp_path / f'{name}_on', resume=True, **way).iter == 6
