@@ -31,6 +31,17 @@ class ClipTarget:
     valid: Tensor
 
 
+def to_device(values: Sequence | Tensor, device: torch.device, dtype: torch.dtype | None = None) -> Tensor:
+    """Return numbers of the host as a tensor on a device, without waiting for what a GPU still has to do.
+
+    ``torch.tensor(..., device='cuda')`` waits: it copies from memory that the GPU cannot read by itself.
+    """
+    tensor = torch.as_tensor(values, dtype=dtype)
+    if torch.device(device).type == 'cuda' and tensor.device.type == 'cpu':
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
     """B clips of T frames -> B*T frames, the order in which the model flattens (B,T)."""
     return [frame for clip in clips for frame in clip.video_data_samples]
@@ -50,7 +61,7 @@ def select_frames(
     """Map (B*T,C,h,w) and B clips, cut to the frames that are chosen of every clip, as many of each."""
     num_frames = len(clips[0])
     index = [number * num_frames + t for number, frames in enumerate(chosen) for t in frames]
-    index = torch.tensor(index, device=feats[0].device)
+    index = to_device(index, feats[0].device)
     return [feat[index] for feat in feats], [part_of(clip, frames) for clip, frames in zip(clips, chosen, strict=True)]
 
 
@@ -63,7 +74,12 @@ def spread(total: int, number: int | None) -> list[int]:
 
 def image_sizes(clips: list[TrackDataSample], like: Tensor) -> Tensor:
     """(B,2): (w, h) in pixels of each clip's input without padding."""
-    return like.new_tensor([clip[0].img_shape[1::-1] for clip in clips])
+    return to_device([clip[0].img_shape[1::-1] for clip in clips], like.device, like.dtype)
+
+
+def original_sizes(frames: list[DetDataSample], like: Tensor) -> Tensor:
+    """(F,4): (w, h, w, h) in pixels of each frame as it was before the resize, for boxes in [0,1]."""
+    return to_device([[*frame.ori_shape[1::-1]] * 2 for frame in frames], like.device, like.dtype)
 
 
 def padding_masks(clips: list[TrackDataSample], like: Tensor) -> Tensor | None:
@@ -123,8 +139,8 @@ def clip_targets(
             boxes.append(absent)
     clip_boxes = bbox_xyxy_to_cxcywh(torch.stack(boxes).to(absent)).unflatten(0, (len(clips), -1))
     clip_boxes = clip_boxes / image_sizes(clips, absent).repeat(1, 2)[:, None]
-    clip_masks = _mask_target(masks.to(device), size, stride, mode).unflatten(0, (len(clips), -1))
-    parts = zip(clip_masks.split(1), clip_boxes.split(1), valid.to(device).view(len(clips), -1), strict=True)
+    clip_masks = _mask_target(to_device(masks, device), size, stride, mode).unflatten(0, (len(clips), -1))
+    parts = zip(clip_masks.split(1), clip_boxes.split(1), to_device(valid, device).view(len(clips), -1), strict=True)
     return [ClipTarget(*part) for part in parts]
 
 

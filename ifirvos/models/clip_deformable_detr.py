@@ -9,7 +9,7 @@ from mmdet.structures import TrackDataSample
 from torch import Tensor, nn
 
 from ifirvos.registry import MODELS
-from ifirvos.structures import padding_masks
+from ifirvos.structures import padding_masks, to_device
 
 from .deformable_attention import ClipDeformableEncoder
 from .ifi_decoder import IFIDeformableDetrTransformerDecoder
@@ -76,7 +76,7 @@ class ClipDeformableDETR(DeformableDETR):
         else:
             mask = self._per_frame(torch.cat([m.flatten(1) for m in masks], 1), num_frames)
             valid_ratios = self._per_frame(torch.stack([self.get_valid_ratio(m) for m in masks], 1), num_frames)
-        spatial_shapes = torch.tensor(shapes, device=device)
+        spatial_shapes = to_device(shapes, device)
         shared = dict(
             spatial_shapes=spatial_shapes,
             level_start_index=F.pad(spatial_shapes.prod(1).cumsum(0)[:-1], (1, 0)),

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
-from ifirvos.structures import MASK_TARGETS, ClipTarget, clip_targets, flatten_samples, image_sizes, select_frames
+from ifirvos.structures import (
+    MASK_TARGETS,
+    ClipTarget,
+    clip_targets,
+    flatten_samples,
+    image_sizes,
+    original_sizes,
+    select_frames,
+)
 
 from .dynamic_mask_head import DynamicMaskHead
 from .pixel_decoder import FusedFrames
@@ -288,12 +296,13 @@ class RVOSHead(DeformableDETRHead):
         )
         chosen = self.choose_and_draw(hidden_states, references, mask_features, clips, linkers)
         queries, masks, boxes, scores = (chosen[key] for key in ('queries', 'masks', 'boxes', 'scores'))
-        for frame, mask, box, score in zip(flatten_samples(clips), masks, boxes, scores, strict=True):
-            height, width = frame.ori_shape[:2]
+        frames = flatten_samples(clips)
+        boxes = boxes * original_sizes(frames, boxes)
+        for frame, mask, box, score in zip(frames, masks, boxes, scores, strict=True):
             mask = self.to_original_size(mask[None], frame)
             frame.pred_track_instances = InstanceData(
                 masks=mask > 0,  # sigmoid > 0.5
-                bboxes=box[None] * box.new_tensor([width, height, width, height]),
+                bboxes=box[None],
                 scores=score[None],
                 labels=torch.zeros(1, dtype=torch.long, device=box.device),
                 instances_id=torch.zeros(1, dtype=torch.long, device=box.device),
@@ -404,8 +413,9 @@ class RVOSHead(DeformableDETRHead):
         sizes = image_sizes(clips, boxes).repeat_interleave(len(clips[0]), 0)
         logits = self._draw(mask_features, self.controller(hidden_states), boxes[..., :2], sizes).float()
         scores = self.cls_branches[-1](hidden_states)[..., 0].float().sigmoid()
-        corners = bbox_cxcywh_to_xyxy(boxes.float())
-        for frame, logit, box, score in zip(flatten_samples(clips), logits, corners, scores, strict=True):
+        frames = flatten_samples(clips)
+        corners = bbox_cxcywh_to_xyxy(boxes.float()) * original_sizes(frames, scores)[:, None]
+        for frame, logit, box, score in zip(frames, logits, corners, scores, strict=True):
             height, width = frame.ori_shape[:2]
             if self.test_cfg['candidates'] == 'smooth':
                 masks = self.to_original_size(logit, frame) > 0
@@ -414,7 +424,7 @@ class RVOSHead(DeformableDETRHead):
                 masks = F.interpolate(binary, (height, width))[0] > 0.5
             frame.pred_candidates = InstanceData(
                 masks=masks,
-                bboxes=box * box.new_tensor([width, height, width, height]),
+                bboxes=box,
                 scores=score,
             )
 

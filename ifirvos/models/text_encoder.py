@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ifirvos.checkpoint import no_weights
 from ifirvos.errors import InputError, ModelError
 from ifirvos.registry import MODELS
+from ifirvos.structures import to_device
 
 _ASSETS = Path(__file__).parents[1] / 'assets'
 # roberta-base's config.json, so that with weights from a checkpoint only the tokenizer files are needed.
@@ -254,7 +255,7 @@ class RobertaTextEncoder(BaseModule):
             dict: ``words`` (B,L,D) the last hidden state, ``pooled`` (B,D) RoBERTa's pooler output or None without a
             pooler, ``padding_mask`` (B,L) True on padding.
         """
-        tokens = {key: value.to(self.model.device) for key, value in tokens.items()}
+        tokens = {key: to_device(value, self.model.device) for key, value in tokens.items()}
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             output = self.model(**tokens)
         return dict(

@@ -92,15 +92,6 @@ def test_a_run_in_bf16(data_root, tmp_path):
     assert {value.dtype for value in state['state_dict'].values() if value.is_floating_point()} == {torch.float32}
 
 
-@pytest.mark.gpu
-def test_a_run_in_fp16(data_root, tmp_path):
-    losses = Losses()
-    cfg = without_validation(tiny_config(data_root))
-    cfg.optim_wrapper.loss_scale = 'dynamic'
-    run(cfg, tmp_path, losses, optim_wrapper__type='AmpOptimWrapper', train_cfg__max_iters=3)
-    assert all(map(torch.isfinite, torch.tensor(losses.values)))
-
-
 def test_accumulated_gradients_of_two_clips_equal_a_batch_of_both():
     """Exact where both show the object in equally many frames: the losses are divided by those."""
     cfg = model_config()
