@@ -5,6 +5,7 @@ The config in a checkpoint may name no others (``plain_config.py``).
 
 MODEL_TYPES = frozenset(
     {
+        'AlignedGIoULoss',
         'BN',
         'ChannelMapper',
         'ClipBBoxL1Cost',

@@ -21,6 +21,9 @@ The config in a checkpoint may name no others (``plain_config.py``).
 """
 '''
 
+# In checkpoints of earlier configs.
+EARLIER = ('GIoULoss',)
+
 
 def configs() -> list[Path]:
     """Return the config files that a user names."""
@@ -39,7 +42,7 @@ def dicts(node: Any) -> Iterator[dict]:
 
 def collect(cfgs: Iterable[dict]) -> dict[str, tuple[str, ...]]:
     """Return the names of every list: types of models, types of resizes, text encoders."""
-    models, resizes, encoders = set(), {'Resize'}, set()  # of configs of one's own, mmdet's resize
+    models, resizes, encoders = set(EARLIER), {'Resize'}, set()  # of configs of one's own, mmdet's resize
     for cfg in cfgs:
         models |= {node['type'] for node in dicts(cfg['model']) if 'type' in node}
         encoders.add(cfg['model']['text_encoder']['name'])

@@ -1,5 +1,6 @@
 """The parts of the model. Importing this package registers them."""
 
+from .box_iou import AlignedGIoULoss
 from .data_preprocessor import RVOSDataPreprocessor
 from .dynamic_mask_head import DynamicMaskHead
 from .ifi_decoder import IFIDecoderLayer, IFIDeformableDetrTransformerDecoder, InterFrameInteraction
@@ -15,6 +16,7 @@ from .vision_language_interaction import VisionLanguageInteraction
 
 __all__ = [
     'IFIRVOS',
+    'AlignedGIoULoss',
     'ClipBBoxL1Cost',
     'ClipFocalLossCost',
     'ClipIoUCost',

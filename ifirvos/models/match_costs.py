@@ -4,14 +4,15 @@ Predictions are P query sequences, targets G objects. The Dice cost is mmdet's `
 over T, h, w.
 """
 
-import torch
 import torch.nn.functional as F
 from mmdet.models.task_modules.assigners.match_cost import BaseMatchCost, FocalLossCost
-from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from torch import Tensor
 
 from ifirvos.registry import TASK_UTILS
+
+from .box_iou import generalised_iou
 
 
 @TASK_UTILS.register_module()
@@ -50,8 +51,7 @@ class ClipIoUCost(BaseMatchCost):
     def __call__(self, pred_instances: InstanceData, gt_instances: InstanceData, **kwargs) -> Tensor:
         """Compare pred and gt bboxes (P,T,4) and (G,T,4) -> (P,G)."""
         pred, gt = (bbox_cxcywh_to_xyxy(i.bboxes) for i in (pred_instances, gt_instances))
-        pred, gt = torch.broadcast_tensors(pred[:, None], gt)  # P G T 4
-        return -bbox_overlaps(pred, gt, mode='giou', is_aligned=True).mean(-1) * self.weight
+        return -generalised_iou(pred[:, None], gt).mean(-1) * self.weight
 
 
 @TASK_UTILS.register_module()

@@ -1,7 +1,8 @@
 """Nothing in a step asks a GPU for a number and waits: whole cores run on tensors without values.
 
-A tensor on PyTorch's meta device has a shape and a type alone, so whatever needs a value raises. Sentences are encoded
-beforehand: transformers looks into its attention masks, once a step.
+A tensor on PyTorch's meta device has a shape and a type alone, so whatever needs a value raises. Giving a GPU a number
+by ``torch.tensor`` or ``new_tensor`` waits too: they raise here. Sentences are encoded beforehand: transformers looks
+into its attention masks, once a step.
 """
 
 import pytest
@@ -23,11 +24,24 @@ def as_of_the_cpu(function):
     return call
 
 
+def without_copies_to_meta(function):
+    """The same function, which raises where its result would be on the meta device."""
+
+    def call(*args, **kwargs):
+        result = function(*args, **kwargs)
+        assert result.device.type != 'meta', f'{function.__name__} waits for a GPU'
+        return result
+
+    return call
+
+
 @pytest.fixture(params=CONFIGS)
 def without_values(request, monkeypatch):
     """A tiny model and a clip on the meta device, which knows no autocast."""
     for name in ('autocast', 'get_autocast_dtype', 'is_autocast_enabled'):
         monkeypatch.setattr(torch, name, as_of_the_cpu(getattr(torch, name)))
+    for owner, name in ((torch, 'tensor'), (torch.Tensor, 'new_tensor')):
+        monkeypatch.setattr(owner, name, without_copies_to_meta(getattr(owner, name)))
     model = MODELS.build(shrink(f'configs/{request.param}').model)
     model.train()
     raw = demo_rvos_inputs(num_clips=2, num_frames=3, sizes=[(64, 96), (48, 64)])

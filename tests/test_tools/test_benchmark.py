@@ -139,6 +139,13 @@ def test_targets_prints_a_row_per_target(benchmark, capsys):
     assert all(re.match(r'[0-9.]+ \(CPU [0-9.]+\) of [0-9.]+ s$', row[2]) for row in rows)
 
 
+def test_data_of_pairs(benchmark, capsys, tmp_path):
+    """A record of PairedExpressions is two clips."""
+    root = write_demo_dataset(tmp_path / 'data', num_clips=5)
+    benchmark('data', str(ROOT / 'configs/ifirvos/r18_synth.py'), '--clips', '3', '--data-root', str(root))
+    assert 'r18_synth.py, train_dataloader: 6 clips, 30 frames' in capsys.readouterr().out
+
+
 def test_checkouts_need_the_data_set(benchmark, tmp_path):
     with pytest.raises(SystemExit, match='synth_rvos is missing: generate it'):
         benchmark('checkouts', str(tmp_path))

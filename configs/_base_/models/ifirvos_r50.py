@@ -111,7 +111,7 @@ model = dict(
         # loss weights: paper 4.2
         loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=2.0),
         loss_bbox=dict(type='L1Loss', loss_weight=5.0),
-        loss_iou=dict(type='GIoULoss', loss_weight=2.0),
+        loss_iou=dict(type='AlignedGIoULoss', loss_weight=2.0),
         loss_mask=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
         loss_dice=dict(type='DiceLoss', use_sigmoid=True, naive_dice=True, eps=1.0, loss_weight=1.0),
     ),

@@ -1,6 +1,6 @@
-# Table 4 on SynthRVOS: both modules. Stage 2 of a recipe of its own, after r18_synth_pretrain.py: as in the last stage of
-# the included model the whole model learns, on frames of 96x64. All numbers are ours.
-_base_ = '../r18_synth.py'
+# Table 4 on SynthRVOS: both modules. Stage 2 of a recipe of its own, after r18_synth_pretrain.py: as in the last stage
+# of the included model the whole model learns, on frames of 96x64. All numbers are ours.
+_base_ = './r18_synth.py'
 model = dict(
     frozen_trunk=False,
     backbone=dict(norm_eval=True),  # a step has few scenes: BatchNorm keeps the statistics of stage 1
