@@ -1,2 +1,0 @@
-_base_ = '../r18_synth_joint.py'  # row 3: inter-frame interaction only
-model = dict(vli=None)
