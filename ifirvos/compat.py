@@ -99,6 +99,14 @@ def check_versions() -> None:
             raise ImportError(f'ifirvos needs {name} >= {minimum}, but {found} is installed: {REMEDY}.', name='ifirvos')
 
 
+def _release_of(package: str) -> tuple[int, ...]:
+    """Return the release of an installed package; () where it is missing."""
+    try:
+        return _release(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return ()
+
+
 def _release(version: str) -> tuple[int, ...]:
     """``'2.3.6rc1'`` -> ``(2, 3, 6)``."""
     return tuple(int(number) for number in re.match(r'\d+(?:\.\d+)*', version)[0].split('.'))
@@ -162,7 +170,7 @@ def _without_what_is_seldom_used() -> Iterator[None]:
     """Import what few models of mmdet use, or draw curves with, when it is used: a third of the time of importing."""
     packages = ['imgaug', 'imagecorruptions', 'matplotlib']
     # Of transformers 4 mmdet derives classes; of 5 it cannot, since a function that it asks for first is gone.
-    if 'transformers' not in sys.modules and _release(metadata.version('transformers'))[0] >= 5:
+    if 'transformers' not in sys.modules and _release_of('transformers') >= (5,):
         packages.append('transformers')
     with deferred(*packages):
         if 'transformers' in packages:

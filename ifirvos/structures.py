@@ -37,7 +37,7 @@ def to_device(values: Sequence | Tensor, device: torch.device, dtype: torch.dtyp
     ``torch.tensor(..., device='cuda')`` waits: it copies from memory that the GPU cannot read by itself.
     """
     tensor = torch.as_tensor(values, dtype=dtype)
-    if torch.device(device).type == 'cuda' and tensor.device.type == 'cpu':
+    if torch.device(device).type == 'cuda' and tensor.device.type == 'cpu' and type(tensor) is Tensor:  # not a fake one
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
 

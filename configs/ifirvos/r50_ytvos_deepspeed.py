@@ -17,6 +17,7 @@ strategy = dict(
 optim_wrapper = dict(
     _delete_=True,
     type='DeepSpeedOptimWrapper',
+    constructor=_base_.optim_wrapper.constructor,
     optimizer=_base_.optim_wrapper.optimizer,
     paramwise_cfg=_base_.optim_wrapper.paramwise_cfg,
 )

@@ -37,6 +37,19 @@ def _area(left_top: Tensor, right_bottom: Tensor, at_least: float | None = None)
 class AlignedGIoULoss(GIoULoss):
     """mmdet's GIoU loss of boxes with their targets, unweighted and not reduced, without a wait for the GPU."""
 
-    def forward(self, pred: Tensor, target: Tensor, **kwargs) -> Tensor:
-        """Compare (...,4) xyxy with targets -> (...); further arguments of mmdet's losses are ignored."""
-        return self.loss_weight * (1 - generalised_iou(pred, target, self.eps))
+    def forward(
+        self,
+        pred: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        avg_factor: Tensor | None = None,
+        reduction_override: str | None = 'none',
+    ) -> Tensor:
+        """Compare (...,4) xyxy with targets -> (...), in fp32.
+
+        Raises:
+            ValueError: It is asked for a weight or a reduction: mmdet's ``GIoULoss`` has them.
+        """
+        if weight is not None or avg_factor is not None or reduction_override != 'none':
+            raise ValueError('AlignedGIoULoss neither weights nor reduces: use GIoULoss')
+        return self.loss_weight * (1 - generalised_iou(pred.float(), target.float(), self.eps))

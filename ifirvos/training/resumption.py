@@ -15,6 +15,8 @@ from ifirvos.errors import CheckpointError
 from ifirvos.plain_config import plain_config
 from ifirvos.registry import HOOKS
 
+from .parameter_groups import DIGEST
+
 # First keys of a config that decide what is learnt -> whether the checkpoint's own stays: its optimizer and its
 # schedules keep their numbers in their state, which is restored.
 COMPARED = {
@@ -140,20 +142,27 @@ def keeps_checkpoints(key: str) -> bool:
 
 
 def _check_groups(runner: Runner, state: Mapping | None) -> None:
-    """Refuse an optimizer's state whose groups of parameters are not those of the run, before mmengine loads it."""
+    """Refuse an optimizer's state whose groups of parameters are not those of the run, before mmengine loads it.
+
+    The state is by position: loaded into other groups it would give momenta and rates to other parameters.
+    """
     optimizer = getattr(runner.optim_wrapper, 'optimizer', None)
     if not isinstance(state, Mapping) or 'param_groups' not in state or optimizer is None:
         return
     before, now = (
-        [len(group['params']) for group in groups] for groups in (state['param_groups'], optimizer.param_groups)
+        [(len(group['params']), group.get(DIGEST)) for group in groups]
+        for groups in (state['param_groups'], optimizer.param_groups)
     )
-    if before == now or sum(before) != sum(now):
-        return
-    single = ': --cfg-options optim_wrapper.constructor=DefaultOptimWrapperConstructor'
+    if before == now or sum(number for number, _ in before) != sum(number for number, _ in now):
+        return  # other parameters altogether: torch says so
+    if {number for number, _ in before} == {1}:
+        way = '--cfg-options optim_wrapper.constructor=DefaultOptimWrapperConstructor'
+    else:
+        way = 'the optim_wrapper.constructor and optim_wrapper.paramwise_cfg it was trained with'
+    without = 'load_from=CHECKPOINT in place of --resume' if runner.cfg.get('strategy') else '--reset-optimizer'
     raise CheckpointError(
-        f'The checkpoint was trained with {len(before)} groups of parameters, this run has {len(now)}. To go on '
-        f'exactly, take the constructor it was trained with{single if set(before) == {1} else ""}; or go on without '
-        'its momenta: --reset-optimizer.'
+        f'The checkpoint was trained with other groups of parameters ({len(before)}, here {len(now)}). To go on '
+        f'exactly: {way}. To go on without its momenta: {without}.'
     )
 
 

@@ -124,6 +124,7 @@ def test_fine_tuning_starts_from_the_pre_trained_weights_of_the_same_family(conf
     pretraining = Config.fromfile(CONFIGS / family / f'{stage.parent.name}.py')
     assert config.startswith(family)
     assert stage.name == f'epoch_{pretraining.train_cfg.max_epochs}.pth'
+    init_default_scope('mmdet')
     stages = [MODELS.build(shrink(c).model).state_dict() for c in (pretraining, cfg)]
     assert stages[0].keys() == stages[1].keys()
 
@@ -158,3 +159,18 @@ def test_groups_change_no_number():
         updated.append([parameter.detach() for parameter in model.parameters()])
     for grouped, single in zip(*updated, strict=True):
         assert torch.equal(grouped, single)
+
+
+def test_a_parameter_with_two_names_is_an_error_as_in_torch():
+    """In one group torch would only warn, and step twice."""
+    shared = nn.Linear(2, 2)
+    model = nn.ModuleDict(dict(one=nn.Sequential(shared), other=nn.Sequential(shared)))
+    cfg = dict(
+        constructor='GroupedOptimWrapperConstructor',
+        optimizer=dict(type='SGD', lr=1.0),
+        paramwise_cfg=dict(bias_lr_mult=1.0),
+    )
+    with pytest.raises(ValueError, match='more than one parameter group'):
+        build_optim_wrapper(model, cfg)
+    cfg['paramwise_cfg']['bypass_duplicate'] = True
+    assert len(build_optim_wrapper(model, cfg).optimizer.param_groups[0]['params']) == 1

@@ -111,10 +111,7 @@ def test_other_groups_of_parameters(data_root, tmp_path):
     for name, way in ways.items():
         with pytest.raises(Killed):
             run(cfg, tmp_path / name, At(3, kill), **way)
-    advice = {
-        'Grouped': r'trained with: .*constructor=Default.*; or',
-        'Default': r'trained with; or.*--reset-optimizer',
-    }
+    advice = {'Grouped': 'exactly: .*constructor=Default', 'Default': 'exactly: the optim_wrapper.*--reset-optimizer'}
     other = {'Grouped': 'Default', 'Default': 'Grouped'}
     for name, way in ways.items():
         cfg.load_from = str(tmp_path / other[name] / 'iter_3.pth')
@@ -122,3 +119,18 @@ def test_other_groups_of_parameters(data_root, tmp_path):
             run(cfg, tmp_path / f'{name}_on', resume=True, **way)
         cfg.load_from = str(tmp_path / name / 'iter_3.pth')
         assert run(cfg, tmp_path / f'{name}_on', resume=True, **way).iter == 6
+
+
+def test_other_options_of_parameters_in_groups_of_the_same_size(data_root, tmp_path):
+    """The state is by position: a rate of another weight would move the momenta of all that follow."""
+    cfg = without_validation(tiny_config(data_root))
+    cfg.optim_wrapper.update(
+        constructor='GroupedOptimWrapperConstructor', paramwise_cfg=dict(custom_keys={'value_proj': dict(lr_mult=0.5)})
+    )
+    cfg.optim_wrapper.optimizer.weight_decay = 0.1
+    with pytest.raises(Killed):
+        run(cfg, tmp_path, At(3, kill))
+    cfg.optim_wrapper.paramwise_cfg = dict(custom_keys={'output_proj': dict(lr_mult=0.5)})
+    cfg.load_from = str(tmp_path / 'iter_3.pth')
+    with pytest.raises(CheckpointError, match=r'groups of parameters \(2, here 2\)'):
+        run(cfg, tmp_path, resume=True)

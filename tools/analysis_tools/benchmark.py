@@ -140,8 +140,9 @@ def run_step(args: argparse.Namespace) -> None:
     import torch
 
     device = torch.device(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    # compat switches mmcv's flag off where there is no kernel.
     from mmcv.ops import multi_scale_deform_attn as msda
+
+    import ifirvos  # noqa: F401  switches mmcv's flag off where there is no kernel
 
     paths = ['kernel', 'PyTorch'] if device.type == 'cuda' and msda.IS_CUDA_AVAILABLE else ['PyTorch']
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} CPU threads'
