@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -36,6 +37,15 @@ def test_a_step_is_timed_and_measured(benchmark, capsys):
     assert [name for name, *_ in rows] == ['fp32', 'bf16']
     assert all(float(seconds) > 0 for _, seconds, _ in rows)
     assert float(rows[1][2]) == pytest.approx(float(rows[0][2]), rel=0.05)
+
+
+def test_a_step_in_a_process_of_its_own():
+    """Where nothing has imported ifirvos before, an mmcv without compiled operators cannot be imported."""
+    size = ['--frames', '1', '--size', '64', '96', '--iterations', '1']
+    command = [sys.executable, ROOT / 'tools/analysis_tools/benchmark.py', 'step', '--device', 'cpu', '--shrink', *size]
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 'fp32' in done.stdout
 
 
 def test_hours(benchmark, capsys, tmp_path):

