@@ -47,6 +47,21 @@ def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
     return [frame for clip in clips for frame in clip.video_data_samples]
 
 
+def inputs_indices(clips: list[TrackDataSample]) -> list[int]:
+    """Return which clip of the batch's frames each is about: the first its first, unless ``inputs_index`` says so."""
+    return [clip.get('inputs_index', number) for number, clip in enumerate(clips)]
+
+
+def features_of(feats: list[Tensor], clips: list[TrackDataSample], num_inputs: int) -> list[Tensor]:
+    """(U*T,C,h,w) per level, of the U clips of a batch's frames -> (B*T,C,h,w), of the B clips that are about them."""
+    indices = inputs_indices(clips)
+    if indices == list(range(num_inputs)):
+        return feats
+    # Slices, not an index tensor: their gradients are sums without atomics, and nothing is copied to a device.
+    by_clip = [level.chunk(num_inputs) for level in feats]
+    return [torch.cat([parts[k] for k in indices]) for parts in by_clip]
+
+
 def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
     """Return a clip of some frames of another: the same frame objects and metainfo, none marked as annotated."""
     marks = ('key_frames_inds', 'ref_frames_inds')

@@ -3,7 +3,9 @@
 from collections import defaultdict
 
 import numpy as np
+import torch
 from mmengine.dataset import BaseDataset, pseudo_collate
+from torch import Tensor
 
 from ifirvos.registry import DATASETS, FUNCTIONS
 
@@ -57,5 +59,15 @@ class PairedExpressions:
 
 @FUNCTIONS.register_module()
 def pair_collate(batch: list[list[dict]]) -> dict:
-    """Batch of pairs -> mmengine's pseudo batch of twice as many clips."""
-    return pseudo_collate([clip for pair in batch for clip in pair])
+    """Batch of pairs -> mmengine's pseudo batch of twice as many clips, less the frames that it would hold twice.
+
+    Both clips of a pair usually show the same frames: ``inputs`` holds them once, so that the backbone sees them once.
+    The metainfo ``inputs_index`` of every clip says which of ``inputs`` are its frames.
+    """
+    collated = pseudo_collate([clip for pair in batch for clip in pair])
+    inputs: list[Tensor] = []
+    for number, (frames, clip) in enumerate(zip(collated['inputs'], collated['data_samples'], strict=True)):
+        if number % 2 == 0 or not torch.equal(frames, inputs[-1]):
+            inputs.append(frames)
+        clip.set_metainfo(dict(inputs_index=len(inputs) - 1))
+    return {**collated, 'inputs': inputs}

@@ -3,6 +3,7 @@
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 
 from ifirvos.registry import MODELS
+from ifirvos.structures import inputs_indices
 
 
 @MODELS.register_module()
@@ -24,3 +25,8 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
         """As mmdet's."""
         self.pad_size_divisor = self.train_pad_size_divisor if training else self.test_pad_size_divisor
         return super().forward(data, training)
+
+    def _get_track_pad_shape(self, data: dict) -> list[list[tuple[int, int]]]:
+        """As mmdet's, one entry per clip: several may have the same frames, see :func:`pair_collate`."""
+        shapes, clips = super()._get_track_pad_shape(data), data['data_samples']
+        return shapes if clips is None else [shapes[k] for k in inputs_indices(clips)]

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
-from ifirvos.structures import select_frames
+from ifirvos.structures import features_of, select_frames
 
 from .clip_deformable_detr import ClipDeformableDETR
 from .clip_tokens import clip_tokens, frame_maps
@@ -137,8 +137,12 @@ class IFIRVOS(ClipDeformableDETR):
 
     # ------------------------------------------------------------------ entry points
     def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
-        """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses."""
-        feats, clips = self._cut(self.extract_feat(batch_inputs), batch_data_samples)
+        """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses.
+
+        Clips with the metainfo ``inputs_index`` may share their frames: batch_inputs are then fewer than the clips.
+        """
+        feats = features_of(self.extract_feat(batch_inputs), batch_data_samples, len(batch_inputs))
+        feats, clips = self._cut(feats, batch_data_samples)
         return self.bbox_head.loss(**self.forward_transformer(feats, clips), clips=clips)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: ClipList, rescale: bool = True) -> ClipList:
@@ -152,7 +156,7 @@ class IFIRVOS(ClipDeformableDETR):
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips -> the outputs of all layers, see :meth:`RVOSHead.forward`."""
-        feats = self.extract_feat(batch_inputs)
+        feats = features_of(self.extract_feat(batch_inputs), batch_data_samples, len(batch_inputs))
         return self.bbox_head(**self.forward_transformer(feats, batch_data_samples), clips=batch_data_samples)
 
     @torch.no_grad()

@@ -61,10 +61,24 @@ def test_both_see_the_same_pixels_and_ask_for_different_objects(paired):
     assert flips == {True, False}
 
 
-def test_a_batch_of_pairs_holds_twice_as_many_clips(paired):
-    batch = pair_collate([paired[0], paired[1]])
-    assert len(batch['inputs']) == len(batch['data_samples']) == 4
+def test_a_batch_of_pairs_holds_twice_as_many_clips_and_the_frames_of_each_pair_once(paired):
+    pairs = [paired[0], paired[1]]
+    batch = pair_collate(pairs)
     assert [sample.exp_id for sample in batch['data_samples']] == ['0', '1', '1', '0']
+    assert len(batch['inputs']) == 2
+    assert [sample.inputs_index for sample in batch['data_samples']] == [0, 0, 1, 1]
+    for pair, frames in zip(pairs, batch['inputs'], strict=True):
+        assert all(torch.equal(clip['inputs'], frames) for clip in pair)
+
+
+def test_a_pair_that_shows_different_frames_keeps_both(paired):
+    """As when one of its clips was drawn anew because nothing of its object was visible."""
+    first, second = paired[0]
+    second['inputs'] = second['inputs'] + 1
+    batch = pair_collate([[first, second], paired[1]])
+    assert len(batch['inputs']) == 3
+    assert [sample.inputs_index for sample in batch['data_samples']] == [0, 1, 2, 2]
+    assert torch.equal(batch['inputs'][1], second['inputs'])
 
 
 def test_the_partner_of_a_sentence_that_fits_nothing_fits_something_there(tmp_path):
