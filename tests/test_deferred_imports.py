@@ -1,5 +1,7 @@
 """What is deferred is the real thing as soon as it is used."""
 
+import pickle
+import subprocess
 import sys
 
 import pytest
@@ -17,6 +19,7 @@ def package(tmp_path, monkeypatch):
     )
     (tmp_path / 'user.py').write_text(
         'import heavy\nimport heavy.shapes as hs\nfrom heavy.shapes import Shape, double\n'
+        'class Sized(Shape):\n    def __init__(self, size): super().__init__(size + 1)\n'
         'try:\n    import heavy_but_absent\nexcept ImportError:\n    heavy_but_absent = None\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
@@ -25,7 +28,7 @@ def package(tmp_path, monkeypatch):
     with deferred('heavy', 'heavy_but_absent'):
         import user
     yield user
-    for name in ('user', 'heavy', 'heavy.shapes'):
+    for name in ('user', 'heavy', 'heavy.shapes', 'light', 'light.heavy'):
         sys.modules.pop(name, None)
     if hasattr(builtins, 'heavy_imports'):
         del builtins.heavy_imports
@@ -71,3 +74,59 @@ def test_what_was_imported_before_is_used_as_it_is(package, tmp_path):
     assert again is heavy
     assert again.LEVEL == 3
     assert sys.modules['heavy'] is heavy
+
+
+def test_a_class_derived_inside_the_block_is_made_when_it_is_used(package):
+    stand_in = package.Sized
+    assert isinstance(stand_in, type)
+    assert not isinstance(3, stand_in)
+    assert not isinstance(3, package.Shape)
+    assert not imported()  # nothing can be an instance of what nobody has imported
+    sized = stand_in(5)  # its __init__ calls super()
+    from heavy.shapes import Shape
+
+    assert isinstance(sized, Shape)
+    assert isinstance(sized, stand_in)
+    assert sized.size == 6
+    assert type(pickle.loads(pickle.dumps(sized))) is type(sized) is package.Sized  # noqa: S301 - its own
+
+
+def test_a_part_of_a_package_is_deferred_alone_and_nothing_of_it_stays(package, tmp_path):
+    (tmp_path / 'light').mkdir()
+    (tmp_path / 'light' / '__init__.py').write_text('')
+    (tmp_path / 'light' / 'heavy.py').write_text('def three(): return 3\n')
+    import light
+
+    with deferred('light.heavy'):
+        from light.heavy import three
+    assert 'light.heavy' not in sys.modules
+    assert not hasattr(light, 'heavy')
+    assert three() == 3
+    assert three is not light.heavy.three  # a stand-in
+    from light.heavy import three as real
+
+    assert real.__code__.co_name == 'three'
+
+
+def test_what_is_used_inside_the_block_is_the_real_thing_from_there(package):
+    sys.modules.pop('user')
+    with deferred('heavy'):
+        import user
+
+        assert user.double(2) == 4
+        import heavy.shapes
+
+        assert heavy.shapes.double.__code__.co_name == 'double'
+    assert sys.modules['heavy'] is heavy
+
+
+def test_inference_does_not_import_fsdp_or_scipy():
+    """They are half of what importing takes; the classes that derive from FSDP are registered all the same."""
+    code = (
+        'import sys; import ifirvos; from mmengine.registry import MODEL_WRAPPERS, OPTIMIZERS;'
+        'assert MODEL_WRAPPERS.get("MMFullyShardedDataParallel") and OPTIMIZERS.get("ZeroRedundancyOptimizer");'
+        'heavy = ("scipy", "shapely", "sympy", "torch.distributed.fsdp", "torch.distributed.optim", "huggingface_hub");'
+        'print([name for name in heavy if name in sys.modules])'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == '[]'

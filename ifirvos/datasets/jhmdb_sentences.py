@@ -5,9 +5,6 @@ import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from scipy.io import whosmat
-from scipy.io.matlab import MatReadError
-
 from ifirvos.errors import AnnotationError
 from ifirvos.json_files import check_regular, read_json
 from ifirvos.registry import DATASETS
@@ -122,6 +119,9 @@ class JHMDBSentencesDataset(AnnotatedFrameDataset):
     @staticmethod
     def _count_masks(path: str) -> int:
         """T of ``part_mask``, from the file's header."""
+        from scipy.io import whosmat  # here: it takes half a second to import
+        from scipy.io.matlab import MatReadError
+
         check_regular(path, 'mask file')
         try:
             height, width, *length = next(shape for name, shape, _ in whosmat(path) if name == 'part_mask')

@@ -1,7 +1,8 @@
 """Models on the Hugging Face Hub: weights as safetensors, config as data, model card from the metafile.
 
 A repository, or a local folder, holds ``model.safetensors`` (weights; the config's text in its header), ``config.json``
-(a description of the model) and ``README.md`` (the card). Nothing in it can run code.
+(a description of the model) and ``README.md`` (the card). Nothing in it can run code. ``huggingface_hub`` is imported
+when it is used, since few commands use it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huggingface_hub import EvalResult, HfApi, ModelCardData, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, RepositoryNotFoundError
-
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.files import make_folder, write_whole
 from ifirvos.version import __version__
@@ -23,6 +21,8 @@ from .model_index import list_models
 from .preparation import state_to_save
 
 if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
     from .inferencer import RVOSInferencer
 
 WEIGHTS = 'model.safetensors'
@@ -84,6 +84,9 @@ class HubMixin:
         Raises:
             InputError: The Hub refuses; the message is the Hub's.
         """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
         api = HfApi(token=token) if api is None else api
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -121,6 +124,14 @@ class HubMixin:
             InputError: There is no such folder or repository, or no network.
             CheckpointError: It contains no ifirvos model.
         """
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import (
+            HfHubHTTPError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
+
         folder = Path(source)
         if not folder.is_dir():
             try:
@@ -181,6 +192,8 @@ def model_card(name: str, repository: str, licence: str = 'apache-2.0') -> str:
         repository: What :meth:`HubMixin.from_pretrained` takes.
         licence: Licence of the weights.
     """
+    from huggingface_hub import EvalResult, ModelCardData
+
     model = list_models().get(name, {})
     metadata, results = model.get('Metadata', {}), model.get('Results') or []
     training_data = metadata.get('Training Data')

@@ -10,8 +10,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmdet.structures.mask import BitmapMasks
 from PIL import ExifTags, Image
-from scipy.io import loadmat, whosmat
-from scipy.io.matlab import MatReadError
 
 from ifirvos.errors import AnnotationError, InputError, LimitError, MissingFileError, UserError
 from ifirvos.json_files import check_regular
@@ -55,6 +53,9 @@ def read_a2d_h5(results: dict) -> np.ndarray:
 
 def read_jhmdb_mat(results: dict) -> np.ndarray:
     """Slice ``mask_index`` (from 0) of ``part_mask`` (H,W,T) in the MATLAB file ``mask_path``: uint8 (H,W), 0 or 1."""
+    from scipy.io import loadmat, whosmat  # here: it takes half a second to import
+    from scipy.io.matlab import MatReadError
+
     try:
         for name, shape, _ in whosmat(results['mask_path']):
             if name == 'part_mask':

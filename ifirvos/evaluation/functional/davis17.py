@@ -8,7 +8,6 @@ et al., The 2019 DAVIS Challenge on VOS). Values are fractions. Letters: T frame
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from .masks import contour_accuracy, region_similarity
 
@@ -68,6 +67,8 @@ def evaluate_unsupervised(gt: np.ndarray, pred: np.ndarray, bound_th: float = 0.
     Raises:
         ValueError: if shapes differ, or there are more than 20 proposals, as the official task allows.
     """
+    from scipy.optimize import linear_sum_assignment  # here: it takes half a second to import
+
     if gt.ndim != 3 or gt.shape != pred.shape or not len(gt):
         raise ValueError(f'expected two label maps of the same shape (T, H, W), got gt {gt.shape}, pred {pred.shape}')
     void = gt == VOID
