@@ -37,7 +37,7 @@ def run_checkouts(args: argparse.Namespace) -> None:
     checkouts = [args.other.resolve(), ROOT]
     for checkout in checkouts:
         if not (checkout / DATA).exists():
-            raise SystemExit(f'error: {checkout / DATA} is missing: generate it, or link it there')
+            raise SystemExit(f'{checkout / DATA} is missing: generate it, or link it there')
     print(machine())
     theirs, ours = train(checkouts, args.steps)
     seconds = [statistics.median(row['time'] for row in rows[len(rows) // 4 :]) for rows in (theirs, ours)]

@@ -53,11 +53,11 @@ def parse_setting(pairs: list[str], base: dict) -> dict:
     for pair in pairs:
         key, _, value = pair.partition('=')
         if key not in DEFAULTS:
-            raise SystemExit(f'error: no setting {key!r}; there are {", ".join(DEFAULTS)}')
+            raise SystemExit(f'no setting {key!r}; there are {", ".join(DEFAULTS)}')
         try:
             setting[key] = type(DEFAULTS[key])(value)
         except ValueError:
-            raise SystemExit(f'error: {key} takes a number, not {value!r}') from None
+            raise SystemExit(f'{key} takes a number, not {value!r}') from None
     return setting
 
 

@@ -89,7 +89,7 @@ def _ask(worker: subprocess.Popen, what: str = 'run') -> dict:
             return json.loads(line)
     worker.said.seek(0)
     reason = worker.said.read().strip().rsplit('\n', 1)[-1] or f'exit code {worker.wait()}'
-    raise SystemExit(f'error: a measured process ended: {reason} ({worker.args[-1]})')
+    raise SystemExit(f'a measured process ended: {reason} ({worker.args[-1]})')
 
 
 # ---------------------------------------------------------------------- the measured process's side
