@@ -13,6 +13,7 @@ from ifirvos.structures import features_of, select_frames
 
 from .clip_deformable_detr import ClipDeformableDETR
 from .clip_tokens import clip_tokens, frame_maps
+from .frozen_batch_norm import keep_less_of_frozen_norms
 from .positional_encoding import SinePositionalEncoding1D
 from .query_linker import QueryLinker
 from .text_encoder import TextProjection
@@ -92,6 +93,7 @@ class IFIRVOS(ClipDeformableDETR):
         self.value_pos = value_pos
         self.cut_to_key_frames = cut_to_key_frames
         super().__init__(*args, with_box_refine=True, **kwargs)
+        keep_less_of_frozen_norms(self.backbone)
         self.text_encoder = self._build_text_encoder(text_encoder)
         self.text_projection = TextProjection(self.text_encoder.embed_dims, self.embed_dims, text_dropout)
         self.word_encoding = SinePositionalEncoding1D(self.embed_dims)
