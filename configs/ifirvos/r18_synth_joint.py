@@ -6,7 +6,11 @@ load_from = 'weights/r18_synth.pth'
 shared = r'backbone[.]|neck[.]|text_encoder[.]'
 default_hooks = dict(
     # The text encoder's pooler, which the rows without VLI use, is not in the weights.
-    hand_over=dict(drop=[f'(?!{shared})'], allow_missing=[r'(?!backbone[.]|neck[.])'], allow_unexpected=[f'(?!{shared})']),
+    hand_over=dict(
+        drop=[f'(?!{shared})'],
+        allow_missing=[r'(?!backbone[.]|neck[.])'],
+        allow_unexpected=[f'(?!{shared})'],
+    ),
     checkpoint=dict(interval=100, max_keep_ckpts=2),
     logger=dict(interval=10),
 )
