@@ -17,7 +17,7 @@ from PIL import Image
 from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.inference.model_index import list_models
 from ifirvos.registry import DATASETS, FUNCTIONS, HOOKS, METRICS, MODELS, TRANSFORMS
-from ifirvos.structures import flatten_samples
+from ifirvos.structures import flatten_samples, inputs_indices
 from ifirvos.testing import demo_rvos_inputs, shrink, write_demo_dataset
 from ifirvos.training.launch import default_work_dir
 
@@ -199,6 +199,9 @@ DIFFERENCES = {
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/baseline.py'): {VLI: None, IFI: None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/wo_ifi.py'): {IFI: None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/wo_vli.py'): {VLI: None},
+    ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/baseline.py'): {VLI: None, IFI: None},
+    ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/wo_ifi.py'): {IFI: None},
+    ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/wo_vli.py'): {VLI: None},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/attn_ffn.py'): {f'{VLI}.fusion': 'ffn'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/dynamic_text.py'): {f'{VLI}.text': 'dynamic'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/lewv_only.py'): {f'{VLI}.vewl': None},
@@ -425,7 +428,9 @@ def test_pipelines_give_clips_and_evaluators_build(name, data_root):
     move_data(cfg._cfg_dict, data_root)
     collate = FUNCTIONS.get(cfg.train_dataloader.get('collate_fn', dict(type='pseudo_collate'))['type'])
     batch = collate([DATASETS.build(cfg.train_dataloader.dataset)[0]])
-    for inputs, sample in zip(batch['inputs'], batch['data_samples'], strict=True):
+    assert set(inputs_indices(batch['data_samples'])) == set(range(len(batch['inputs'])))
+    for index, sample in zip(inputs_indices(batch['data_samples']), batch['data_samples'], strict=True):
+        inputs = batch['inputs'][index]
         assert inputs.shape[:2] == (cfg.num_frames, 3)
         assert any(len(frame.gt_instances) for frame in sample)
         for frame in sample:
