@@ -22,7 +22,7 @@ model = dict(
 )
 
 max_iters = 800
-train_cfg = dict(max_iters=max_iters, val_interval=max_iters, val_begin=max_iters + 1)  # probe.py evaluates
+train_cfg = dict(max_iters=max_iters, val_interval=max_iters, val_begin=100_000)  # probe.py evaluates
 optim_wrapper = dict(
     optimizer=dict(lr=8e-4),
     paramwise_cfg=dict(

@@ -80,7 +80,7 @@ class HandOverHook(Hook):
             del checkpoint['state_dict'][key]
         if dropped:
             runner.logger.info(f'Hand-over: {len(dropped)} keys dropped, as the config says: {", ".join(dropped)}')
-        loaded = len(wanted.keys() & given.keys()) - len(dropped)
+        loaded = len((wanted.keys() & given.keys()) - {key.removeprefix('module.') for key in dropped})
         runner.logger.info(f'Hand-over: {loaded} of {len(wanted)} keys of the model loaded')
 
     def _dropped(self, state_dict: Mapping) -> list[str]:

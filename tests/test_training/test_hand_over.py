@@ -1,6 +1,7 @@
 """What may differ between the weights and the model that they start."""
 
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -54,11 +55,13 @@ def test_lists_allow_what_they_name_and_nothing_else():
 
 
 def test_what_is_dropped_is_not_loaded():
-    given = dict(state_dict=weights())
+    given = dict(state_dict=weights(**{'b.new': torch.zeros(1)}))
     model = nn.ModuleDict(dict(a=nn.Linear(2, 3), b=nn.Linear(3, 1)))
     runner = SimpleNamespace(model=model, _resume=False, logger=MMLogger.get_instance('hand_over'))
-    hook = HandOverHook(drop=['b[.]'])
-    hook.after_load_checkpoint(runner, given)
+    hook = HandOverHook(drop=['b[.]'], allow_unexpected=['b[.]new'])
+    with patch.object(runner.logger, 'info') as said:
+        hook.after_load_checkpoint(runner, given)
+    said.assert_called_with('Hand-over: 2 of 4 keys of the model loaded')
     assert set(given['state_dict']) == {'a.weight', 'a.bias'}
     runner._resume, given = True, dict(state_dict=weights())
     hook.after_load_checkpoint(runner, given)
