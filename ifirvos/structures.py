@@ -11,6 +11,7 @@ from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
+from .errors import InputError
 from .frame_sizes import PICTURES
 
 MASK_TARGETS = ('point', 'area')
@@ -47,16 +48,32 @@ def flatten_samples(clips: list[TrackDataSample]) -> list[DetDataSample]:
     return [frame for clip in clips for frame in clip.video_data_samples]
 
 
-def inputs_indices(clips: list[TrackDataSample]) -> list[int]:
-    """Return which clip of the batch's frames each is about: the first its first, unless ``inputs_index`` says so."""
-    return [clip.get('inputs_index', number) for number, clip in enumerate(clips)]
+def inputs_indices(clips: list[TrackDataSample], num_inputs: int) -> list[int]:
+    """Return which of a batch's inputs each clip's frames are.
+
+    Args:
+        clips: B clips. If there are fewer inputs, each has the metainfo ``inputs_index``.
+        num_inputs: Number of inputs. As many as clips: each clip has its own.
+
+    Raises:
+        InputError: The clips do not say whose are whose.
+    """
+    if len(clips) == num_inputs:
+        return list(range(num_inputs))
+    indices = [clip.get('inputs_index', num_inputs) for clip in clips]
+    if set(indices) != set(range(num_inputs)):
+        raise InputError(
+            f'A batch holds {num_inputs} inputs for {len(clips)} clips, and their inputs_index are {indices}: '
+            'pair_collate makes such batches, and a part of one needs indices of its own.'
+        )
+    return indices
 
 
 def features_of(feats: list[Tensor], clips: list[TrackDataSample], num_inputs: int) -> list[Tensor]:
-    """(U*T,C,h,w) per level, of the U clips of a batch's frames -> (B*T,C,h,w), of the B clips that are about them."""
-    indices = inputs_indices(clips)
-    if indices == list(range(num_inputs)):
+    """(U*T,C,h,w) per level, of a batch's U inputs -> (B*T,C,h,w), of the B clips, see :func:`inputs_indices`."""
+    if len(clips) == num_inputs:
         return feats
+    indices = inputs_indices(clips, num_inputs)
     # Slices, not an index tensor: their gradients are sums without atomics, and nothing is copied to a device.
     by_clip = [level.chunk(num_inputs) for level in feats]
     return [torch.cat([parts[k] for k in indices]) for parts in by_clip]

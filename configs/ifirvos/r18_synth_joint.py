@@ -5,10 +5,9 @@ _base_ = './r18_synth.py'
 load_from = 'weights/r18_synth.pth'
 shared = r'backbone[.]|neck[.]|text_encoder[.]'
 default_hooks = dict(
-    # The text encoder's pooler, which the rows without VLI use, is not in the weights.
     hand_over=dict(
         drop=[f'(?!{shared})'],
-        allow_missing=[r'(?!backbone[.]|neck[.])'],
+        allow_missing=[f'(?!{shared})', r'text_encoder[.]model[.]pooler[.]'],  # for the rows without VLI
         allow_unexpected=[f'(?!{shared})'],
     ),
     checkpoint=dict(interval=100, max_keep_ckpts=2),

@@ -17,7 +17,9 @@ class FrozenBatchNorm2d(nn.BatchNorm2d):
         if (
             self.training
             or not torch.is_grad_enabled()
+            or x.device.type not in ('cpu', 'cuda')
             or torch.is_autocast_enabled(x.device.type)
+            or x.dtype not in (torch.float32, torch.float64)
             or x.dtype != self.weight.dtype
             or self.weight.requires_grad
             or self.bias.requires_grad

@@ -154,7 +154,8 @@ class IFIRVOS(ClipDeformableDETR):
         its own query sequence (ReferFormer on Ref-DAVIS17: 36). The metainfo ``query_index`` is then a list with one
         entry per window. Clips with annotated frames are not split.
         """
-        return self._predict(self.extract_windows(batch_inputs), batch_data_samples)
+        feats = features_of(self.extract_windows(batch_inputs), batch_data_samples, len(batch_inputs))
+        return self._predict(feats, batch_data_samples)
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips -> the outputs of all layers, see :meth:`RVOSHead.forward`."""

@@ -11,7 +11,6 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ifirvos.checkpoint import no_weights
-from ifirvos.deferred_imports import deferred
 from ifirvos.errors import InputError, ModelError
 from ifirvos.registry import MODELS
 from ifirvos.structures import to_device
@@ -110,8 +109,7 @@ class RobertaTextEncoder(BaseModule):
         return str(shipped) if not Path(name).is_dir() and shipped.is_dir() else name
 
     def _build(self, pretrained: bool, config: dict, with_pooler: bool) -> nn.Module:
-        with deferred('scipy'):  # half a second, for losses of other models
-            from transformers import RobertaConfig, RobertaModel
+        from transformers import RobertaConfig, RobertaModel
 
         if not pretrained:
             return RobertaModel(RobertaConfig(**config), add_pooling_layer=with_pooler)

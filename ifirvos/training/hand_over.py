@@ -7,12 +7,11 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
+from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ifirvos.checkpoint import NO_KNOWLEDGE, of_another_kind, with_own_buffers
 from ifirvos.errors import CheckpointError
 from ifirvos.registry import HOOKS
-
-from .sharded import is_sharded
 
 
 class HandOverError(CheckpointError):
@@ -51,7 +50,7 @@ class HandOverHook(Hook):
         """
         given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
         wanted, kinds = shapes_of(runner.model), []
-        if not is_sharded(runner.model):
+        if not isinstance(runner.model, FullyShardedDataParallel):
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             own = model.state_dict()
             checkpoint['state_dict'] = given = with_own_buffers(given, own)
@@ -101,7 +100,7 @@ class HandOverHook(Hook):
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
     """Return the keys of a model's weights and their shapes; None for those sharded by FSDP."""
-    if is_sharded(model):  # its state_dict() gathers all weights in one process
+    if isinstance(model, FullyShardedDataParallel):  # its state_dict() gathers all weights in one process
         keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
         for prefix, module in model.named_modules():
             prefix = f'{prefix}.'.replace('_fsdp_wrapped_module.', '').removeprefix('.')

@@ -1,6 +1,5 @@
 """Sharded parameters (FSDP): which modules are sharded, and gradient clipping."""
 
-import sys
 from collections.abc import Sequence
 
 import torch
@@ -38,9 +37,3 @@ class ShardedOptimWrapper(OptimWrapper):
 def wrap_by_class_name(module: nn.Module, recurse: bool, nonwrapped_numel: int, names: Sequence[str]) -> bool:
     """Return a wrapping policy for FSDP: modules whose class has one of these names become units."""
     return recurse or type(module).__name__ in names
-
-
-def is_sharded(model: nn.Module) -> bool:
-    """Whether FSDP has sharded a model. Asks without importing FSDP, which takes a second."""
-    fsdp = sys.modules.get('torch.distributed.fsdp')
-    return fsdp is not None and isinstance(model, fsdp.FullyShardedDataParallel)

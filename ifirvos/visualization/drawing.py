@@ -92,5 +92,11 @@ def shorten(text: str, letters: ImageFont.FreeTypeFont, room: float) -> str:
 @lru_cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which comes with matplotlib; OpenCV's fonts have only ASCII."""
-    folder = Path(find_spec('matplotlib').origin).parent  # importing it takes a quarter of a second
-    return ImageFont.truetype(str(folder / 'mpl-data' / 'fonts' / 'ttf' / 'DejaVuSans.ttf'), size)
+    path = Path('fonts') / 'ttf' / 'DejaVuSans.ttf'
+    spec = find_spec('matplotlib')
+    data = Path(spec.origin).parent / 'mpl-data' if spec else Path()
+    if not (data / path).is_file():  # elsewhere in some distributions; importing takes 0.3 s
+        import matplotlib
+
+        data = Path(matplotlib.get_data_path())
+    return ImageFont.truetype(str(data / path), size)

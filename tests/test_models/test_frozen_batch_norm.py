@@ -37,6 +37,15 @@ def test_output_and_gradient_are_pytorchs_and_the_input_is_not_kept():
     assert kept(ours, x) <= 2 * 5 < x.numel() < kept(theirs, x)
 
 
+@pytest.mark.parametrize('where', ['meta', 'float16'])
+def test_runs_wherever_pytorchs_does(where):
+    _, ours = norms()
+    to = dict(device='meta') if where == 'meta' else dict(dtype=torch.float16)
+    x = torch.randn(2, 5, 6, 7).to(**to).requires_grad_()
+    assert ours.to(**to)(x).shape == x.shape
+    assert kept(ours, x) >= x.numel()  # PyTorch's
+
+
 @pytest.mark.parametrize('why', ['trained', 'training', 'no gradient', 'bf16'])
 def test_otherwise_pytorchs_runs(why):
     torch.manual_seed(0)

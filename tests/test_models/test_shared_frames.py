@@ -4,8 +4,9 @@ import pytest
 import tiny
 import torch
 
+from ifirvos.errors import InputError
 from ifirvos.models.data_preprocessor import RVOSDataPreprocessor
-from ifirvos.structures import features_of
+from ifirvos.structures import features_of, inputs_indices
 
 INDICES = [0, 0, 1, 2, 2]
 TEXTS = ['the red circle', 'the blue square', 'left', 'the square', 'right']
@@ -68,3 +69,21 @@ def test_every_clip_learns_the_padding_of_its_frames():
     assert data['inputs'].shape == (2, 2, 3, 64, 96)
     assert [clip[1].pad_shape for clip in data['data_samples']] == [(64, 64), (64, 64), (64, 96)]
     assert {clip[0].batch_input_shape for clip in data['data_samples']} == {(64, 96)}
+
+
+def test_prediction_of_shared_frames_is_that_of_frames_repeated():
+    torch.manual_seed(0)
+    model = tiny.tiny_model().float()
+    inputs, clips = batch(tiny.frames(3).float())
+    shared = model(inputs, clips, mode='predict')
+    alone = model(inputs[INDICES], [clip.clone() for clip in clips], mode='predict')
+    for ours, theirs in zip(shared, alone, strict=True):
+        assert ours.query_index == theirs.query_index
+        assert torch.equal(ours[0].pred_track_instances.masks, theirs[0].pred_track_instances.masks)
+
+
+def test_a_part_of_a_batch_says_what_is_wrong():
+    inputs, clips = batch(tiny.frames(3))
+    with pytest.raises(InputError, match='3 inputs for 2 clips'):
+        features_of([inputs.flatten(0, 1)], clips[:2], 3)
+    assert inputs_indices(clips[3:4], 1) == [0]  # one clip of it with its own frames
