@@ -15,8 +15,13 @@ _function: Callable[[Any], Any] | None = None  # of a worker process, which inhe
 
 
 def leave_interrupts_to_parent() -> None:
-    """Ignore Ctrl-C, which reaches all processes of a terminal: for workers, which their parent ends."""
+    """Ignore Ctrl-C, which reaches all processes of a terminal, and end at SIGTERM, for workers.
+
+    A forked worker has its parent's handler of SIGTERM, which Python calls between two instructions: one that comes
+    right before the worker waits for a lock would be seen when the lock is free, that is never.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _call(part: Any) -> Any:

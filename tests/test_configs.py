@@ -330,7 +330,12 @@ def test_a_config_starts_from_a_file_of_the_repository_or_a_name_of_the_zoo(name
     if '/' in start:
         cfg = load(name)
         model, checkpoint = MODELS.build(cfg.model), load_checkpoint(ROOT / start)
-        for pattern in cfg.default_hooks.get('hand_over', {}).get('allow_missing', ()):  # what a stage adds
+        hand_over = cfg.default_hooks.get('hand_over', {})
+        for key in list(checkpoint['state_dict']):
+            if any(re.match(pattern, key) for pattern in hand_over.get('drop', ())):
+                del checkpoint['state_dict'][key]
+        assert checkpoint['state_dict']
+        for pattern in hand_over.get('allow_missing', ()):  # what a stage adds
             new = {key: tensor for key, tensor in model.state_dict().items() if re.match(pattern, key)}
             assert not new.keys() & checkpoint['state_dict'].keys()
             checkpoint['state_dict'].update(new)

@@ -1,6 +1,7 @@
 """Work shared out among processes."""
 
 import os
+import signal
 
 import pytest
 
@@ -35,3 +36,12 @@ def test_no_more_processes_than_parts(monkeypatch):
     monkeypatch.setattr(parallel, 'ProcessPoolExecutor', Pool)
     assert list(map_forked(abs, [-1, -2], 10**6)) == [1, 2]
     assert asked == [2]
+
+
+def test_a_worker_ends_at_sigterm_without_its_parents_handler():
+    """Python calls a handler between two instructions: a worker that waits for a lock would never come to it."""
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        assert list(map_forked(lambda part: signal.getsignal(signal.SIGTERM), [0, 1], 2)) == [signal.SIG_DFL] * 2
+    finally:
+        signal.signal(signal.SIGTERM, before)
