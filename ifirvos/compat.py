@@ -167,7 +167,7 @@ def _import_mmdet_quietly() -> None:
 
 @contextlib.contextmanager
 def _without_what_is_seldom_used() -> Iterator[None]:
-    """Import what few models of mmdet use, or draw curves with, when it is used: half of the time of importing."""
+    """Import what few models of mmdet use, or draw curves with, when it is used."""
     packages = ['imgaug', 'imagecorruptions', 'matplotlib', 'scipy', 'shapely', 'sklearn']
     # Of transformers 4 mmdet derives classes; of 5 it cannot, since a function that it asks for first is gone.
     if 'transformers' not in sys.modules and _release_of('transformers') >= (5,):

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import yaml
 
+try:  # libyaml: ten times as fast, and every start of a tool reads the index
+    from yaml import CSafeLoader as SafeLoader
+except ImportError:  # PyYAML was built without it
+    from yaml import SafeLoader
+
 INDEX = 'model-index.yml'
 SHIPPED_MODEL = 'r18_synth_fine'
 # Configs, index and weights are in the package's .mim, where mim and mmengine look for them. In a checkout it links to
@@ -40,9 +45,7 @@ def list_models() -> dict[str, dict]:
 
 
 def _read(path: str) -> dict:
-    # libyaml, where PyYAML was built with it: ten times as fast, and every start of a tool reads the index.
-    loader = getattr(yaml, 'CSafeLoader', yaml.SafeLoader)
-    return yaml.load(shipped(path).read_text(encoding='utf-8'), Loader=loader)  # noqa: S506 - both are safe
+    return yaml.load(shipped(path).read_text(encoding='utf-8'), Loader=SafeLoader)
 
 
 def find_entry(name: str) -> dict:

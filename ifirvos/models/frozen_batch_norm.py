@@ -7,9 +7,9 @@ from torch import Tensor, nn
 class FrozenBatchNorm2d(nn.BatchNorm2d):
     """A ``BatchNorm2d`` without gradients of its own, in evaluation mode: a scale and a shift per channel.
 
-    PyTorch's keeps its input for the gradients of weight and bias, also where they have none: of a ResNet-50 in
-    training 97 MB per frame of 360x640, a tenth of all that a step keeps. Equal to it up to rounding. Where weight or
-    bias is trained, statistics are collected, or a lower precision is on, PyTorch's runs.
+    PyTorch's keeps its input for the gradients of weight and bias, also where they have none: a second copy of nearly
+    all activations of a backbone in training. Equal to it up to rounding. Where weight or bias is trained, statistics
+    are collected, or a lower precision is on, PyTorch's runs. ``torch.fx`` and ``torch.jit.script`` cannot read it.
     """
 
     def forward(self, x: Tensor) -> Tensor:

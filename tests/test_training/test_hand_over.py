@@ -25,8 +25,10 @@ def weights(*left_out: str, **more: torch.Tensor) -> dict:
 
 
 def test_weights_that_fit():
-    hand_over(weights())
-    hand_over({f'module.{key}': value for key, value in weights().items()})
+    for given in (weights(), {f'module.{key}': value for key, value in weights().items()}):
+        with patch.object(MMLogger.get_instance('hand_over'), 'info') as said:
+            hand_over(given)
+        said.assert_called_once_with('Hand-over: 4 of 4 keys of the model loaded')
 
 
 def test_every_difference_is_named():
