@@ -1,6 +1,8 @@
 """Conversion between mmdet's video samples and the model's clip tensors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,19 @@ from .errors import InputError
 from .frame_sizes import PICTURES
 
 MASK_TARGETS = ('point', 'area')
+
+
+_constants: ContextVar[dict | None] = ContextVar('constants', default=None)
+
+
+@contextmanager
+def constants_kept(store: dict) -> Iterator[None]:
+    """Keep in ``store`` what :func:`to_device` makes of lists, and give it out again: nothing new is then copied."""
+    token = _constants.set(store)
+    try:
+        yield
+    finally:
+        _constants.reset(token)
 
 
 @dataclass
@@ -37,6 +52,12 @@ def to_device(values: Sequence | Tensor, device: torch.device, dtype: torch.dtyp
 
     ``torch.tensor(..., device='cuda')`` waits: it copies from memory that the GPU cannot read by itself.
     """
+    store = None if isinstance(values, Tensor) else _constants.get()
+    if store is not None:
+        key = (repr(values), str(device), dtype)
+        if key not in store:
+            store[key] = torch.as_tensor(values, dtype=dtype).to(device)
+        return store[key]
     tensor = torch.as_tensor(values, dtype=dtype)
     if torch.device(device).type == 'cuda' and tensor.device.type == 'cpu' and type(tensor) is Tensor:  # not a fake one
         return tensor.pin_memory().to(device, non_blocking=True)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
-from ifirvos.structures import features_of, select_frames
+from ifirvos.structures import ClipTarget, features_of, select_frames
 
 from .clip_deformable_detr import ClipDeformableDETR
 from .clip_tokens import clip_tokens, frame_maps
@@ -138,14 +138,24 @@ class IFIRVOS(ClipDeformableDETR):
                 ifi.init_weights()
 
     # ------------------------------------------------------------------ entry points
-    def loss(self, batch_inputs: Tensor, batch_data_samples: ClipList) -> dict[str, Tensor]:
+    def loss(
+        self,
+        batch_inputs: Tensor,
+        batch_data_samples: ClipList,
+        tokens: dict[str, Tensor] | None = None,
+        targets: list[ClipTarget] | None = None,
+    ) -> dict[str, Tensor]:
         """(B,T,3,H,W) and B clips with ``gt_instances`` -> weighted losses.
 
         Clips with the metainfo ``inputs_index`` may share their frames: batch_inputs are then fewer than the clips.
+        With their ``tokens`` (:meth:`encode_tokens`) and ``targets`` (:meth:`RVOSHead.targets`) nothing of the host is
+        needed.
         """
         feats = features_of(self.extract_feat(batch_inputs), batch_data_samples, len(batch_inputs))
         feats, clips = self._cut(feats, batch_data_samples)
-        return self.bbox_head.loss(**self.forward_transformer(feats, clips), clips=clips)
+        text = None if tokens is None else self.encode_tokens(tokens)
+        given = {} if targets is None else dict(targets=targets)  # a head of one's own need not take them
+        return self.bbox_head.loss(**self.forward_transformer(feats, clips, text=text), clips=clips, **given)
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: ClipList, rescale: bool = True) -> ClipList:
         """(B,T,3,H,W) and B clips -> the clips, every frame with ``pred_track_instances`` at its original size.

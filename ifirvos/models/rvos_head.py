@@ -153,10 +153,12 @@ class RVOSHead(DeformableDETRHead):
         mask_features: Tensor,
         clips: list[TrackDataSample],
         box_states: Tensor | None = None,
+        targets: list[ClipTarget] | None = None,
     ) -> dict[str, Tensor]:
         """Return the weighted losses of all layers; their sum is the total. Arguments as :meth:`forward`.
 
-        If clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), only these are used.
+        If clips have annotated frames (``key_frames_inds``, A2D- and JHMDB-Sentences), only these are used. ``targets``
+        are those of the clips, see :meth:`targets`, if they are there already.
         """
         if box_states is not None:
             box_states = key_frames_only(box_states, references, mask_features, clips)[0].float()
@@ -165,14 +167,13 @@ class RVOSHead(DeformableDETRHead):
         )
         with torch.autocast(mask_features.device.type, enabled=False):
             outputs = self(hidden_states.float(), references, mask_features.float(), clips, box_states)
-            targets = clip_targets(
-                clips,
-                outputs['mask_logits'].shape[-2:],
-                self.mask_head.stride,
-                self.mask_target,
-                mask_features.device,
-            )
+            if targets is None:
+                targets = self.targets(clips, outputs['mask_logits'].shape[-2:], mask_features.device)
             return self.loss_by_feat(outputs, targets)
+
+    def targets(self, clips: list[TrackDataSample], size: tuple[int, int], device: torch.device) -> list[ClipTarget]:
+        """Return what the clips are trained on, with masks of the logits' ``size`` (h, w)."""
+        return clip_targets(clips, size, self.mask_head.stride, self.mask_target, device)
 
     def loss_by_feat(self, outputs: dict[str, Tensor], targets: list[ClipTarget]) -> dict[str, Tensor]:
         """Compute the losses of :meth:`forward` and B targets, by mmdet's names (earlier layers: ``d0.`` …)."""

@@ -2,6 +2,7 @@
 
 from .bf16 import BF16OptimWrapper
 from .checkpointing import AtomicLocalBackend, SafeCheckpointHook
+from .cuda_graph import CudaGraphHook
 from .curves import CurvesHook
 from .hand_over import HandOverError, HandOverHook
 from .lewv_stats import LEwVStatsHook
@@ -20,6 +21,7 @@ __all__ = [
     'AtomicFSDPStrategy',
     'AtomicLocalBackend',
     'BF16OptimWrapper',
+    'CudaGraphHook',
     'CurvesHook',
     'DrawSampler',
     'GroupedOptimWrapperConstructor',

@@ -1,0 +1,177 @@
+"""Training steps as one CUDA graph, for models so small that starting their kernels takes longer than their work."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from mmdet.structures import TrackDataSample
+from mmengine.hooks import Hook
+from mmengine.logging import print_log
+from mmengine.optim import OptimWrapper
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from ifirvos.registry import HOOKS
+from ifirvos.structures import ClipTarget, constants_kept, to_device
+
+
+@dataclass
+class Batch:
+    """A batch on the device, and what must be equal for two of them to be computed by the same graph."""
+
+    tensors: dict[str, Tensor]
+    clips: list[TrackDataSample]
+    key: tuple
+
+
+@contextmanager
+def attention_masks_unread() -> Iterator[None]:
+    """Let transformers take every attention mask as it is: it looks into each for one without padding, and waits."""
+    from transformers import masking_utils
+
+    looks = masking_utils.is_tracing
+    masking_utils.is_tracing = lambda *args: True
+    try:
+        yield
+    finally:
+        masking_utils.is_tracing = looks
+
+
+class GraphedStep:
+    """In place of ``model.train_step``: forward, losses and backward of equal batches as one CUDA graph.
+
+    Equal are batches of as many clips of the same sizes, with the frames shared in the same way. Others take the usual
+    step. The optimizer is not part of the graph.
+
+    Args:
+        model: The model, on a GPU.
+        text_length: Sentences are padded to this many tokens; a batch with a longer one takes the usual step.
+    """
+
+    def __init__(self, model: nn.Module, text_length: int = 32) -> None:
+        self.model = model
+        self.text_length = text_length
+        self._constants: dict = {}
+        self._batch: Batch | None = None  # what the graph reads
+        self._logs: dict[str, Tensor] = {}  # what it writes, as the gradients
+        self._grads: list[tuple[nn.Parameter, Tensor]] = []
+        self._replay: Callable[[], Any] | None = None
+
+    def __call__(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        """As mmengine's ``train_step``."""
+        data = self.model.data_preprocessor(data, True)
+        batch = self.prepare(data)
+        if self._batch is None and batch is not None:
+            self._begin(batch)
+        if batch is None or batch.key != self._batch.key:
+            return self._plain_step(data, optim_wrapper)
+        for name, tensor in batch.tensors.items():
+            self._batch.tensors[name].copy_(tensor)
+        self._replay()
+        for parameter, grad in self._grads:
+            parameter.grad = grad
+        optim_wrapper.step()
+        return {name: value.clone() for name, value in self._logs.items()}
+
+    def prepare(self, data: dict) -> Batch | None:
+        """Return a preprocessed batch as the graph takes it; None if it cannot."""
+        inputs, clips = data['inputs'], data['data_samples']
+        if any('key_frames_inds' in clip or len(clip) != len(clips[0]) for clip in clips):
+            return None
+        head, height_width = self.model.bbox_head, inputs.shape[-2:]
+        size = tuple(side // head.mask_head.stride for side in height_width)
+        targets = head.targets(clips, size, inputs.device)
+        tokens = self.model.text_encoder.tokenize([clip.text for clip in clips])
+        missing = (0, max(0, self.text_length - tokens['input_ids'].shape[1]))
+        ids = F.pad(tokens['input_ids'], missing, value=self.model.text_encoder.pad_token_id)
+        tensors = dict(
+            inputs=inputs,
+            masks=torch.cat([target.masks for target in targets]),
+            boxes=torch.cat([target.boxes for target in targets]),
+            valid=torch.stack([target.valid for target in targets]),
+            input_ids=to_device(ids, inputs.device),
+            attention_mask=to_device(F.pad(tokens['attention_mask'], missing), inputs.device),
+        )
+        shapes = tuple((name, tuple(tensor.shape)) for name, tensor in tensors.items())
+        frames = tuple((clip.get('inputs_index'), clip[0].img_shape, clip[0].batch_input_shape) for clip in clips)
+        return Batch(tensors, clips, (shapes, frames))
+
+    def _begin(self, batch: Batch) -> None:
+        self._batch = Batch({name: tensor.clone() for name, tensor in batch.tensors.items()}, batch.clips, batch.key)
+        kept = [buffer.clone() for buffer in self.model.buffers()]  # running statistics
+        self._replay, self._logs = self.capture(self._loss_and_gradients)
+        for buffer, value in zip(self.model.buffers(), kept, strict=True):
+            buffer.copy_(value)
+        self._grads = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
+        print_log('The training step is captured as a CUDA graph.', logger='current')
+
+    def _loss_and_gradients(self) -> dict[str, Tensor]:
+        """Compute what the graph computes, from the tensors that it reads."""
+        given = self._batch.tensors
+        parts = zip(given['masks'].split(1), given['boxes'].split(1), given['valid'], strict=True)
+        tokens = {key: given[key] for key in ('input_ids', 'attention_mask')}
+        with constants_kept(self._constants), attention_masks_unread():
+            losses = self.model.loss(
+                given['inputs'], self._batch.clips, tokens=tokens, targets=[ClipTarget(*part) for part in parts]
+            )
+            total, logs = self.model.parse_losses(losses)
+            total.backward()
+        return {name: value.detach() for name, value in logs.items()}
+
+    def capture(self, step: Callable[[], dict[str, Tensor]]) -> tuple[Callable[[], Any], dict[str, Tensor]]:
+        """Return what runs a step again, on the same memory, and what the step returned."""
+        current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        side.wait_stream(current)
+        with torch.cuda.stream(side):
+            for _ in range(3):  # so that libraries choose their algorithms, and constants are on the device
+                self.model.zero_grad(set_to_none=True)
+                step()
+        current.wait_stream(side)
+        self.model.zero_grad(set_to_none=True)  # gradients in the graph's own memory, overwritten by every run
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            logs = step()
+        return graph.replay, logs
+
+    def _plain_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+        self.model.zero_grad(set_to_none=True)
+        total, logs = self.model.parse_losses(self.model(**data, mode='loss'))
+        optim_wrapper.update_params(total)
+        return logs
+
+
+@HOOKS.register_module()
+class CudaGraphHook(Hook):
+    """Trains with :class:`GraphedStep`, on one GPU in fp32: for small models, on batches of equal sizes.
+
+    Off unless asked for, ``--cfg-options default_hooks.cuda_graph.type=CudaGraphHook``. Where it cannot be used, it
+    says why and training goes on without it.
+
+    Args:
+        text_length: See :class:`GraphedStep`.
+    """
+
+    def __init__(self, text_length: int = 32) -> None:
+        self.text_length = text_length
+
+    def before_train(self, runner: Runner) -> None:
+        """Replace the model's step."""
+        model, wrapper = runner.model, runner.optim_wrapper
+        reason = None
+        if not next(model.parameters()).is_cuda:
+            reason = 'the model is not on a GPU'
+        elif runner.distributed:
+            reason = 'training is distributed'
+        elif type(wrapper) is not OptimWrapper or wrapper._accumulative_counts != 1:
+            reason = 'it takes a plain OptimWrapper: fp32, and no accumulation of gradients'
+        if reason:
+            print_log(f'No CUDA graph: {reason}.', logger='current')
+        else:
+            model.train_step = GraphedStep(model, self.text_length)
+
+    def after_train(self, runner: Runner) -> None:
+        """Give the model its own step back."""
+        vars(runner.model).pop('train_step', None)
