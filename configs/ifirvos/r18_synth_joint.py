@@ -36,9 +36,12 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.01, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=False, begin=max_iters // 2, end=max_iters),
 ]
-# direction and order are left out: no row can learn them, since none has temporal positions.
+# direction and order are left out, here and at test: no row can learn them, since none has temporal positions.
 single_frames, motion, coherence = _base_.train_dataloader.dataset.datasets[:3]
 train_dataloader = dict(
     batch_size=12,  # pairs
     dataset=dict(datasets=[single_frames, dict(motion, times=4), dict(coherence, times=2)]),
 )
+valid, comp = _base_.test_dataloader.dataset.datasets
+valid = dict(valid, kinds=[*_base_.single_frame_kinds, 'motion', 'coherence'])
+test_dataloader = dict(dataset=dict(datasets=[valid, comp]))
