@@ -10,6 +10,7 @@ import mmengine.hub.hub
 import mmengine.utils
 import pytest
 import torch
+from mmengine.config import Config
 
 import ifirvos
 from ifirvos import compat
@@ -210,3 +211,19 @@ if importlib.util.find_spec('mmdet.evaluation.metrics.faster_coco_metric'):
     )
     assert done.returncode == 0, done.stderr
     assert not done.stderr
+
+
+def test_a_base_config_of_mmdet_is_found_without_its_metafiles(monkeypatch):
+    def read(*args, **kwargs):
+        raise AssertionError('reads a metafile')
+
+    monkeypatch.setattr('mmengine.config.utils.load', read)
+    assert Config.fromfile(ROOT / 'configs/_base_/default_runtime.py').default_hooks.timer.type == 'IterTimerHook'
+    with pytest.raises(AssertionError, match='metafile'):  # what the test is about would be seen
+        Config._get_cfg_path('mmdet::detr/detr_r50_8xb2-150e_coco.py', '')
+
+
+def test_torchscript_works_afterwards():
+    """Only torch's optimisers for RPC are left uncompiled."""
+    scripted = torch.jit.script(torch.nn.ReLU())
+    assert isinstance(scripted, torch.jit.ScriptModule)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 
 import yaml
@@ -45,7 +47,13 @@ def list_models() -> dict[str, dict]:
 
 
 def _read(path: str) -> dict:
-    return yaml.load(shipped(path).read_text(encoding='utf-8'), Loader=SafeLoader)
+    file = shipped(path)
+    return deepcopy(_parse(file, file.stat().st_mtime_ns))
+
+
+@lru_cache
+def _parse(file: Path, changed: int) -> dict:
+    return yaml.load(file.read_text(encoding='utf-8'), Loader=SafeLoader)
 
 
 def find_entry(name: str) -> dict:

@@ -1,8 +1,11 @@
 """model-index.yml: every name leads to files that are there, and every file of weights has a name."""
 
+import os
+
 import pytest
 from mmengine.config import Config
 
+from ifirvos.inference import model_index
 from ifirvos.inference.model_index import ROOT, find_model, list_models
 
 
@@ -30,3 +33,17 @@ def test_it_says_when_what_should_be_shipped_is_not_there(monkeypatch, tmp_path)
     monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
     with pytest.raises(FileNotFoundError, match='install ifirvos again'):
         find_model('r18_synth')
+
+
+def test_the_index_is_read_once_and_again_when_it_changes(monkeypatch, tmp_path):
+    (tmp_path / 'model-index.yml').write_text('Import: [a.yml]')
+    (tmp_path / 'a.yml').write_text('Models: [{Name: one}]')
+    monkeypatch.setattr(model_index, 'ROOT', tmp_path)
+    first = list_models()
+    first['one']['Name'] = 'changed by the caller'
+    misses = model_index._parse.cache_info().misses
+    assert list_models() == {'one': {'Name': 'one'}}
+    assert model_index._parse.cache_info().misses == misses
+    (tmp_path / 'a.yml').write_text('Models: [{Name: two}]')
+    os.utime(tmp_path / 'a.yml', ns=(1, 1))
+    assert list(list_models()) == ['two']

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from ifirvos.visualization import COLORS, OverlayColors, draw_result, draw_together, overlay_frame
-from ifirvos.visualization.overlay import edge_of
+from ifirvos.visualization.overlay import _lab, edge_of
 
 
 def scene(background, thing) -> tuple[np.ndarray, np.ndarray]:
@@ -94,3 +94,17 @@ def test_an_unknown_style_names_the_known_ones():
     frame, mask = scene(0, 255)
     with pytest.raises(ValueError, match='spotlight'):
         overlay_frame(frame, [mask], [COLORS[0]], 'glow')
+
+
+def test_cielab_has_the_published_values_of_the_primaries():
+    """For the white D65."""
+    colors = [(0, 0, 0), (255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255), (119, 119, 119)]
+    expected = [
+        (0, 0, 0),
+        (100, 0, 0),
+        (53.24, 80.09, 67.20),
+        (87.73, -86.18, 83.18),
+        (32.30, 79.19, -107.86),
+        (50.03, 0, 0),
+    ]
+    np.testing.assert_allclose(_lab(colors), expected, atol=0.02)
