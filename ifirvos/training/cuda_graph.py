@@ -1,7 +1,9 @@
 """Training steps as one CUDA graph, for models so small that starting their kernels takes longer than their work."""
 
+import logging
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from ifirvos.errors import one_line
+from ifirvos.models import RobertaTextEncoder, RVOSHead
 from ifirvos.registry import HOOKS
 from ifirvos.structures import ClipTarget, constants_kept, to_device
 
@@ -38,6 +42,19 @@ def attention_masks_unread() -> Iterator[None]:
         yield
     finally:
         masking_utils.is_tracing = looks
+
+
+@contextmanager
+def forward_hooks_off(model: nn.Module) -> Iterator[None]:
+    """Leave hooks, such as LEwVStatsHook's, with the tensors that the graph writes: it does not call them again."""
+    kept = {module: module._forward_hooks for module in model.modules() if module._forward_hooks}
+    for module in kept:
+        module._forward_hooks = OrderedDict()
+    try:
+        yield
+    finally:
+        for module, hooks in kept.items():
+            module._forward_hooks = hooks
 
 
 class GraphedStep:
@@ -66,7 +83,7 @@ class GraphedStep:
         batch = self.prepare(data)
         if self._batch is None and batch is not None:
             self._begin(batch)
-        if batch is None or batch.key != self._batch.key:
+        if batch is None or self._replay is None or batch.key != self._batch.key:
             return self._plain_step(data, optim_wrapper)
         for name, tensor in batch.tensors.items():
             self._batch.tensors[name].copy_(tensor)
@@ -79,7 +96,8 @@ class GraphedStep:
     def prepare(self, data: dict) -> Batch | None:
         """Return a preprocessed batch as the graph takes it; None if it cannot."""
         inputs, clips = data['inputs'], data['data_samples']
-        if any('key_frames_inds' in clip or len(clip) != len(clips[0]) for clip in clips):
+        special = {'key_frames_inds', 'text_tokens'}
+        if any(special & set(clip.metainfo_keys()) or len(clip) != len(clips[0]) for clip in clips):
             return None
         head, height_width = self.model.bbox_head, inputs.shape[-2:]
         size = tuple(side // head.mask_head.stride for side in height_width)
@@ -102,9 +120,14 @@ class GraphedStep:
     def _begin(self, batch: Batch) -> None:
         self._batch = Batch({name: tensor.clone() for name, tensor in batch.tensors.items()}, batch.clips, batch.key)
         kept = [buffer.clone() for buffer in self.model.buffers()]  # running statistics
-        self._replay, self._logs = self.capture(self._loss_and_gradients)
-        for buffer, value in zip(self.model.buffers(), kept, strict=True):
-            buffer.copy_(value)
+        try:
+            self._replay, self._logs = self.capture(self._loss_and_gradients)
+        except RuntimeError as error:  # something in this model cannot be captured
+            print_log(f'No CUDA graph: {one_line(error, 300)}', logger='current', level=logging.WARNING)
+            return
+        finally:
+            for buffer, value in zip(self.model.buffers(), kept, strict=True):
+                buffer.copy_(value)
         self._grads = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
         print_log('The training step is captured as a CUDA graph.', logger='current')
 
@@ -138,7 +161,9 @@ class GraphedStep:
 
     def _plain_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         self.model.zero_grad(set_to_none=True)
-        total, logs = self.model.parse_losses(self.model(**data, mode='loss'))
+        with forward_hooks_off(self.model) if self._replay else nullcontext():
+            losses = self.model(**data, mode='loss')
+        total, logs = self.model.parse_losses(losses)
         optim_wrapper.update_params(total)
         return logs
 
@@ -165,6 +190,8 @@ class CudaGraphHook(Hook):
             reason = 'the model is not on a GPU'
         elif runner.distributed:
             reason = 'training is distributed'
+        elif not isinstance(model.text_encoder, RobertaTextEncoder) or not isinstance(model.bbox_head, RVOSHead):
+            reason = 'it takes RobertaTextEncoder and RVOSHead'
         elif type(wrapper) is not OptimWrapper or wrapper._accumulative_counts != 1:
             reason = 'it takes a plain OptimWrapper: fp32, and no accumulation of gradients'
         if reason:

@@ -83,12 +83,40 @@ def test_capturing_leaves_running_statistics_alone():
     assert model.backbone.bn1.num_batches_tracked == before + 2
 
 
-def test_clips_with_annotated_frames_take_the_usual_step():
+def test_what_cannot_be_captured_takes_the_usual_step():
+    class Refused(GraphedStep):
+        def capture(self, step):
+            step()
+            raise RuntimeError('operation not permitted when stream is capturing')
+
+    usual, refused = (build(model_config()) for _ in range(2))
+    batches = [raw_batch(0), raw_batch(1)]
+    expected = train(usual, lambda data, wrapper: usual.train_step(data, wrapper), batches)
+    for one, other in zip(train(refused, Refused(refused), batches), expected, strict=True):
+        assert one == pytest.approx(other, rel=2e-4)
+
+
+@pytest.mark.parametrize('mark', [dict(key_frames_inds=[0]), dict(text_tokens=dict(input_ids=[0, 5, 2]))])
+def test_clips_with_annotated_frames_or_tokens_take_the_usual_step(mark):
     model = build(model_config())
     data = raw_batch(0)
-    for clip in data['data_samples']:
-        clip.set_metainfo(dict(key_frames_inds=[0]))
+    data['data_samples'][1].set_metainfo(mark)
     assert GraphedStep(model).prepare(model.data_preprocessor(data, True)) is None
+
+
+def test_hooks_keep_what_the_graph_writes():
+    """They are not called when it runs, so a usual step in between would leave them with old tensors."""
+    model = build(model_config('ifirvos/r18_synth_joint.py'))
+    seen = []
+    model.vli.lewv.register_forward_hook(lambda *args: seen.append(1))
+    step = RunAgain(model)
+    train(model, step, [raw_batch(0, frames=3)])
+    calls = len(seen)
+    assert calls
+    train(model, step, [raw_batch(0)])  # the usual step
+    assert len(seen) == calls
+    train(model, step, [raw_batch(1, frames=3)])
+    assert len(seen) == calls + 1
 
 
 def test_constants_are_kept_while_asked_for():
@@ -123,7 +151,7 @@ def test_the_hook_replaces_the_step_of_a_model_on_a_gpu():
         distributed = False
 
         def __init__(self, wrapper):
-            self.model = torch.nn.Linear(1, 1)
+            self.model = build(model_config())
             self.model.parameters = lambda: iter([Parameter()])
             self.optim_wrapper = wrapper
 
@@ -134,6 +162,10 @@ def test_the_hook_replaces_the_step_of_a_model_on_a_gpu():
     assert isinstance(runner.model.train_step, GraphedStep)
     hook.after_train(runner)
     assert 'train_step' not in vars(runner.model)
+    other = Runner(OptimWrapper(optimizer))
+    other.model.text_encoder = torch.nn.Identity()
+    hook.before_train(other)
+    assert 'train_step' not in vars(other.model)
     accumulating = Runner(OptimWrapper(optimizer, accumulative_counts=2))
     hook.before_train(accumulating)
     assert 'train_step' not in vars(accumulating.model)
