@@ -148,7 +148,7 @@ def _skip_metafiles_of_base_configs() -> None:
     from mmengine.config import config
 
     find = getattr(config, '_get_external_cfg_path', None)
-    if find is None:
+    if find is None or find.__name__ == 'find_others':
         return
 
     def find_others(package_path: str, cfg_file: str) -> str:
@@ -170,7 +170,8 @@ def _skip_torchscript_of_optimizers() -> None:
         return
     state.disable()
     try:
-        importlib.import_module('torch.distributed.optim')
+        with contextlib.suppress(ImportError):  # mmengine does without it
+            importlib.import_module('torch.distributed.optim')
     finally:
         state.enable()
 

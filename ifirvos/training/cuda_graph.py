@@ -3,7 +3,7 @@
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
-from ifirvos.errors import one_line
-from ifirvos.models import RobertaTextEncoder, RVOSHead
+from ifirvos.errors import ModelError, one_line
+from ifirvos.models import IFIRVOS, RobertaTextEncoder, RVOSHead
 from ifirvos.registry import HOOKS
 from ifirvos.structures import ClipTarget, constants_kept, to_device
 
@@ -29,6 +29,15 @@ class Batch:
     tensors: dict[str, Tensor]
     clips: list[TrackDataSample]
     key: tuple
+
+
+def can_leave_attention_masks_unread() -> bool:
+    """Return whether transformers has what :func:`attention_masks_unread` changes: from 5.0 on."""
+    try:
+        from transformers import masking_utils
+    except ImportError:
+        return False
+    return hasattr(masking_utils, 'is_tracing')
 
 
 @contextmanager
@@ -45,28 +54,31 @@ def attention_masks_unread() -> Iterator[None]:
 
 
 @contextmanager
-def forward_hooks_off(model: nn.Module) -> Iterator[None]:
-    """Leave hooks, such as LEwVStatsHook's, with the tensors that the graph writes: it does not call them again."""
-    kept = {module: module._forward_hooks for module in model.modules() if module._forward_hooks}
-    for module in kept:
-        module._forward_hooks = OrderedDict()
+def unseen_by_hooks(module: nn.Module | None) -> Iterator[None]:
+    """Leave a module's forward hooks with the tensors that the graph writes: it does not call them again."""
+    if module is None:
+        yield
+        return
+    kept, module._forward_hooks = module._forward_hooks, OrderedDict()
     try:
         yield
     finally:
-        for module, hooks in kept.items():
-            module._forward_hooks = hooks
+        module._forward_hooks = kept
 
 
 class GraphedStep:
     """In place of ``model.train_step``: forward, losses and backward of equal batches as one CUDA graph.
 
-    Equal are batches of as many clips of the same sizes, with the frames shared in the same way. Others take the usual
-    step. The optimizer is not part of the graph.
+    Equal are batches of as many clips of the same sizes, with the frames shared in the same way, of a model with the
+    same parts frozen. The first two such batches that follow each other choose what is captured; all others take the
+    usual step. The optimizer is not part of the graph. Hooks on modules and tensors run at capture only.
 
     Args:
         model: The model, on a GPU.
         text_length: Sentences are padded to this many tokens; a batch with a longer one takes the usual step.
     """
+
+    SOON = 100  # steps after which it says that the graph is of little use
 
     def __init__(self, model: nn.Module, text_length: int = 32) -> None:
         self.model = model
@@ -76,15 +88,20 @@ class GraphedStep:
         self._logs: dict[str, Tensor] = {}  # what it writes, as the gradients
         self._grads: list[tuple[nn.Parameter, Tensor]] = []
         self._replay: Callable[[], Any] | None = None
+        self._last_key: tuple | None = None
+        self._steps = self._usual = 0
 
     def __call__(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         """As mmengine's ``train_step``."""
         data = self.model.data_preprocessor(data, True)
         batch = self.prepare(data)
-        if self._batch is None and batch is not None:
+        key = None if batch is None else batch.key
+        if self._replay is None and key is not None and key == self._last_key:
             self._begin(batch)
-        if batch is None or self._replay is None or batch.key != self._batch.key:
-            return self._plain_step(data, optim_wrapper)
+        self._last_key = key
+        self._count(fits := self._replay is not None and key == self._batch.key)
+        if not fits:
+            return self._usual_step(data, optim_wrapper)
         for name, tensor in batch.tensors.items():
             self._batch.tensors[name].copy_(tensor)
         self._replay()
@@ -103,7 +120,9 @@ class GraphedStep:
         size = tuple(side // head.mask_head.stride for side in height_width)
         targets = head.targets(clips, size, inputs.device)
         tokens = self.model.text_encoder.tokenize([clip.text for clip in clips])
-        missing = (0, max(0, self.text_length - tokens['input_ids'].shape[1]))
+        missing = (0, self.text_length - tokens['input_ids'].shape[1])
+        if missing[1] < 0:
+            return None
         ids = F.pad(tokens['input_ids'], missing, value=self.model.text_encoder.pad_token_id)
         tensors = dict(
             inputs=inputs,
@@ -115,19 +134,33 @@ class GraphedStep:
         )
         shapes = tuple((name, tuple(tensor.shape)) for name, tensor in tensors.items())
         frames = tuple((clip.get('inputs_index'), clip[0].img_shape, clip[0].batch_input_shape) for clip in clips)
-        return Batch(tensors, clips, (shapes, frames))
+        learnt = tuple(parameter.requires_grad for parameter in self.model.parameters())
+        modes = tuple(module.training for module in self.model.modules())
+        return Batch(tensors, clips, (shapes, frames, learnt, modes))
+
+    def _count(self, fits: bool) -> None:
+        self._steps += 1
+        self._usual += not fits
+        if self._steps == self.SOON and 2 * self._usual > self._steps:
+            print_log(
+                f'{self._usual} of {self._steps} steps could not use a CUDA graph: batches differ in their sizes, or '
+                'sentences are longer than text_length.',
+                logger='current',
+                level=logging.WARNING,
+            )
 
     def _begin(self, batch: Batch) -> None:
         self._batch = Batch({name: tensor.clone() for name, tensor in batch.tensors.items()}, batch.clips, batch.key)
         kept = [buffer.clone() for buffer in self.model.buffers()]  # running statistics
         try:
             self._replay, self._logs = self.capture(self._loss_and_gradients)
-        except RuntimeError as error:  # something in this model cannot be captured
-            print_log(f'No CUDA graph: {one_line(error, 300)}', logger='current', level=logging.WARNING)
-            return
-        finally:
-            for buffer, value in zip(self.model.buffers(), kept, strict=True):
-                buffer.copy_(value)
+        except RuntimeError as error:  # CUDA is in no state to go on
+            raise ModelError(
+                'The training step cannot be captured as a CUDA graph: train without CudaGraphHook. '
+                f'{one_line(error, 300)}'
+            ) from error
+        for buffer, value in zip(self.model.buffers(), kept, strict=True):
+            buffer.copy_(value)
         self._grads = [(p, p.grad) for p in self.model.parameters() if p.grad is not None]
         print_log('The training step is captured as a CUDA graph.', logger='current')
 
@@ -147,6 +180,7 @@ class GraphedStep:
     def capture(self, step: Callable[[], dict[str, Tensor]]) -> tuple[Callable[[], Any], dict[str, Tensor]]:
         """Return what runs a step again, on the same memory, and what the step returned."""
         current, side = torch.cuda.current_stream(), torch.cuda.Stream()
+        random_numbers = torch.cuda.get_rng_state()
         side.wait_stream(current)
         with torch.cuda.stream(side):
             for _ in range(3):  # so that libraries choose their algorithms, and constants are on the device
@@ -155,13 +189,14 @@ class GraphedStep:
         current.wait_stream(side)
         self.model.zero_grad(set_to_none=True)  # gradients in the graph's own memory, overwritten by every run
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.graph(graph, capture_error_mode='thread_local'):  # a data loader's thread may pin memory
             logs = step()
+        torch.cuda.set_rng_state(random_numbers)
         return graph.replay, logs
 
-    def _plain_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
+    def _usual_step(self, data: dict, optim_wrapper: OptimWrapper) -> dict[str, Tensor]:
         self.model.zero_grad(set_to_none=True)
-        with forward_hooks_off(self.model) if self._replay else nullcontext():
+        with unseen_by_hooks(getattr(self.model.vli, 'lewv', None) if self._replay else None):  # LEwVStatsHook
             losses = self.model(**data, mode='loss')
         total, logs = self.model.parse_losses(losses)
         optim_wrapper.update_params(total)
@@ -173,7 +208,8 @@ class CudaGraphHook(Hook):
     """Trains with :class:`GraphedStep`, on one GPU in fp32: for small models, on batches of equal sizes.
 
     Off unless asked for, ``--cfg-options default_hooks.cuda_graph.type=CudaGraphHook``. Where it cannot be used, it
-    says why and training goes on without it.
+    says why and training goes on without it; if capturing fails, it ends. Resuming is exact without dropout only: the
+    steps before the capture draw other random numbers.
 
     Args:
         text_length: See :class:`GraphedStep`.
@@ -190,8 +226,14 @@ class CudaGraphHook(Hook):
             reason = 'the model is not on a GPU'
         elif runner.distributed:
             reason = 'training is distributed'
-        elif not isinstance(model.text_encoder, RobertaTextEncoder) or not isinstance(model.bbox_head, RVOSHead):
-            reason = 'it takes RobertaTextEncoder and RVOSHead'
+        elif (type(model), type(getattr(model, 'text_encoder', None)), type(getattr(model, 'bbox_head', None))) != (
+            IFIRVOS,
+            RobertaTextEncoder,
+            RVOSHead,
+        ):
+            reason = 'it takes IFIRVOS with RobertaTextEncoder and RVOSHead, no classes derived from them'
+        elif not can_leave_attention_masks_unread():
+            reason = 'it needs transformers 5'
         elif type(wrapper) is not OptimWrapper or wrapper._accumulative_counts != 1:
             reason = 'it takes a plain OptimWrapper: fp32, and no accumulation of gradients'
         if reason:

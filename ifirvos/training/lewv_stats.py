@@ -25,7 +25,8 @@ class LEwVStatsHook(Hook):
 
     def __init__(self, interval: int = 50) -> None:
         self.interval = interval
-        self._texts, self._sentences = None, deque(maxlen=16)
+        self._texts = self._sentence = None  # of the last forward in training, which a CUDA graph may write anew
+        self._sentences = deque(maxlen=16)
 
     def before_train(self, runner: Runner) -> None:
         """Register a hook on LEwV, if the model has one."""
@@ -35,19 +36,21 @@ class LEwVStatsHook(Hook):
             lewv.register_forward_hook(self._keep)
 
     def _keep(self, module: nn.Module, args: tuple, output: tuple[list[Tensor], Tensor]) -> None:
-        self._texts = [text.detach() for text in output[0]]
-        if len(output[1]) > 1:
-            self._sentences.clear()
-        self._sentences.append(output[1].detach())
+        if module.training:
+            self._texts, self._sentence = [text.detach() for text in output[0]], output[1].detach()
 
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Log the statistics."""
-        if self._texts is None or not self.every_n_train_iters(runner, self.interval):
+        if self._texts is None:
+            return
+        if len(self._sentence) == 1:
+            self._sentences.append(self._sentence.clone())
+        if not self.every_n_train_iters(runner, self.interval):
             return
         for iteration, text in enumerate(self._texts):
             rms = text[:, 0].square().mean().sqrt()  # of the token that is pooled
             runner.message_hub.update_scalar(f'train/lewv/rms_{iteration}', rms.item())
-        sentences = torch.cat(tuple(self._sentences))
+        sentences = self._sentence if len(self._sentence) > 1 else torch.cat(tuple(self._sentences))
         if len(sentences) > 1:
             spread = sentences.std(0, correction=0).mean()
             runner.message_hub.update_scalar('train/lewv/spread', spread.item())

@@ -2,14 +2,17 @@
 
 from copy import deepcopy
 
+import numpy as np
 import pytest
 import torch
 from mmengine.optim import OptimWrapper
 from runs import Losses, run, tiny_config, without_validation
 from tiny_model import build, model_config
 
+from ifirvos.errors import ModelError
 from ifirvos.structures import constants_kept, image_sizes, to_device
 from ifirvos.testing import demo_rvos_inputs
+from ifirvos.training import cuda_graph
 from ifirvos.training.cuda_graph import CudaGraphHook, GraphedStep
 
 TEXTS = ('red', 'the blue square on the left')
@@ -42,8 +45,18 @@ class RunAgain(GraphedStep):
 def raw_batch(seed: int, frames: int = 2, texts=TEXTS, sizes=((32, 64), (32, 64))) -> dict:
     torch.manual_seed(seed)
     raw = demo_rvos_inputs(num_clips=2, num_frames=frames, sizes=list(sizes))
-    for clip, text in zip(raw['data_samples'], texts, strict=True):
+    for number, (clip, text) in enumerate(zip(raw['data_samples'], texts, strict=True)):
         clip.set_metainfo(dict(text=text))
+        raw['inputs'][number] = torch.randint(256, raw['inputs'][number].shape, dtype=torch.uint8)
+        for t, frame in enumerate(clip):
+            left, top, width = (torch.randint(2, 12, (3,)) + 2).tolist()
+            instances = frame.gt_instances[:1] if (seed + t + number) % 3 else frame.gt_instances[:0]
+            if len(instances):
+                mask = np.zeros(instances.masks.masks.shape, np.uint8)
+                mask[:, top : top + 8, left : left + width] = 1
+                instances.masks.masks = mask
+                instances.bboxes = torch.tensor([[left, top, left + width - 1.0, top + 7.0]])
+            frame.gt_instances = instances
     return raw
 
 
@@ -56,6 +69,7 @@ def train(model, step, batches) -> list[dict]:
 def test_steps_are_the_usual_ones(config):
     """Also those of other sizes in between, and of sentences longer than what is kept free."""
     batches = [
+        raw_batch(6),
         raw_batch(0),
         raw_batch(1),
         raw_batch(2, frames=3),
@@ -74,26 +88,63 @@ def test_steps_are_the_usual_ones(config):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.parametrize('stale', ['inputs', 'masks', 'boxes', 'valid', 'input_ids'])
+def test_a_batch_that_is_not_read_anew_would_be_seen(stale):
+    """What the test above compares depends on everything that the graph reads."""
+
+    class Stale(RunAgain):
+        def prepare(self, data):
+            batch = super().prepare(data)
+            if self._replay is not None:
+                batch.tensors[stale] = self._batch.tensors[stale].clone()
+            return batch
+
+    usual, graphed = (build(model_config('ifirvos/r18_synth_joint.py')) for _ in range(2))
+    batches = [raw_batch(0), raw_batch(6), raw_batch(7, texts=TEXTS[::-1])]
+    expected = train(usual, lambda data, wrapper: usual.train_step(data, wrapper), batches)
+    assert train(graphed, Stale(graphed), batches)[2]['loss'] != pytest.approx(expected[2]['loss'], rel=2e-4)
+
+
+def test_a_parameter_that_is_frozen_later_is_left_alone():
+    model = build(model_config('ifirvos/r18_synth_joint.py'))
+    step = RunAgain(model)
+    train(model, step, [raw_batch(0), raw_batch(1)])
+    weight = model.text_projection.fc.weight.requires_grad_(False)
+    before = weight.clone()
+    train(model, step, [raw_batch(2)])
+    assert torch.equal(weight, before)
+
+
+def test_it_says_that_it_is_of_little_use(monkeypatch):
+    monkeypatch.setattr(GraphedStep, 'SOON', 3)
+    said = []
+    monkeypatch.setattr(cuda_graph, 'print_log', lambda text, **kwargs: said.append(text))
+    model = build(model_config())
+    train(model, RunAgain(model), [raw_batch(0, frames=frames) for frames in (1, 2, 1)])
+    assert said == [
+        '3 of 3 steps could not use a CUDA graph: batches differ in their sizes, or sentences are longer than '
+        'text_length.'
+    ]
+
+
 def test_capturing_leaves_running_statistics_alone():
     model = build(model_config('ifirvos/r18_synth_pretrain.py'))
     assert model.backbone.bn1.training
     step = RunAgain(model)
     before = model.backbone.bn1.num_batches_tracked.clone()
-    train(model, step, [raw_batch(0), raw_batch(1)])
-    assert model.backbone.bn1.num_batches_tracked == before + 2
+    train(model, step, [raw_batch(0), raw_batch(1), raw_batch(2)])
+    assert step.captures == 1
+    assert model.backbone.bn1.num_batches_tracked == before + 3
 
 
-def test_what_cannot_be_captured_takes_the_usual_step():
+def test_a_step_that_cannot_be_captured_ends_training():
     class Refused(GraphedStep):
         def capture(self, step):
-            step()
             raise RuntimeError('operation not permitted when stream is capturing')
 
-    usual, refused = (build(model_config()) for _ in range(2))
-    batches = [raw_batch(0), raw_batch(1)]
-    expected = train(usual, lambda data, wrapper: usual.train_step(data, wrapper), batches)
-    for one, other in zip(train(refused, Refused(refused), batches), expected, strict=True):
-        assert one == pytest.approx(other, rel=2e-4)
+    model = build(model_config())
+    with pytest.raises(ModelError, match='train without CudaGraphHook. operation not permitted'):
+        train(model, Refused(model), [raw_batch(0), raw_batch(1)])
 
 
 @pytest.mark.parametrize('mark', [dict(key_frames_inds=[0]), dict(text_tokens=dict(input_ids=[0, 5, 2]))])
@@ -110,7 +161,7 @@ def test_hooks_keep_what_the_graph_writes():
     seen = []
     model.vli.lewv.register_forward_hook(lambda *args: seen.append(1))
     step = RunAgain(model)
-    train(model, step, [raw_batch(0, frames=3)])
+    train(model, step, [raw_batch(0, frames=3), raw_batch(1, frames=3)])
     calls = len(seen)
     assert calls
     train(model, step, [raw_batch(0)])  # the usual step

@@ -59,3 +59,15 @@ def test_the_spread_with_one_clip_a_process():
     one = One()
     assert 'train/lewv/spread' not in run(LEwVStatsHook(interval=1), one, 1)
     assert run(LEwVStatsHook(interval=1), one, 2)['train/lewv/spread'] == pytest.approx(0.1)
+
+
+def test_a_validation_in_between_is_not_logged():
+    """A CUDA graph writes the tensors of training anew without calling the hook again."""
+    lewv, hook = LEwV(), LEwVStatsHook(interval=1)
+    model = nn.Module()
+    model.vli = SimpleNamespace(lewv=lewv)
+    hook.before_train(SimpleNamespace(model=model))
+    lewv()
+    kept = hook._texts
+    lewv.eval()()
+    assert hook._texts is kept

@@ -95,7 +95,8 @@ def predict(
         order: (T,) indices of the frames.
         candidates: Also give the masks of all queries, which take a fifth of the time.
     """
-    model.bbox_head.test_cfg.update(candidates='smooth' if candidates else None)
+    test_cfg = model.bbox_head.test_cfg or {}
+    model.bbox_head.test_cfg = {**test_cfg, 'candidates': 'smooth' if candidates else None}
     samples = []
     for clip in clips:
         sample = TrackDataSample(metainfo=clip.metainfo)
