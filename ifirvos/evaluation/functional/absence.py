@@ -43,3 +43,43 @@ def keeping_threshold(present: Sequence[float], keep: float) -> float:
 def refusal_rate(absent: Sequence[float], threshold: float) -> float:
     """Return the share of `absent` below the threshold; NaN if there is none."""
     return float(np.mean(np.asarray(absent, float) < threshold)) if len(absent) else float('nan')
+
+
+def auc_interval(
+    scores: Sequence[float],
+    present: Sequence[bool],
+    clusters: Sequence[str],
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """Return the bootstrap percentile interval of :func:`roc_auc`, with whole clusters resampled.
+
+    Draws without a score of one of the two sorts are left out.
+
+    Args:
+        scores: (N,) of all sentences.
+        present: (N,) whether the object is there.
+        clusters: (N,) the video of each, with all its sentences of both sorts.
+        samples: Number of draws.
+        level: Share of the draws inside the interval.
+        seed: The same seed gives the same interval.
+
+    Returns:
+        Lower and upper end; NaN if no draw has both sorts.
+    """
+    _, place = np.unique(np.asarray(scores, float), return_inverse=True)  # equal scores are one place
+    videos, video = np.unique(np.asarray(clusters), return_inverse=True)
+    present = np.asarray(present, bool)
+    draws = np.random.default_rng(seed).multinomial(len(videos), np.full(len(videos), 1 / len(videos)), size=samples)
+    found = []
+    for weights in draws[:, video]:
+        wins = np.bincount(place, weights * present)
+        losses = np.bincount(place, weights * ~present)
+        pairs = wins.sum() * losses.sum()
+        if pairs:
+            found.append((wins * (losses.cumsum() - losses / 2)).sum() / pairs)
+    if not found:
+        return float('nan'), float('nan')
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

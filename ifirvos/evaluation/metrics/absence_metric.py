@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 
 from ifirvos.registry import METRICS
 
-from ..functional.absence import keeping_threshold, refusal_rate, roc_auc
+from ..functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
 from .expression_metric import ExpressionMetric
 from .samples import annotation, group_name, is_annotated, meta, prediction, union
 
@@ -55,7 +55,7 @@ class AbsenceMetric(ExpressionMetric):
     - ``n_present``, ``n_absent``.
 
     Groups compare the present sentences of the group with all absent ones, at the common threshold. The interval
-    resamples the videos of present sentences. Without an absent sentence nothing is measured, which is logged.
+    resamples videos with all their sentences. Without an absent sentence nothing is measured, which is logged.
 
     Args:
         keep: Share of the present sentences that the threshold keeps.
@@ -114,9 +114,10 @@ class AbsenceMetric(ExpressionMetric):
             'n_absent': len(self._absent),
         }
 
-    def value(self, record: PresenceScore) -> float:
-        """Return the share of absent sentences below a present one; the mean of these is the AUC."""
-        return roc_auc([record.clip_score], self._absent)
+    def ends(self, records: Sequence[PresenceScore]) -> tuple[float, float]:
+        """Return those of the AUC, over videos with all their sentences."""
+        scores, present, videos = zip(*((r.clip_score, r.present, r.video_id) for r in self._records), strict=True)
+        return auc_interval(scores, present, videos, *self.interval.values())
 
     def details(self, records: Sequence[PresenceScore]) -> dict[str, list[Mapping[str, Any]]]:
         """Return one row per expression, absent ones too."""

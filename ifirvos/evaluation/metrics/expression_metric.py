@@ -10,6 +10,7 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 
+from ..functional.masks import bootstrap_interval
 from .summary import format_table, summarize, write_report
 
 
@@ -62,9 +63,14 @@ class ExpressionMetric(BaseMetric):
     def measure(self, records: Sequence[Any]) -> dict[str, float]:
         """Return the measures of some records, in percent; counts as int."""
 
-    @abstractmethod
     def value(self, record: Any) -> float:
         """Return a record's contribution to the mean that gets an interval, a fraction."""
+        raise NotImplementedError
+
+    def ends(self, records: Sequence[Any]) -> tuple[float, float]:
+        """Return the ends of the interval, fractions; here of a mean over the records."""
+        values, videos = [self.value(record) for record in records], [record.video_id for record in records]
+        return bootstrap_interval(values, videos, *self.interval.values())
 
     @abstractmethod
     def details(self, records: Sequence[Any]) -> dict[str, list[Mapping[str, Any]]]:
@@ -115,7 +121,7 @@ class ExpressionMetric(BaseMetric):
     def report(self, records: Sequence[Any]) -> dict[str, float]:
         """Compute the measures, overall and by group, without prefix; log the table and write the files."""
         logger = MMLogger.get_current_instance()
-        summary = summarize(records, self.measure, self.INTERVAL_OF, self.value, **self.interval)
+        summary = summarize(records, self.measure, self.INTERVAL_OF, self.ends if self.interval['bootstrap'] else None)
         logger.info('%s in percent\n%s', self.TITLE, format_table(summary, self.COLUMNS, self.group_by))
         out_dir = self.out_dir or (logger.log_file and osp.dirname(logger.log_file))
         if out_dir:

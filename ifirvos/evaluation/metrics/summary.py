@@ -12,31 +12,23 @@ from typing import Any
 from ifirvos.errors import InputError
 from ifirvos.files import csv_text, make_folder, write_whole
 
-from ..functional.masks import bootstrap_interval
-
 
 def summarize(
     records: Sequence[Any],
     measure: Callable[[Sequence[Any]], dict[str, float]],
     interval_of: str,
-    value: Callable[[Any], float],
-    bootstrap: int = 1000,
-    confidence: float = 0.95,
-    seed: int = 0,
+    interval: Callable[[Sequence[Any]], tuple[float, float]] | None,
 ) -> dict[str, dict]:
     """Return the measures overall and of every group.
 
     Args:
         records: At least one.
         measure: Maps some records to their measures, in percent.
-        interval_of: The measure that gets an interval, a mean over records.
-        value: Maps a record to its contribution to that mean, a fraction.
-        bootstrap: Draws of whole videos for the interval; 0: no interval.
-        confidence: Share of the draws inside the interval.
-        seed: Seed of the draws.
+        interval_of: The measure that gets an interval.
+        interval: Maps the records to its two ends, fractions; None: no interval.
 
     Returns:
-        ``overall``: the measures, and with ``bootstrap`` the interval as ``NAME_low`` and ``NAME_high``; ``groups``:
+        ``overall``: the measures, and with ``interval`` its ends as ``NAME_low`` and ``NAME_high``; ``groups``:
         the measures by name of the group, sorted.
 
     Raises:
@@ -45,9 +37,8 @@ def summarize(
     if not records:
         raise InputError('there is nothing to summarize: no sample was evaluated')
     overall = measure(records)
-    if bootstrap:
-        values, videos = [value(record) for record in records], [record.video_id for record in records]
-        low, high = bootstrap_interval(values, videos, bootstrap, confidence, seed)
+    if interval is not None:
+        low, high = interval(records)
         overall |= {f'{interval_of}_low': 100 * low, f'{interval_of}_high': 100 * high}
     names = sorted({record.group for record in records if record.group is not None})
     groups = {name: measure([record for record in records if record.group == name]) for name in names}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.evaluation.functional.absence import keeping_threshold, refusal_rate, roc_auc
+from ifirvos.evaluation.functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=12)
 
@@ -49,3 +49,23 @@ def test_what_cannot_be_kept_is_refused():
 def test_refusals_are_strictly_below():
     assert refusal_rate([0.1, 0.2, 0.3], 0.2) == pytest.approx(1 / 3)
     assert math.isnan(refusal_rate([], 0.2))
+
+
+def test_the_interval_is_that_of_videos_drawn_with_all_their_sentences():
+    rng = np.random.default_rng(3)
+    present, videos = rng.random(40) < 0.6, rng.integers(0, 8, 40).astype(str)
+    scores = (present + rng.normal(size=40)).round(1)  # with ties
+    found = []
+    for draw in np.random.default_rng(0).multinomial(8, np.full(8, 1 / 8), size=200):
+        rows = [row for row in range(40) for _ in range(draw[int(videos[row])])]
+        sorts = present[rows]
+        if sorts.any() and not sorts.all():
+            found.append(roc_auc(scores[rows][sorts], scores[rows][~sorts]))
+    expected = np.quantile(found, [0.025, 0.975])
+    assert auc_interval(scores, present, videos, samples=200) == pytest.approx(tuple(expected))
+    assert expected[1] - expected[0] > 0.1
+
+
+def test_the_interval_of_one_video_and_of_one_sort():
+    assert auc_interval([0.9, 0.4, 0.5, 0.1], [True, True, False, False], ['a'] * 4) == (0.75, 0.75)
+    assert all(map(math.isnan, auc_interval([0.9, 0.4], [True, True], ['a', 'b'])))

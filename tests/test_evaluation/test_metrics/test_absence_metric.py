@@ -87,3 +87,12 @@ def test_nothing_is_measured_of_one_sort_alone(clips):
 def test_what_nobody_knows_is_left_out():
     hidden = sample('9', [0.9, 0.9], annotated=False)
     assert evaluate([*CLIPS, hidden])['absence/n_present'] == 3
+
+
+def test_the_interval_knows_how_few_sentences_are_absent():
+    """Of two absent sentences, one above all others: by the draw, the AUC is 0, a half or 1."""
+    clips = [sample(str(k), [0.5]) for k in range(20)]
+    clips += [sample('low', [0.1], False), sample('high', [0.9], False)]
+    got = evaluate(clips)
+    assert got['absence/AUC'] == 50
+    assert (got['absence/AUC_low'], got['absence/AUC_high']) == (0, 100)
