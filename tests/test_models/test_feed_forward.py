@@ -9,19 +9,27 @@ from mmcv.cnn.bricks.transformer import FFN
 from ifirvos.models.feed_forward import TokenwiseFFN
 
 
+def both(ffn_drop: float = 0.0, **kwargs) -> tuple[FFN, TokenwiseFFN]:
+    """mmcv's and ours, with the same parameters under the same names."""
+    torch.manual_seed(0)
+    theirs, ours = (kind(8, 32, ffn_drop=ffn_drop, **kwargs) for kind in (FFN, TokenwiseFFN))
+    ours.load_state_dict(theirs.state_dict())
+    return theirs, ours
+
+
 @pytest.fixture
 def ffn():
-    torch.manual_seed(0)
-    return TokenwiseFFN(8, 32, ffn_drop=0.0).eval()
+    return both()[1].eval()
 
 
 @pytest.mark.parametrize('shape', [(2, 5, 8), (3, 8), (1, 7, 8)])
 @pytest.mark.parametrize('with_identity', [False, True])
-def test_equals_mmcv(ffn, shape, with_identity):
+def test_equals_mmcv(shape, with_identity):
     """Whatever the number of tokens, and whether they divide."""
+    theirs, ffn = (one.eval() for one in both())
     x = torch.randn(shape)
     identity = torch.randn(shape) if with_identity else None
-    expected = FFN.forward(ffn, x, identity)
+    expected = theirs(x, identity)
     with torch.inference_mode(), patch.object(TokenwiseFFN, 'tokens_at_once', 3):
         torch.testing.assert_close(ffn(x, identity), expected)
 
@@ -37,3 +45,33 @@ def test_the_hidden_layer_is_never_whole(ffn):
     ffn(x.requires_grad_()).sum().backward()
     assert widths == [2]  # clips: all at once, for the gradient
     assert x.grad is not None
+
+
+@pytest.mark.parametrize('ffn_drop', [0.0, 0.1, 1.0])
+@pytest.mark.parametrize('act_cfg', [dict(type='ReLU', inplace=True), dict(type='ReLU'), dict(type='GELU')])
+@pytest.mark.parametrize('num_fcs', [2, 3])
+def test_training_equals_mmcv(ffn_drop, act_cfg, num_fcs):
+    """With the same random numbers, to the last bit: output and all gradients."""
+    x, onto = torch.randn(3, 50, 8, requires_grad=True), torch.randn(3, 50, 8)
+    found = []
+    for ffn in both(ffn_drop, act_cfg=act_cfg, num_fcs=num_fcs):
+        torch.manual_seed(1)
+        out = ffn(x)
+        found.append([out, *torch.autograd.grad((out * onto).sum(), [x, *ffn.parameters()])])
+    assert len(found[0]) == 2 + 2 * num_fcs
+    for theirs, ours in zip(*found, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_the_hidden_layer_is_kept_once():
+    """mmcv's keeps the output of the ReLU, the noise and their product."""
+    kept = []
+    for ffn in both(ffn_drop=0.1):
+        storages = {}
+        with torch.autograd.graph.saved_tensors_hooks(
+            lambda t, s=storages: s.update({t.untyped_storage().data_ptr(): t.untyped_storage().nbytes()}) or t,
+            lambda t: t,
+        ):
+            out = ffn(torch.randn(100, 8, requires_grad=True))  # noqa: F841, what it keeps must not be freed
+        kept.append(sum(size >= 100 * 32 * 4 for size in storages.values()))
+    assert kept == [3, 1]

@@ -8,9 +8,11 @@ from unittest.mock import patch
 import pytest
 import torch
 from mmcv.cnn import is_norm
+from mmcv.cnn.bricks.transformer import FFN
 from torch import nn
 
 from ifirvos.inference.preparation import prepare_for_inference
+from ifirvos.models.feed_forward import TokenwiseFFN
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,13 +88,22 @@ def test_predictions_of_the_full_model_are_equal(tool, frames):
     check_equal(tool, 'configs/ifirvos/r50_ytvos.py', frames, size=(360, 640), shrunk=False)
 
 
-def test_losses_are_equal_and_nothing_stays_changed(tool):
+@pytest.mark.parametrize('dropout', [False, True])
+def test_losses_are_equal_and_nothing_stays_changed(tool, dropout):
     step_model, straightforward = tool
-    model, data = step_model(ROOT / 'configs/ifirvos/r50_ytvos.py', 2, (64, 96), True, torch.device('cpu'))
-    ours = model(**data, mode='loss')
+    config = ROOT / 'configs/ifirvos/r50_ytvos.py'
+    model, data = step_model(config, 2, (64, 96), True, torch.device('cpu'), dropout=dropout)
+
+    def losses() -> dict[str, torch.Tensor]:
+        torch.manual_seed(0)
+        return model(**data, mode='loss')
+
+    ours = losses()
     with straightforward.straightforward(model):
-        theirs = model(**data, mode='loss')
-    again = model(**data, mode='loss')
+        theirs = losses()
+    again = losses()
+    without = model(**data, mode='loss')
+    assert dropout != torch.equal(ours['loss_mask'], without['loss_mask'])
     for name, loss in ours.items():
         torch.testing.assert_close(loss, theirs[name], rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(loss, again[name], rtol=0, atol=0)
@@ -111,6 +122,9 @@ def test_the_mode_does_what_it_is_said_to(tool):
     with patch.object(straightforward, name, wraps=getattr(straightforward, name)) as sampled:
         found = straightforward.predict(model, data['inputs'], data['data_samples'])
         assert sampled.call_count
+        with straightforward.straightforward(model):
+            assert TokenwiseFFN.forward is FFN.forward  # all tokens at once
+        assert TokenwiseFFN.forward is not FFN.forward
         assert kept
         assert all(kept)
         kept.clear()

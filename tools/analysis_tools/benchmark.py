@@ -187,8 +187,9 @@ def step_model(
     device: torch.device,
     clips: int = 1,
     with_cp: bool = False,
+    dropout: bool = False,
 ) -> tuple[torch.nn.Module, dict]:
-    """Return the model in training mode with weights from no file, without dropout; a batch of noise."""
+    """Return the model in training mode with weights from no file, with its dropout or without; a batch of noise."""
     import torch
     from mmengine.config import Config
     from mmengine.logging import MMLogger
@@ -214,9 +215,9 @@ def step_model(
     logger.setLevel(level)
     model.to(device).train()
     for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
+        if isinstance(module, torch.nn.Dropout) and not dropout:
             module.p = 0.0
-        elif isinstance(module, torch.nn.MultiheadAttention):
+        elif isinstance(module, torch.nn.MultiheadAttention) and not dropout:
             module.dropout = 0.0
         elif hasattr(module, 'sampling_offsets'):
             # As initialised it samples at the centres of pixels, where bilinear sampling has a kink: its gradient there

@@ -115,7 +115,9 @@ def build(setting: dict) -> tuple[Callable[[], object], object]:
     torch.set_num_threads(setting['threads'])
     size = tuple(int(side) for side in setting['size'].split('x'))
     device = torch.device(setting['device'])
-    model, data = step_model(ROOT / setting['config'], setting['frames'], size, bool(setting['shrink']), device)
+    model, data = step_model(
+        ROOT / setting['config'], setting['frames'], size, bool(setting['shrink']), device, dropout=training
+    )
     if setting['frame_chunk']:
         model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
     precision = torch.autocast(
@@ -169,9 +171,10 @@ def _training_step(model, data: dict, setting: dict) -> Callable[[], object]:
 
         filter_minimally(model)  # as ifirvos_cli.train on a CPU
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(parameters, lr=0.0)  # the same loss in every round
+    optimizer = torch.optim.AdamW(parameters, lr=0.0)
 
     def step() -> float:
+        torch.manual_seed(0)  # of dropout: the same loss in every round and mode
         with straightforward(model) if setting['mode'] == 'straightforward' else nullcontext():
             optimizer.zero_grad()
             loss = sum(model(**data, mode='loss').values())

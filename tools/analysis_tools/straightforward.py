@@ -1,8 +1,8 @@
 """The model computed as in the official ReferFormer code, as the baseline of benchmark.py.
 
 Masks of every query and layer, from features repeated for each query; stored attention weights; sentences one by one,
-each from the frames on; mmcv's PyTorch sampling; unfused batch norms; all frames at once. Weights and outputs are the
-same.
+each from the frames on; mmcv's PyTorch sampling; mmcv's FFN; unfused batch norms; all frames at once. Weights and
+outputs are the same.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
+from mmcv.cnn.bricks.transformer import FFN
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor, nn
 
 from ifirvos.models import deformable_attention
 from ifirvos.models.dynamic_mask_head import DynamicMaskHead
+from ifirvos.models.feed_forward import TokenwiseFFN
+from ifirvos.models.relu_dropout import ReLUDropout
 
 
 def draw_repeated(
@@ -53,6 +56,10 @@ def _keep_weights(attention: nn.MultiheadAttention, *args, **kwargs) -> tuple[Te
     return _ATTEND(attention, *args, **{**kwargs, 'need_weights': True})
 
 
+def _relu_then_dropout(layer: ReLUDropout, x: Tensor) -> Tensor:
+    return F.dropout(F.relu(x, inplace=True), layer.p, layer.training)
+
+
 _ATTEND = nn.MultiheadAttention.forward
 
 
@@ -63,6 +70,8 @@ def straightforward(model: nn.Module) -> Iterator[None]:
     with (
         patch.object(deformable_attention, 'sample_values', multi_scale_deformable_attn_pytorch),
         patch.object(nn.MultiheadAttention, 'forward', _keep_weights),
+        patch.object(TokenwiseFFN, 'forward', FFN.forward),
+        patch.object(ReLUDropout, 'forward', _relu_then_dropout),
         patch.object(DynamicMaskHead, 'forward', draw_repeated),
         patch.object(model, 'test_cfg', test_cfg),
     ):
