@@ -26,12 +26,12 @@ class _Function(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, p: float) -> Tensor:
         ctx.scale = 1 / (1 - p)
-        if x.device.type == 'cpu':
+        if x.is_cuda:  # one kernel
+            out, _ = torch.native_dropout(x.relu(), p, True)
+        else:
             out = x.relu_()
             ctx.mark_dirty(x)
             out.mul_(torch.empty_like(out, dtype=torch.bool).bernoulli_(1 - p)).mul_(ctx.scale)
-        else:  # one kernel
-            out, _ = torch.native_dropout(x.relu(), p, True)
         ctx.save_for_backward(out)
         return out
 
