@@ -159,3 +159,15 @@ def test_data_of_pairs(benchmark, capsys, tmp_path):
 def test_checkouts_need_the_data_set(benchmark, tmp_path):
     with pytest.raises(SystemExit, match='synth_rvos is missing: generate it'):
         benchmark('checkouts', str(tmp_path))
+
+
+@pytest.mark.usefixtures('benchmark')
+def test_the_step_at_which_losses_part():
+    from benchmark_checkouts import difference
+
+    def losses(*values: float) -> list[dict]:
+        return [dict(loss=value) for value in values]
+
+    assert difference(losses(4, 2, 2), losses(4, 2.001, 2)) == 'by at most 5.0e-04 of their value'
+    said = difference(losses(4, 2, 2, 4), losses(4, 2.004, 2, 4.1))
+    assert said == 'by at most 2.5e-02 of their value, by more than 1e-03 first at step 2'

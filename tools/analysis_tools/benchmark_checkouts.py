@@ -21,6 +21,7 @@ from ifirvos_cli.common import positive_int
 CONFIG = 'configs/ifirvos/r18_synth.py'
 DATA = 'data/synth_rvos'
 WEIGHTS = ROOT / 'weights/r18_synth.pth'
+SAME = 1e-3  # losses that differ by less of their value
 
 
 def add_checkouts(subcommands) -> None:
@@ -30,6 +31,9 @@ def add_checkouts(subcommands) -> None:
     parser.add_argument('other', type=Path, help='folder of the other checkout, for example of git worktree')
     parser.add_argument('--steps', type=positive_int, default=200, help='training steps, whose losses are compared')
     parser.add_argument('--rounds', type=positive_int, default=3, help='demos of each; the shortest is reported')
+    parser.add_argument(
+        '--rounding', action='store_true', help='also train the other checkout with two threads, which round otherwise'
+    )
     parser.set_defaults(run=run_checkouts)
 
 
@@ -39,11 +43,13 @@ def run_checkouts(args: argparse.Namespace) -> None:
         if not (checkout / DATA).exists():
             raise SystemExit(f'{checkout / DATA} is missing: generate it, or link it there')
     print(machine())
-    theirs, ours = train(checkouts, args.steps)
+    theirs, ours = train([(checkout, 1) for checkout in checkouts], args.steps)
     seconds = [statistics.median(row['time'] for row in rows[len(rows) // 4 :]) for rows in (theirs, ours)]
     print(f'a training step of {CONFIG}: {seconds[1] / seconds[0]:.2f} of {seconds[0]:.3f} s')
-    worst = max(abs(a['loss'] - b['loss']) / abs(a['loss']) for a, b in zip(theirs, ours, strict=True))
-    print(f'losses of {len(ours)} steps: they differ by at most {worst:.1e} of their value')
+    print(f'losses of {len(ours)} steps differ {difference(theirs, ours)}')
+    if args.rounding:
+        (again,) = train([(checkouts[0], 2)], args.steps)
+        print(f'those of the other checkout with one thread and with two {difference(theirs, again)}')
     demos = [[], []]
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds):
@@ -54,15 +60,23 @@ def run_checkouts(args: argparse.Namespace) -> None:
     print(f'tools/demo.py: {min(demos[1]) / min(demos[0]):.2f} of {min(demos[0]):.1f} s')
 
 
-def train(checkouts: Sequence[Path], steps: int) -> list[list[dict]]:
-    """Train in all checkouts at once, a thread each.
+def difference(theirs: Sequence[dict], ours: Sequence[dict]) -> str:
+    """Say how far the losses of two trainings are apart, and from which step on they are not the same."""
+    apart = [abs(a['loss'] - b['loss']) / abs(a['loss']) for a, b in zip(theirs, ours, strict=True)]
+    first = next((step for step, far in enumerate(apart, 1) if far > SAME), None)
+    said = f'by at most {max(apart):.1e} of their value'
+    return said if first is None else f'{said}, by more than {SAME:.0e} first at step {first}'
+
+
+def train(checkouts: Sequence[tuple[Path, int]], steps: int) -> list[list[dict]]:
+    """Train in checkouts at once, each with a number of threads.
 
     Returns:
         what each logged, a row per step.
     """
     with tempfile.TemporaryDirectory() as folder:
         processes = []
-        for number, checkout in enumerate(checkouts):
+        for number, (checkout, threads) in enumerate(checkouts):
             options = [
                 f'load_from={WEIGHTS}',
                 f'train_cfg.max_iters={steps}',
@@ -72,7 +86,7 @@ def train(checkouts: Sequence[Path], steps: int) -> list[list[dict]]:
             ]
             work_dir = Path(folder) / str(number)
             command = ['tools/train.py', CONFIG, '--work-dir', work_dir, '--cfg-options', *options]
-            processes.append(start(checkout, command, 1))
+            processes.append(start(checkout, command, threads))
         run(processes)
         return [read_scalars(Path(folder) / str(number)) for number in range(len(checkouts))]
 
