@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from PIL import Image
 from rvos_tree import write_tree
 from test_ref_youtube_vos import edit_expressions
 
 from ifirvos.datasets import PairedExpressions, pair_collate
-from ifirvos.errors import AnnotationError
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/synth_rvos.py'
 
@@ -46,20 +44,6 @@ def test_a_kind_of_its_own_has_no_partner(tmp_path):
     assert paired.partners(0) == []
     first, second = paired[0]
     assert first['data_samples'].text == second['data_samples'].text
-
-
-def test_labels_and_headers_of_the_frames_are_read_once(paired, monkeypatch):
-    opened, opening = [], Image.open
-    monkeypatch.setattr(Image, 'open', lambda path, *args: opened.append(Path(path)) or opening(path, *args))
-    first, _ = paired[0]
-    shown = {frame.img_path for frame in first['data_samples']}
-    assert len(shown) > 1
-    assert sorted(opened) == sorted(set(opened))
-    assert {path.suffix for path in opened} == {'.jpg', '.png'}
-    for path in shown:
-        Path(path).write_bytes(b'damaged')
-    with pytest.raises(AnnotationError, match='no picture'):
-        paired[0]
 
 
 def test_both_see_the_same_pixels_and_ask_for_different_objects(paired):

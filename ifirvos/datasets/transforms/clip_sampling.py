@@ -11,10 +11,6 @@ from ifirvos.frame_sizes import check_picture
 from ifirvos.registry import TRANSFORMS
 from ifirvos.structures import spread
 
-from .read_once import read_once
-
-check_picture_once = read_once(check_picture)
-
 
 def reference_indices(video_length: int, num_frames: int, key_frame: int) -> list[int]:
     """ReferFormer's clip: the key frame, a frame 1-3 before it, one 1-3 after it, the rest from the whole video.
@@ -177,7 +173,7 @@ class RVOSClipSample(BaseFrameSample):
 
 def _check_frame(path: str, record: dict) -> None:
     try:
-        check_picture_once(path)
+        check_picture(path)
     except UserError as error:
         entry = f'video {record.get("video_id")}, expression {record.get("exp_id")}'
         raise type(error)(f'A frame of {entry} cannot be used: {error}') from error

@@ -17,10 +17,7 @@ from ifirvos.label_maps import read_palette_png
 from ifirvos.registry import TRANSFORMS
 from ifirvos.run_lengths import decode_segmentation
 
-from .read_once import read_once
-
 _MOST_MASKS = 1_000  # of a file
-read_labels_once = read_once(read_palette_png)
 
 
 def read_object_png(results: dict) -> np.ndarray:
@@ -30,7 +27,7 @@ def read_object_png(results: dict) -> np.ndarray:
     """
     if results['obj_id'] == 0:
         return np.zeros(results['ori_shape'], dtype=np.uint8)
-    return (read_labels_once(results['mask_path']) == results['obj_id']).view(np.uint8)
+    return (read_palette_png(results['mask_path']) == results['obj_id']).view(np.uint8)
 
 
 def read_a2d_h5(results: dict) -> np.ndarray:
