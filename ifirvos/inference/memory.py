@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ifirvos.errors import LimitError, one_line
 
-SMALL_CHUNK = 4  # frames at a time, once memory has run out
+SMALL_CHUNK = 4  # frames at a time at most, once memory has run out
 # Upper bound of a sentence's peak memory per byte of fp32 features of its window: 12 to 20 were measured,
 # with small and with large test_cfg.frame_chunk.
 BYTES_A_FEATURE_BYTE = 20
@@ -51,7 +51,7 @@ class SmallerParts:
             raise error
         if self.taken:
             raise LimitError(
-                f'Memory runs out even one sentence and {SMALL_CHUNK} frames at a time: use shorter windows '
+                'Memory runs out even one sentence and a few frames at a time: use shorter windows '
                 '(--clip-len, clip_len=), smaller frames, or another device.'
             ) from error
         self.taken = True
@@ -61,9 +61,8 @@ class SmallerParts:
             test_cfg['sentence_chunk'] = 1
         free_cached_memory()
         MMLogger.get_current_instance().warning(
-            'Memory has run out (%s): going on one sentence and %d frames at a time, which takes longer.',
+            'Memory has run out (%s): going on one sentence and a few frames at a time, which takes longer.',
             one_line(error, 200),
-            SMALL_CHUNK,
         )
 
 

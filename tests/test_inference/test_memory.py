@@ -41,7 +41,7 @@ def test_as_many_sentences_as_fit_and_one_at_least():
         assert sentences_within(sentences * a_sentence / 2**30, feats, (10, 20)) == expected
 
 
-@pytest.mark.parametrize(('before', 'after'), [(None, 4), (16, 4), (2, 2)])
+@pytest.mark.parametrize(('before', 'after'), [(None, 4), (16, 4), (1, 1)])
 def test_smaller_parts_are_taken_once(before, after):
     model, parts = SimpleNamespace(test_cfg={}, frame_chunk=before), SmallerParts()
     with pytest.raises(RuntimeError, match='shapes differ'):
@@ -51,5 +51,5 @@ def test_smaller_parts_are_taken_once(before, after):
     parts.take(MemoryError(), model)
     assert parts.taken
     assert model.test_cfg == dict(frame_chunk=after, sentence_chunk=1)
-    with pytest.raises(LimitError, match='one sentence and 4 frames'):
+    with pytest.raises(LimitError, match='one sentence and a few frames'):
         parts.take(MemoryError(), model)
