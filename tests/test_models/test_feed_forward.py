@@ -63,6 +63,18 @@ def test_training_equals_mmcv(ffn_drop, act_cfg, num_fcs):
         assert torch.equal(ours, theirs)
 
 
+def test_hooks_see_what_the_linear_layer_gave():
+    """Its output is not overwritten, so hooks for the backward pass work too."""
+    _, ffn = both(ffn_drop=0.1)
+    seen = []
+    ffn.layers[0][0].register_forward_hook(lambda _, __, output: seen.append(output))
+    for layer in ffn.layers[0]:
+        layer.register_full_backward_hook(lambda *_: seen.append(None))
+    ffn(torch.randn(20, 8, requires_grad=True)).sum().backward()
+    assert seen[0].min() < 0
+    assert len(seen) == 1 + 3
+
+
 def test_the_hidden_layer_is_kept_once():
     """mmcv's keeps the output of the ReLU, the noise and their product."""
     kept = []
