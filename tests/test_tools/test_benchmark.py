@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import re
 import subprocess
 import sys
@@ -171,3 +172,4 @@ def test_the_step_at_which_losses_part():
     assert difference(losses(4, 2, 2), losses(4, 2.001, 2)) == 'by at most 5.0e-04 of their value'
     said = difference(losses(4, 2, 2, 4), losses(4, 2.004, 2, 4.1))
     assert said == 'by at most 2.5e-02 of their value, by more than 1e-03 first at step 2'
+    assert difference(losses(1, 2), losses(1, math.nan)).endswith('first at step 2')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -62,7 +63,8 @@ def run_checkouts(args: argparse.Namespace) -> None:
 
 def difference(theirs: Sequence[dict], ours: Sequence[dict]) -> str:
     """Say how far the losses of two trainings are apart, and from which step on they are not the same."""
-    apart = [abs(a['loss'] - b['loss']) / abs(a['loss']) for a, b in zip(theirs, ours, strict=True)]
+    pairs = [(a['loss'], b['loss']) for a, b in zip(theirs, ours, strict=True)]
+    apart = [abs(a - b) / max(abs(a), 1e-12) if math.isfinite(a + b) else math.inf for a, b in pairs]
     first = next((step for step, far in enumerate(apart, 1) if far > SAME), None)
     said = f'by at most {max(apart):.1e} of their value'
     return said if first is None else f'{said}, by more than {SAME:.0e} first at step {first}'

@@ -32,6 +32,7 @@ DEFAULTS = dict(
     device='cpu',
     threads=2,
     frame_chunk='',
+    compiled=1,
     shrink=0,
     stages=0,
 )
@@ -120,6 +121,10 @@ def build(setting: dict) -> tuple[Callable[[], object], object]:
     )
     if setting['frame_chunk']:
         model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
+    if not setting['compiled']:  # as where numba is not installed
+        from ifirvos.models import deformable_sampling
+
+        deformable_sampling.has_compiled = lambda: False
     precision = torch.autocast(
         device.type,
         dict(fp32=torch.float32, bf16=torch.bfloat16, fp16=torch.float16)[setting['dtype']],
