@@ -19,7 +19,7 @@ def state_to_save(model: nn.Module) -> dict[str, Tensor]:
 def prepare_for_inference(model: nn.Module) -> nn.Module:
     """Fold the batch norms of a ResNet, lay convolutions out channels-last, and filter minimally, in place.
 
-    On a CPU, :data:`CPU_FRAMES` at a time go through frame-independent stages.
+    On a CPU, ``test_cfg.frame_chunk`` becomes at most :data:`CPU_FRAMES`, unless it is None.
 
     What comes out is the same but for rounding. The model can no longer be trained, and its keys change: to save
     it, see :func:`state_to_save`.

@@ -12,8 +12,8 @@ class ReLUDropout(nn.Dropout):
     """``nn.Dropout`` of ``nn.ReLU``, with the same random numbers.
 
     In training PyTorch keeps the output of the ReLU, the noise and their product. The product suffices: where it is
-    zero, so is the gradient. In a Transformer's FFN these are the largest tensors. The input is only overwritten without gradients. There are
-    no second derivatives, nor ``torch.func``'s.
+    zero, so is the gradient. In a Transformer's FFN these are the largest tensors. The input is overwritten only where
+    no gradient is wanted. There are no second derivatives, nor ``torch.func``'s.
     """
 
     def forward(self, x: Tensor) -> Tensor:
