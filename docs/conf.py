@@ -17,7 +17,7 @@ extensions = [
     'sphinx.ext.viewcode',
     'sphinx_copybutton',
 ]
-exclude_patterns = ['_build', '_templates']
+exclude_patterns = ['_build', '_templates', 'table4_rows']
 templates_path = ['_templates']
 
 html_theme = 'furo'

@@ -1,0 +1,65 @@
+"""docs/table4_rows: what reproduction.md says of seed 43 is what its command makes of every sentence's J and F."""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROWS = ROOT / 'docs/table4_rows'
+
+
+@pytest.fixture(scope='module')
+def page() -> str:
+    return (ROOT / 'docs/reproduction.md').read_text(encoding='utf-8')
+
+
+@pytest.fixture(scope='module')
+def made(page, tmp_path_factory) -> Path:
+    """Run the page's command on a copy of the rows; return the copy."""
+    spec = importlib.util.spec_from_file_location('ablate', ROOT / 'tools/analysis_tools/ablate.py')
+    ablate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(ablate)
+    (block,) = [block for block in page.split('```')[1::2] if '--table-only' in block]
+    folder, command = re.search(r'J=(\S+)\n(.*)', block, re.DOTALL).groups()
+    _, tool, *args = shlex.split(command.replace('$J', folder).replace('\\\n', ''))
+    assert tool == 'tools/analysis_tools/ablate.py'
+    out = tmp_path_factory.mktemp('table4') / 'rows'
+    shutil.copytree(ROWS, out, ignore=shutil.ignore_patterns('table.*', 'chart.png'))
+    args[args.index('--out') + 1] = str(out)
+    before = Path.cwd()
+    os.chdir(ROOT)
+    try:
+        assert ablate.main(args) == 0
+    finally:
+        os.chdir(before)
+    return out
+
+
+@pytest.mark.parametrize('name', ['table.csv', 'table.md'])
+def test_the_rows_give_the_committed_tables(made, name):
+    assert (made / name).read_text() == (ROWS / name).read_text()
+
+
+def test_the_page_has_their_numbers(made, page):
+    table = (made / 'table.md').read_text()
+    shown = page.split('**seed 43**')[1].split('\n- **')[0]
+    for label, cells in (('wo_ifi', 7), ('full', 7), ('IFI, with VLI', 8)):
+        found = rows(table, label)[-1][-cells:]  # by kind of sentence, and for the difference all kinds
+        assert len(found) == cells
+        (said,) = rows(shown, label)
+        assert ' | '.join(found) in ' | '.join(said), label
+    for label in ('wo_ifi', 'full'):
+        assert rows(table, label)[0][1] == rows(shown, label)[0][3], 'J&F of all kinds'
+
+
+def rows(text: str, label: str) -> list[list[str]]:
+    """Return the cells of the table rows that have a cell ``label``."""
+    cells = [
+        [cell.strip() for cell in line.strip('|').split('|')] for line in text.splitlines() if line.startswith('|')
+    ]
+    return [row for row in cells if label in row]
