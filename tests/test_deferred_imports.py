@@ -103,3 +103,18 @@ def test_inference_does_not_import_what_few_models_use():
     code = f'import sys, ifirvos; print([name for name in {heavy} if name in sys.modules])'
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == '[]'
+
+
+def test_a_text_encoder_does_not_import_scipy():
+    """Whose optimisers take half a second; transformers finds them all the same when a loss calls them."""
+    code = """
+import sys
+from ifirvos.models.text_encoder import RobertaTextEncoder
+shape = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8, vocab_size=9)
+RobertaTextEncoder('synth_tokenizer', pretrained=False, config=shape)
+print('scipy' in sys.modules)
+from transformers.loss.loss_for_object_detection import linear_sum_assignment
+print(*linear_sum_assignment([[1, 0], [0, 1]]))
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ['False', '[0 1] [1 0]']

@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ifirvos.checkpoint import no_weights
+from ifirvos.deferred_imports import deferred
 from ifirvos.errors import InputError, ModelError
 from ifirvos.registry import MODELS
 from ifirvos.structures import to_device
@@ -109,7 +110,8 @@ class RobertaTextEncoder(BaseModule):
         return str(shipped) if not Path(name).is_dir() and shipped.is_dir() else name
 
     def _build(self, pretrained: bool, config: dict, with_pooler: bool) -> nn.Module:
-        from transformers import RobertaConfig, RobertaModel
+        with deferred('scipy'):  # 0.4 s, for losses of detectors that transformers imports with every model
+            from transformers import RobertaConfig, RobertaModel
 
         if not pretrained:
             return RobertaModel(RobertaConfig(**config), add_pooling_layer=with_pooler)
