@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import math
 import os
 import re
@@ -159,7 +160,8 @@ def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
     if offline:
         go_offline()
 
-    from ifirvos.allocator import keep_freed_memory
+    with uncollected():
+        from ifirvos.allocator import keep_freed_memory
 
     keep_freed_memory()
     return reported(run)
@@ -171,6 +173,21 @@ def ask_for_huge_pages() -> None:
     Torch reads the variable when it first allocates. Who has set it is left alone.
     """
     os.environ.setdefault('THP_MEM_ALLOC_ENABLE', '1')
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Import and build without the garbage collector, which would look at all that is there again and again.
+
+    That is a tenth of a start. Cycles that are left behind are found by the first collection after it.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import infer
-from .common import finite_number, output_path, run_command, seed_number
+from .common import finite_number, output_path, run_command, seed_number, uncollected
 
 OWN_TEXT = 'the person'
 
@@ -43,15 +43,16 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
 
 def run(args: argparse.Namespace) -> int:
     """Render, segment, compare and draw; return the exit code of `ifirvos infer`."""
-    import cv2
-    import numpy as np
+    with uncollected():
+        import cv2
+        import numpy as np
 
-    from ifirvos.files import check_folder, make_folder, write_whole
-    from ifirvos.inference import demo
-    from ifirvos.inference.absence import threshold_of
-    from ifirvos.inference.model_index import SHIPPED_MODEL
-    from ifirvos.inference.writers import unique_slugs
-    from ifirvos.video.writer import video_suffix
+        from ifirvos.files import check_folder, make_folder, write_whole
+        from ifirvos.inference import demo
+        from ifirvos.inference.absence import threshold_of
+        from ifirvos.inference.model_index import SHIPPED_MODEL
+        from ifirvos.inference.writers import unique_slugs
+        from ifirvos.video.writer import video_suffix
 
     check_folder(args.out)
     video, kinds, truths = args.video, [], []

@@ -17,6 +17,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .common import (
     add_model_options,
@@ -26,8 +27,13 @@ from .common import (
     positive_int,
     positive_number,
     run_command,
+    uncollected,
     whole_number,
 )
+
+if TYPE_CHECKING:
+    from ifirvos.inference.inferencer import RVOSInferencer
+    from ifirvos.video.reader import VideoReader
 
 # Those of ifirvos.inference.writers, which is slow to import; the last six hold all sentences of a video.
 SAVES = ('overlay', 'masks', 'rle', 'csv', 'cutout', 'objects', 'coco', 'cvat', 'label-studio', 'frames', 'together')
@@ -174,21 +180,17 @@ def inferencer_options(args: argparse.Namespace) -> dict:
     )
 
 
-def run(args: argparse.Namespace) -> list[Path]:
-    """Segment and write, window by window; cheap checks come before the model is loaded. Returns what to look at."""
+@uncollected()
+def prepare(args: argparse.Namespace) -> tuple[VideoReader, RVOSInferencer, list[str], list[Path]]:
+    """Return the video, the model, the sentences and their folders; cheap checks come before the model is loaded."""
     options = inferencer_options(args)
     if args.max_sentences is not None:
         os.environ['IFIRVOS_MAX_SENTENCES'] = str(args.max_sentences)
 
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from ifirvos.inference.exporters import FOLDER
     from ifirvos.inference.inferencer import RVOSInferencer
     from ifirvos.inference.sentences import check_sentences
-    from ifirvos.inference.writers import ResultWriter, check_free, unique_slugs
+    from ifirvos.inference.writers import check_free, unique_slugs
     from ifirvos.video.reader import VideoReader
-    from ifirvos.video.writer import video_suffix
 
     texts = check_sentences(args.sentences)
     source = int(args.video) if _is_webcam(args.video) else args.video
@@ -203,8 +205,20 @@ def run(args: argparse.Namespace) -> list[Path]:
     )
     folders = [args.out / name for name in unique_slugs(texts)]
     check_free(folders, args.overwrite)
+    return reader, RVOSInferencer(**options), texts, folders
 
-    inferencer = RVOSInferencer(**options)
+
+def run(args: argparse.Namespace) -> list[Path]:
+    """Segment and write, window by window. Returns what to look at."""
+    reader, inferencer, texts, folders = prepare(args)
+
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ifirvos.inference.exporters import FOLDER
+    from ifirvos.inference.writers import ResultWriter
+    from ifirvos.video.writer import video_suffix
+
     info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
     writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite, style=args.style)
     with Progress(console=Console(stderr=True)) as bar, writer:

@@ -16,7 +16,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, add_data_limits, go_offline, output_path, set_data_limits
+from .common import (
+    DictAction,
+    add_allow_unknown,
+    add_data_limits,
+    go_offline,
+    output_path,
+    set_data_limits,
+    uncollected,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -75,7 +83,18 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     set_data_limits(args)
     if args.offline:
         go_offline()
+    runner = build(args)
 
+    from ifirvos.training.evaluation_check import check_evaluation
+
+    check_evaluation(runner.test_loop)
+    with claimed_outputs(runner):
+        return runner.test()
+
+
+@uncollected()
+def build(args: argparse.Namespace) -> Runner:
+    """Return what evaluates the checkpoint, which it has loaded."""
     from mmengine.model import is_model_wrapper
     from mmengine.runner import Runner
 
@@ -84,7 +103,6 @@ def run(args: argparse.Namespace) -> dict[str, float]:
     from ifirvos.errors import UserError
     from ifirvos.inference.loading import named_weights, unregistered
     from ifirvos.models.text_encoder import load_tokenizers
-    from ifirvos.training.evaluation_check import check_evaluation
     from ifirvos.training.launch import join_processes
 
     keep_freed_memory()
@@ -105,9 +123,7 @@ def run(args: argparse.Namespace) -> dict[str, float]:
             raise SystemExit(f'{args.config}: {reason}') from error
         raise
     runner.load_checkpoint(weights)  # once more, for hooks that look at a checkpoint (EMA)
-    check_evaluation(runner.test_loop)
-    with claimed_outputs(runner):
-        return runner.test()
+    return runner
 
 
 @contextlib.contextmanager

@@ -17,10 +17,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .common import DictAction, add_allow_unknown, add_data_limits, output_path, seed_number, set_data_limits
+from .common import (
+    DictAction,
+    add_allow_unknown,
+    add_data_limits,
+    output_path,
+    seed_number,
+    set_data_limits,
+    uncollected,
+)
 
 if TYPE_CHECKING:
     from mmengine.config import Config
+    from mmengine.runner import Runner
 
 AMP = ('bf16', 'fp16')  # those of ifirvos.training.launch, which takes seconds to import
 
@@ -169,23 +178,25 @@ def run(args: argparse.Namespace) -> None:
     """Train."""
     set_data_limits(args)
 
-    from ifirvos.checkpoint import make_runners_load_safely
-    from ifirvos.errors import UserError
-    from ifirvos.training.launch import join_processes
-    from ifirvos.training.work_dir import claimed
+    with uncollected():
+        from ifirvos.checkpoint import make_runners_load_safely
+        from ifirvos.errors import UserError
+        from ifirvos.training.launch import join_processes
+        from ifirvos.training.work_dir import claimed
 
-    make_runners_load_safely()
-    cfg = load_config(args)
+        make_runners_load_safely()
+        cfg = load_config(args)
     join_processes(cfg)
     first = int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0
     try:
         with claimed(cfg.work_dir) if first else contextlib.nullcontext():
-            _train(cfg)
+            _build(cfg).train()
     except UserError as error:  # no tokenizer, or what it should start from does not fit
         raise SystemExit(str(error)) from error
 
 
-def _train(cfg: Config) -> None:
+@uncollected()
+def _build(cfg: Config) -> Runner:
     import torch
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
@@ -199,7 +210,7 @@ def _train(cfg: Config) -> None:
         load_tokenizers(runner.model)
         if not torch.cuda.is_available():
             filter_minimally(runner.model)
-    runner.train()
+    return runner
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

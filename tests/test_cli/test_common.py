@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import gc
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ifirvos_cli.common import (
     positive_int,
     positive_number,
     seed_number,
+    uncollected,
     whole_number,
 )
 
@@ -78,3 +80,20 @@ def test_every_place_that_is_written_to_has_a_name(tmp_path):
                     unchecked += [] if kinds == ['output_path'] else [path.name]
     assert sorted(unchecked) == ['draw_figures.py', 'list_messages.py'], 'those of maintainers, with a default'
     assert checked > 15
+
+
+@pytest.mark.parametrize('before', [True, False])
+def test_garbage_is_collected_again_after_a_start(before):
+    @uncollected()
+    def start_that_fails() -> None:
+        assert not gc.isenabled()
+        raise ValueError('wrong')
+
+    was = gc.isenabled()
+    (gc.enable if before else gc.disable)()
+    try:
+        with pytest.raises(ValueError, match='wrong'):
+            start_that_fails()
+        assert gc.isenabled() is before
+    finally:
+        (gc.enable if was else gc.disable)()
