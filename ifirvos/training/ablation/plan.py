@@ -36,6 +36,10 @@ class Run:
         """The rows of this run; there when it is done."""
         return self.folder / 'probe.csv'
 
+    def about(self) -> dict[str, Any]:
+        """Return what probe.py noted beside the rows, which must be there."""
+        return json.loads(self.probe.with_suffix('.json').read_text())
+
     def work_dir(self, stage: int) -> Path:
         """Return where a stage is trained."""
         return self.folder / f'stage{stage + 1}'
@@ -200,5 +204,5 @@ def is_trained(run: Run, stage: int) -> str | None:
 
 def is_probed(run: Run, per_kind: int | None) -> bool:
     """Return whether the rows of a run are there, of as many expressions as are wanted."""
-    about = run.probe.with_suffix('.json')
-    return run.probe.is_file() and about.is_file() and json.loads(about.read_text())['per_kind'] == per_kind
+    there = run.probe.is_file() and run.probe.with_suffix('.json').is_file()
+    return there and run.about()['per_kind'] == per_kind

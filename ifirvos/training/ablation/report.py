@@ -48,15 +48,22 @@ def steps(stages: Sequence[Config]) -> str:
     return '+'.join(str(c.train_cfg.get('max_iters', c.train_cfg.get('max_epochs'))) for c in stages)
 
 
+def steps_of(run: Run) -> str:
+    """Return the steps that a run has trained; of rows that were kept without its configs, those of its last stage."""
+    configs = [run.config(stage) for stage in range(len(run.stages))]
+    if all(path.is_file() for path in configs):
+        return steps([Config.fromfile(path) for path in configs])
+    return str(run.about()['iterations'])
+
+
 def note(runs: Sequence[Run]) -> dict[str, str]:
     """Return how a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
-    trained = [[Config.fromfile(run.config(stage)) for stage in range(len(run.stages))] for run in runs]
     lewv = [last_scalars(run.work_dir(len(run.stages) - 1)) for run in runs]
     rms = [' '.join(f'{value:.2g}' for name, value in found.items() if name.startswith('rms')) for found in lewv]
-    weights = [f'{stages[-1].model.bbox_head.loss_cls.loss_weight:g}' for stages in trained]
+    weights = [f'{run.about()["class_weight"]:g}' for run in runs]
     return {
         'seeds': ' '.join(str(run.seed) for run in runs),
-        'steps': ' / '.join(dict.fromkeys(map(steps, trained))),
+        'steps': ' / '.join(dict.fromkeys(map(steps_of, runs))),
         'class weight': ' / '.join(dict.fromkeys(weights)),
         "LEwV's rms": ' / '.join(filter(None, rms)),
         "LEwV's spread": ' / '.join(f'{found["spread"]:.2g}' for found in lewv if 'spread' in found),

@@ -1,5 +1,6 @@
 """The table says what was done."""
 
+import json
 from copy import deepcopy
 
 import pytest
@@ -26,7 +27,8 @@ def pretend(run, iterations: int) -> None:
         cfg.dump(str(run.config(stage)))
     columns = 'video_id,exp_id,kind,J,F,oracle_J,reversal_IoU,shuffled_J,shuffled_F\n'
     run.probe.write_text(columns + 'v,0,attr,1,2,3,4,5,6\n')
-    run.probe.with_suffix('.json').write_text('{"per_kind": null}')
+    about = dict(per_kind=None, iterations=iterations, class_weight=10.0)
+    run.probe.with_suffix('.json').write_text(json.dumps(about))
 
 
 def test_rows_that_were_trained_for_another_time_are_named(configs, tmp_path):
@@ -49,6 +51,16 @@ def test_rows_that_were_trained_for_another_time_are_named(configs, tmp_path):
     assert '2+2 / 2+900' in text
     with pytest.raises(InputError, match=r'wo_ifi/seed2/stage2\.py was trained with another train_cfg'):
         refuse_other_configs(runs)
+
+
+def test_rows_alone_still_say_how_they_were_trained(configs, tmp_path):
+    """docs/table4_rows keeps no configs."""
+    runs = plan([configs / 'second.py'], stages(configs), [1], tmp_path)
+    pretend(runs[0], 7)
+    assert '| 2+7 | 10 |' in compare(runs, tmp_path)
+    for stage in range(2):
+        runs[0].config(stage).unlink()
+    assert '| 7 | 10 |' in compare(runs, tmp_path)
 
 
 def test_nothing_is_done_yet(configs, tmp_path):
