@@ -79,17 +79,19 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
         Returns:
             Normalised locations (B,Q,H,L,P,2), x and y, and attention weights (B,Q,H,L,P).
         """
-        points = (self.num_heads, self.num_levels, self.num_points)
-        offsets = self.sampling_offsets(query).unflatten(-1, (*points, 2))
-        weights = (
-            self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, points[1:])
-        )
-        reference_points = reference_points[:, :, None, :, None]
-        if reference_points.shape[-1] == 2:  # offsets in pixels
-            return reference_points + offsets / spatial_shapes.flip(-1)[:, None], weights
+        points = (self.num_levels, self.num_points)
+        offsets = self.sampling_offsets(query).unflatten(-1, (self.num_heads, -1))
+        weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, points)
+        if reference_points.shape[-1] == 2:  # offsets in pixels; a long last dimension is ten times as fast on a CPU
+
+            def of_points(per_level: Tensor) -> Tensor:  # (...,L,2) -> (...,L*P*2)
+                return per_level.unsqueeze(-2).expand(*per_level.shape[:-1], self.num_points, 2).flatten(-3)
+
+            centres, sizes = of_points(reference_points), of_points(spatial_shapes.flip(-1).to(offsets.dtype))
+            return torch.addcdiv(centres[:, :, None], offsets, sizes).unflatten(-1, (*points, 2)), weights
         # Offsets in half boxes.
-        centres, sizes = reference_points.split(2, dim=-1)
-        return centres + offsets / self.num_points * sizes * 0.5, weights
+        centres, sizes = reference_points[:, :, None, :, None].split(2, dim=-1)
+        return centres + offsets.unflatten(-1, (*points, 2)) / self.num_points * sizes * 0.5, weights
 
     def sample(
         self, value: Tensor, spatial_shapes: Tensor, level_start_index: Tensor, locations: Tensor, weights: Tensor
