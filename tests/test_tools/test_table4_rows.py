@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from ifirvos.training.ablation.report import EFFECTS
+
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / 'docs/table4_rows'
+VARIANTS = ('baseline', 'wo_vli', 'wo_ifi', 'full')
 
 
 @pytest.fixture(scope='module')
@@ -48,12 +51,12 @@ def test_the_rows_give_the_committed_tables(made, name):
 def test_the_page_has_their_numbers(made, page):
     table = (made / 'table.md').read_text()
     shown = page.split('**seed 43**')[1].split('\n- **')[0]
-    for label, cells in (('wo_ifi', 7), ('full', 7), ('IFI, with VLI', 8)):
+    for label, cells in (*((variant, 7) for variant in VARIANTS), *((effect, 8) for effect in EFFECTS)):
         found = rows(table, label)[-1][-cells:]  # by kind of sentence, and for the difference all kinds
         assert len(found) == cells
         (said,) = rows(shown, label)
         assert ' | '.join(found) in ' | '.join(said), label
-    for label in ('wo_ifi', 'full'):
+    for label in VARIANTS:
         assert rows(table, label)[0][1] == rows(shown, label)[0][3], 'J&F of all kinds'
 
 
