@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         notes = [f'{kind}, J&F {(j + f) / 2:.1f}' for kind, (j, f) in zip(kinds, scores)]
     sheet = args.out / 'contact_sheet.png'
     picture = demo.draw_sheet(video, texts, notes, masks, truths or [None] * len(texts))
-    encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])[1]
     write_whole(sheet, encoded.tobytes())
     print(f'\nOverlay videos, masks and scores: {results}\nFrames and sentences at a glance:  {sheet}')
     return 0

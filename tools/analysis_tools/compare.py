@@ -210,7 +210,7 @@ def compare(clip: ExpressionClip, runs: Sequence[Run]) -> list[Row]:
 def write_sheet(path: Path, clip: ExpressionClip, rows: Sequence[Row], frame_ids: Sequence[int], width: int) -> None:
     """Write the figure as a PNG."""
     sheet = comparison_sheet(clip.frames, rows, frame_ids, clip.text, width)
-    encoded = cv2.imencode('.png', sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    encoded = cv2.imencode('.png', sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])[1]
     write_whole(path, encoded.tobytes())
 
 
