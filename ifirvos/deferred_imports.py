@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec, PathFinder
@@ -42,9 +43,12 @@ class DeferredModule(ModuleType):
     """Stands for a module; whatever is taken from it stands for it too."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == '__version__':  # packages compare it when they are imported
+        # Packages compare versions when they are imported. Another thread, or what runs after the block, gets the real
+        # thing: it may be a number.
+        inside = any(finder.thread == threading.get_ident() for finder in _finders)
+        if name == '__version__' or not (name.startswith('__') or inside):
             _give_up(self.__name__)
-            return importlib.import_module(self.__name__).__version__
+            return getattr(importlib.import_module(self.__name__), name)
         if name.startswith('__'):
             raise AttributeError(name)
         return _Deferred(name, (), dict(__module__=self.__name__))
@@ -55,10 +59,16 @@ class _Finder:
 
     def __init__(self, packages: set[str]) -> None:
         self.packages = packages
+        self.thread = threading.get_ident()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if name.partition('.')[0] not in self.packages:
+        package, _, inner = name.partition('.')
+        if package not in self.packages:
             return None
+        if threading.get_ident() != self.thread:  # it would keep what stands for a class or a number
+            _give_up(package)
+            parent = importlib.import_module(name.rpartition('.')[0]) if inner else None
+            return PathFinder.find_spec(name, parent and parent.__path__)
         return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -90,7 +100,8 @@ def _forget(packages: set[str]) -> None:
 def deferred(*packages: str) -> Iterator[None]:
     """Defer what is imported from some packages inside the block; what imports them later gets the real ones.
 
-    A package that is not installed is missing as ever, and one that has been imported already is used as it is.
+    A package that is not installed is missing as ever, and one that has been imported already is used as it is. So is
+    one that another thread imports meanwhile.
 
     Args:
         packages: Top-level names.

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -96,6 +97,39 @@ def test_a_version_that_is_asked_for_inside_the_block_is_the_real_one(package):
 
         assert heavy.__version__ == '1.2'
         assert not hasattr(heavy, '__all__')
+
+
+def test_another_thread_gets_the_real_package(package):
+    """Of a class or number it would otherwise keep a stand-in, in a server that builds a model meanwhile."""
+
+    def load() -> None:
+        import heavy
+        from heavy import LEVEL
+        from heavy.shapes import Shape
+
+        found.extend([LEVEL, heavy.LEVEL, Shape.sides, type(Shape)])
+
+    for already in (False, True):  # a stand-in is there
+        sys.modules.pop('user')
+        with deferred('heavy'):
+            if already:
+                import user
+
+                assert type(user.Shape) is not type
+            found = []
+            thread = threading.Thread(target=load)
+            thread.start()
+            thread.join()
+            import user
+        assert found == [3, 3, 4, type]
+        assert user.Shape(2).size == 2
+        for name in ('heavy', 'heavy.shapes'):
+            sys.modules.pop(name)
+
+
+def test_a_module_is_the_real_one_after_the_block(package):
+    assert package.heavy.LEVEL == 3
+    assert package.hs.Shape.sides == 4
 
 
 def test_inference_does_not_import_what_few_models_use():

@@ -190,6 +190,17 @@ def refuse_other_configs(runs: Sequence[Run]) -> None:
                     f'{run.config(stage)} was trained with another {", ".join(sorted(changes))}: give the commands '
                     'that differ an --out of their own.'
                 )
+        if _was_probed(run) and not run.config(len(run.stages) - 1).is_file():  # rows that were kept alone
+            about, last = run.about(), run.stages[-1]
+            planned = dict(
+                iterations=last.train_cfg.get('max_iters'), class_weight=last.model.bbox_head.loss_cls.loss_weight
+            )
+            others = {key: about.get(key) for key, value in planned.items() if value not in (None, about.get(key))}
+            if others:
+                raise InputError(
+                    f'{run.probe} is of a run with another {", ".join(others)} '
+                    f'({", ".join(map(str, others.values()))}): give the command an --out of its own.'
+                )
 
 
 def is_trained(run: Run, stage: int) -> str | None:
@@ -204,5 +215,8 @@ def is_trained(run: Run, stage: int) -> str | None:
 
 def is_probed(run: Run, per_kind: int | None) -> bool:
     """Return whether the rows of a run are there, of as many expressions as are wanted."""
-    there = run.probe.is_file() and run.probe.with_suffix('.json').is_file()
-    return there and run.about()['per_kind'] == per_kind
+    return _was_probed(run) and run.about()['per_kind'] == per_kind
+
+
+def _was_probed(run: Run) -> bool:
+    return run.probe.is_file() and run.probe.with_suffix('.json').is_file()

@@ -1,6 +1,7 @@
 """The tables and the chart of an ablation, from what its runs have left in their folders."""
 
 import csv
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,18 +50,21 @@ def steps(stages: Sequence[Config]) -> str:
 
 
 def steps_of(run: Run) -> str:
-    """Return the steps that a run has trained; of rows that were kept without its configs, those of its last stage."""
+    """Return the steps that a run has trained, as in '4500+8000'.
+
+    Of rows that were kept without the run's configs only those of the last stage are known: '…+8000'.
+    """
     configs = [run.config(stage) for stage in range(len(run.stages))]
     if all(path.is_file() for path in configs):
         return steps([Config.fromfile(path) for path in configs])
-    return str(run.about()['iterations'])
+    return '+'.join([*['…'] * (len(configs) - 1), str(run.about().get('iterations', '…'))])
 
 
 def note(runs: Sequence[Run]) -> dict[str, str]:
     """Return how a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
     lewv = [last_scalars(run.work_dir(len(run.stages) - 1)) for run in runs]
     rms = [' '.join(f'{value:.2g}' for name, value in found.items() if name.startswith('rms')) for found in lewv]
-    weights = [f'{run.about()["class_weight"]:g}' for run in runs]
+    weights = [f'{run.about().get("class_weight") or math.nan:g}' for run in runs]
     return {
         'seeds': ' '.join(str(run.seed) for run in runs),
         'steps': ' / '.join(dict.fromkeys(map(steps_of, runs))),
@@ -111,7 +115,7 @@ def compare(runs: Sequence[Run], out: Path, per_kind: int | None = None) -> str 
     problems = [
         f'NOT EQUAL: the variants differ in their {column}.'
         for column in ('seeds', 'steps', 'class weight')
-        if len({row[column] for row in notes.values()}) > 1
+        if len({row[column] for row in notes.values() if '…' not in row[column]}) > 1
     ]
     explanation = (
         'In percent. [ ]: 95 % bootstrap interval over videos; ( ): lowest and highest seed. S: share of sentences '

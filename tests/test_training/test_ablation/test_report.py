@@ -55,12 +55,30 @@ def test_rows_that_were_trained_for_another_time_are_named(configs, tmp_path):
 
 def test_rows_alone_still_say_how_they_were_trained(configs, tmp_path):
     """docs/table4_rows keeps no configs."""
-    runs = plan([configs / 'second.py'], stages(configs), [1], tmp_path)
-    pretend(runs[0], 7)
-    assert '| 2+7 | 10 |' in compare(runs, tmp_path)
+    runs = plan([configs / 'second.py', configs / 'wo_ifi.py'], stages(configs), [1], tmp_path)
+    for run in runs:
+        pretend(run, 2)
+    assert '| 2+2 | 10 |' in compare(runs, tmp_path)
     for stage in range(2):
         runs[0].config(stage).unlink()
-    assert '| 7 | 10 |' in compare(runs, tmp_path)
+    text = compare(runs, tmp_path)
+    assert '| …+2 | 10 |' in text
+    assert 'NOT EQUAL' not in text, 'what is not known is not said to differ'
+
+
+@pytest.mark.parametrize('other', [dict(iterations=3), dict(class_weight=2.0)])
+def test_rows_alone_are_not_mixed_with_others(configs, tmp_path, other):
+    (run,) = plan([configs / 'second.py'], stages(configs), [1], tmp_path)
+    pretend(run, 2)
+    for stage in range(2):
+        run.config(stage).unlink()
+    weight = run.stages[-1].model.bbox_head.loss_cls.loss_weight
+    about = run.about() | dict(class_weight=weight)
+    run.probe.with_suffix('.json').write_text(json.dumps(about))
+    refuse_other_configs([run])
+    run.probe.with_suffix('.json').write_text(json.dumps(about | other))
+    with pytest.raises(InputError, match=rf'probe\.csv is of a run with another {next(iter(other))}'):
+        refuse_other_configs([run])
 
 
 def test_nothing_is_done_yet(configs, tmp_path):
