@@ -137,6 +137,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error('with --manifest, fps and max_frames are columns of the manifest')
     if args.workers is not None and args.workers < 1:
         parser.error('--workers must be at least 1')
+    if args.score_threshold is not None and args.score_threshold > 1:
+        parser.error('--score-threshold is a score, from 0 to 1')
     if args.config and not args.weights:
         parser.error('--config needs --weights: the model would be random')
     if args.model and args.config:

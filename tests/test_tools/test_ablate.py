@@ -94,3 +94,9 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(configs, tmp_path, monke
     output = capsys.readouterr()
     assert 'wo_ifi, seed 42: no space left' in output.err
     assert 'No run is done yet.' in output.out
+
+
+def test_a_table_of_no_run_is_an_error(configs, tmp_path):
+    with pytest.raises(SystemExit, match='No run of these variants, seeds and --per-kind is done in'):
+        ablate.main(arguments(configs, '--out', str(tmp_path), '--table-only'))
+    assert not list(tmp_path.iterdir())

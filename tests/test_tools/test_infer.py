@@ -166,3 +166,10 @@ def test_a_fifo_is_refused(tmp_path, capsys):
     os.mkfifo(tmp_path / 'pipe')
     assert infer.main([str(tmp_path / 'pipe'), 'a star', '--out', str(tmp_path / 'out')]) == 2
     assert '--allow-special' in capsys.readouterr().err
+
+
+def test_a_threshold_above_every_score_is_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        infer.parse_args(['clip.mp4', 'a star', '--out', 'out', '--score-threshold', '3'])
+    assert stop.value.code == 2
+    assert 'from 0 to 1' in capsys.readouterr().err

@@ -1,6 +1,6 @@
 """Trains variants of a model, with several seeds each, and compares them.
 
-    python tools/analysis_tools/ablate.py configs/ifirvos/r18_synth.py configs/ifirvos/ablations_synth/*.py \
+    python tools/analysis_tools/ablate.py configs/ifirvos/r18_synth.py configs/ifirvos/ablations_synth/*.py \\
         --seeds 42 43 --out DIR
 
 A variant is a config that inherits the last of ``--stages`` and changes its model. It is trained in all stages with
@@ -33,20 +33,20 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         'configs', type=Path, nargs='+', help='the variants; the last stage itself is the variant "full"'
     )
-    parser.add_argument('--out', type=output_path, required=True)
+    parser.add_argument('--out', type=output_path, required=True, help='folder for runs, tables and chart')
     parser.add_argument(
         '--stages',
         type=Path,
         nargs='+',
         default=[ROOT / path for path in STAGES],
-        help='configs of the stages, in order',
+        help=f'configs of the stages, in order; default: {" ".join(STAGES)}',
     )
-    parser.add_argument('--seeds', type=seed_number, nargs='+', default=[42])
+    parser.add_argument('--seeds', type=seed_number, nargs='+', default=[42], help='of every variant; default: 42')
     parser.add_argument('--jobs', type=positive_int, help='parallel runs; default: one per GPU, or one')
     parser.add_argument(
         '--gpus-per-job', type=positive_int, default=1, help='more than one: through tools/dist_train.sh'
     )
-    parser.add_argument('--per-kind', type=positive_int, help='number of sentences to probe per kind')
+    parser.add_argument('--per-kind', type=positive_int, help='number of sentences to probe per kind; default: all')
     parser.add_argument('--data-root', help='data folder of all data sets')
     parser.add_argument(
         '--set', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE', help='changes to all stages of all runs'
@@ -54,7 +54,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--steps', type=positive_int, nargs='+', metavar='N', help='iterations of each stage; schedules are scaled'
     )
-    parser.add_argument('--table-only', action='store_true', help='do not train; only compare finished runs')
+    parser.add_argument(
+        '--table-only',
+        action='store_true',
+        help='do not train; only compare the runs of these variants, seeds and --per-kind that are finished',
+    )
     args = parser.parse_args(argv)
     if args.steps and len(args.steps) != len(args.stages):
         parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')
@@ -144,7 +148,10 @@ def main(argv: list[str] | None = None) -> int:
     if not args.table_only:
         refuse_other_configs(runs)
     failures = [] if args.table_only else train_all(runs, args)
-    print(compare(runs, args.out, args.per_kind) or 'No run is done yet.')
+    table = compare(runs, args.out, args.per_kind)
+    if table is None and args.table_only:
+        raise SystemExit(f'No run of these variants, seeds and --per-kind is done in {args.out}.')
+    print(table or 'No run is done yet.')
     for failure in failures:
         print(f'FAILED: {failure}', file=sys.stderr)
     return 1 if failures else 0
