@@ -28,6 +28,8 @@ assert get_config('ifirvos::ifirvos/r18_synth.py').model.type == 'IFIRVOS'
 
 
 def run(*command, **options) -> str:
+    # With the checkout on PYTHONPATH, pip would take the wheel for installed.
+    options.setdefault('env', {key: value for key, value in os.environ.items() if key != 'PYTHONPATH'})
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=600, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
