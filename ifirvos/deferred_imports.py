@@ -43,15 +43,14 @@ class DeferredModule(ModuleType):
     """Stands for a module; whatever is taken from it stands for it too."""
 
     def __getattr__(self, name: str) -> Any:
-        # Packages compare versions when they are imported. Another thread, or what runs after the block, gets the real
-        # thing: it may be a number.
-        inside = any(finder.thread == threading.get_ident() for finder in _finders)
-        if name == '__version__' or not (name.startswith('__') or inside):
-            _give_up(self.__name__)
-            return getattr(importlib.import_module(self.__name__), name)
-        if name.startswith('__'):
+        is_version = name == '__version__'  # packages compare it when they are imported
+        if name.startswith('__') and not is_version:
             raise AttributeError(name)
-        return _Deferred(name, (), dict(__module__=self.__name__))
+        if not is_version and any(finder.thread == threading.get_ident() for finder in _finders):
+            return _Deferred(name, (), dict(__module__=self.__name__))
+        # Another thread, or what runs after the block, gets the real thing: it may be a number.
+        _give_up(self.__name__)
+        return getattr(importlib.import_module(self.__name__), name)
 
 
 class _Finder:

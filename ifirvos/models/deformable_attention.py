@@ -82,7 +82,7 @@ class ClipDeformableAttention(MultiScaleDeformableAttention):
         points = (self.num_levels, self.num_points)
         offsets = self.sampling_offsets(query).unflatten(-1, (self.num_heads, -1))
         weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, points)
-        if reference_points.shape[-1] == 2:  # offsets in pixels; a long last dimension is ten times as fast on a CPU
+        if reference_points.shape[-1] == 2:  # offsets in pixels; CPUs are slow at a last dimension of two
 
             def of_points(per_level: Tensor) -> Tensor:  # (...,L,2) -> (...,L*P*2)
                 return per_level.unsqueeze(-2).expand(*per_level.shape[:-1], self.num_points, 2).flatten(-3)

@@ -1,7 +1,6 @@
 """The tables and the chart of an ablation, from what its runs have left in their folders."""
 
 import csv
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,14 +56,14 @@ def steps_of(run: Run) -> str:
     configs = [run.config(stage) for stage in range(len(run.stages))]
     if all(path.is_file() for path in configs):
         return steps([Config.fromfile(path) for path in configs])
-    return '+'.join([*['…'] * (len(configs) - 1), str(run.about().get('iterations', '…'))])
+    return '+'.join([*['…'] * (len(configs) - 1), str(run.about()['iterations'])])
 
 
 def note(runs: Sequence[Run]) -> dict[str, str]:
     """Return how a variant was trained, from its folders and not from the plan; '/' separates seeds that differ."""
     lewv = [last_scalars(run.work_dir(len(run.stages) - 1)) for run in runs]
     rms = [' '.join(f'{value:.2g}' for name, value in found.items() if name.startswith('rms')) for found in lewv]
-    weights = [f'{run.about().get("class_weight") or math.nan:g}' for run in runs]
+    weights = [f'{run.about()["class_weight"]:g}' for run in runs]
     return {
         'seeds': ' '.join(str(run.seed) for run in runs),
         'steps': ' / '.join(dict.fromkeys(map(steps_of, runs))),
