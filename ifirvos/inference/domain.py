@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from difflib import get_close_matches
 
 import cv2
 import numpy as np
 from mmengine.logging import MMLogger
+
+from ifirvos.synth.phrases import vocabulary
 
 from .model_index import find_entry
 
@@ -29,13 +31,24 @@ def flatness(frame: np.ndarray) -> float:
     return float(((right <= FEW_GREY_LEVELS) & (below <= FEW_GREY_LEVELS)).mean())
 
 
-@cache
-def known_words() -> frozenset[str]:
-    """Return the words of SynthRVOS's sentences: those that are single tokens of its tokenizer."""
-    from ifirvos.models.text_encoder import RobertaTextEncoder
+def unknown_words(texts: Sequence[str]) -> list[str]:
+    """Return the words that SynthRVOS's sentences do not have, each with its sentence and the most similar known word.
 
-    encoder = RobertaTextEncoder('synth_tokenizer', pretrained=False, config=dict(vocab_size=537, num_hidden_layers=0))
-    return frozenset(token.removeprefix('Ġ') for token in encoder.tokenizer.get_vocab() if len(token) > 1)
+    Words of one or two letters are similar to too many.
+    """
+    known, found = vocabulary(), {}
+    longer = [word for word in known if len(word) > 2]
+    for text in texts:
+        for word in re.findall(r'\w+', text.lower()):
+            if word not in known and word not in found:
+                similar = get_close_matches(word, longer, 1, 0.75) if len(word) > 2 else []
+                found[word] = f'{word!r}{f" (for {similar[0]!r}?)" if similar else ""} in {shortened(text)!r}'
+    return list(found.values())
+
+
+def shortened(text: str, limit: int = 60) -> str:
+    """Return a sentence, cut after so many characters."""
+    return text if len(text) <= limit else f'{text[:limit]} …'
 
 
 def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:
@@ -45,10 +58,8 @@ def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> s
         frames: uint8 (H, W, 3).
         texts: Sentences.
     """
-    words = {word for text in texts for word in re.findall(r'\w+', text.lower())}
-    strange = sorted(words - known_words())
-    if strange:
-        return f'it has never read {", ".join(map(repr, strange[:5]))}'
+    if strange := unknown_words(texts):
+        return f'it has never read {", ".join(strange[:5])}'
     step = max(1, len(frames) // LOOKED_AT)
     if np.median([flatness(frame) for frame in frames[::step]]) < LEAST_FLATNESS:
         return 'the frames are not drawn in plain colours, as in its training'

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from itertools import product
+from itertools import chain, product
 
 import numpy as np
 
@@ -157,6 +157,15 @@ def _noun_words(noun: Noun, rng: np.random.Generator) -> tuple[tuple[str, ...], 
     if noun.colour:
         adjectives += (noun.colour,)
     return adjectives, (noun.shape or pick(rng, HEADS),)
+
+
+def vocabulary() -> frozenset[str]:
+    """Return the words of all sentences."""
+    by_option = (MOVES, WAYS, OUTERMOST, SIDES, SIZE_WORDS)
+    groups = (ATTRIBUTE_WITH_ADJECTIVES, HEADING, SHOWS, APPEARS_LAST, DISAPPEARS_FIRST, BESIDE, HEADS, COLOURS, SHAPES)
+    parts = chain(*groups, *(options for group in by_option for options in group.values()))
+    words = chain.from_iterable(re.sub(r'{\w+}', ' ', part).split() for part in parts)
+    return frozenset(words) | {'an', 'and'}  # which joining words makes
 
 
 def all_predicates() -> Iterator[Predicate]:

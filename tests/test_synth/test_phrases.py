@@ -13,7 +13,7 @@ from transformers import AutoTokenizer
 import ifirvos
 from ifirvos.synth import make_clip
 from ifirvos.synth.appearance import COLOURS, SHAPES
-from ifirvos.synth.phrases import all_predicates, say, sentences
+from ifirvos.synth.phrases import all_predicates, say, sentences, vocabulary
 from ifirvos.synth.predicates import Both, Moves, Noun
 
 TOKENIZER = Path(ifirvos.__file__).parent / 'assets' / 'synth_tokenizer'
@@ -22,6 +22,10 @@ TOKENIZER = Path(ifirvos.__file__).parent / 'assets' / 'synth_tokenizer'
 @pytest.fixture(scope='module')
 def tokenizer():
     return AutoTokenizer.from_pretrained(str(TOKENIZER))
+
+
+def test_the_vocabulary_is_that_of_the_sentences():
+    assert vocabulary() == {word for text in sentences(np.random.default_rng(0)) for word in text.split()}
 
 
 def test_every_kind_of_predicate_has_four_sentences():

@@ -69,7 +69,7 @@ def test_results_of_two_sentences(inferencer, video, tmp_path):
 
 def test_the_visitor_is_told_what_the_shipped_model_cannot_know(inferencer, video, tmp_path, monkeypatch):
     monkeypatch.setattr(inferencer, 'model_name', 'r18_synth')
-    for text, says in {'the dog': "it has never read 'dog'", 'the red star': ''}.items():
+    for text, says in {'the dog': "it has never read 'dog' in 'the dog'", 'the red star': ''}.items():
         note = run_job(inferencer, video, [text], tmp_path / text, LIMITS, lambda *_: None).note
         assert says in note
         assert bool(note) == bool(says)
