@@ -26,12 +26,12 @@ def run(args: argparse.Namespace) -> None:
         return
 
     from ifirvos.errors import InputError
-    from ifirvos.inference.model_index import list_models
+    from ifirvos.inference.model_index import list_models, unknown_model
 
     models = list_models()
     unknown = [name for name in args.name if name not in models]
     if unknown:
-        raise InputError(f'no model {unknown[0]!r}; there are {", ".join(models)}')
+        raise InputError(unknown_model(unknown[0], models))
     rows = [('name', 'trained on', 'weights', 'figures')]
     for name in args.name or models:
         rows.append((name, _training_data(models[name]), _weights(models[name]), _figures(models[name])))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 
@@ -71,7 +73,14 @@ def find_entry(name: str) -> dict:
         names = [model['Name'], *_as_list(model.get('Alias'))]
         if name.lower() in (known.lower() for known in names):
             return model
-    raise KeyError(f'no model {name!r}; there are {", ".join(models)}')
+    raise KeyError(unknown_model(name, models))
+
+
+def unknown_model(name: str, models: Iterable[str]) -> str:
+    """Return a message that no model has this name, with the most similar one, and all there are."""
+    models = list(models)
+    similar = get_close_matches(name.lower(), models, 1)
+    return f'no model {name!r}{f", perhaps {similar[0]}" if similar else ""}; there are {", ".join(models)}'
 
 
 def find_model(name: str) -> tuple[Path, Path | None]:

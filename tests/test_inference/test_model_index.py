@@ -27,6 +27,8 @@ def test_names_are_found_whatever_their_case():
     assert find_model('r50_ytvos')[1] is None
     with pytest.raises(KeyError, match="no model 'yolo'; there are r18_synth, "):
         find_model('yolo')
+    with pytest.raises(KeyError, match="no model 'ReferFormer-r50-ytvos-jiont', perhaps referformer-r50-ytvos-joint; "):
+        find_model('ReferFormer-r50-ytvos-jiont')
 
 
 def test_it_says_when_what_should_be_shipped_is_not_there(monkeypatch, tmp_path):
