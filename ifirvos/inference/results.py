@@ -91,7 +91,7 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
     return boxes
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SentenceResult:
     """The result of one sentence, in pixels of the original video.
 
@@ -127,6 +127,12 @@ class SentenceResult:
         """The masks as COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
         masks = self.masks if isinstance(self.masks, MaskSequence) else MaskSequence(self.masks)
         return masks.rles
+
+    def __repr__(self) -> str:
+        frames, height, width = self.masks.shape
+        score = f', mean score {self.scores.mean():.2f}' if frames else ''
+        absent = '' if self.present.all() else f', present in {self.present.sum()}'
+        return f'SentenceResult({self.text!r}: {frames} frames of {width}x{height}{score}{absent})'
 
     def part(self, first: int, stop: int) -> SentenceResult:
         """Return the frames from ``first`` to before ``stop``."""
