@@ -90,6 +90,15 @@ def output_path(text: str) -> Path:
     return Path(text)
 
 
+def is_missing(*paths: str | Path | None) -> bool:
+    """Return whether a path does not exist, and say so in one line: a typing error need not wait for the imports."""
+    for path in paths:
+        if path is not None and not os.path.lexists(path):
+            print(f'error: No such file or folder: {ascii(str(path))}', file=sys.stderr)
+            return True
+    return False
+
+
 def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19  # fits into 64 bits
 

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from . import infer
-from .common import finite_number, output_path, run_command, seed_number, uncollected
+from .common import USER_ERROR, finite_number, is_missing, output_path, run_command, seed_number, uncollected
 
 OWN_TEXT = 'the person'
 
@@ -97,4 +97,6 @@ def run(args: argparse.Namespace) -> int:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Return the exit code of `ifirvos infer`."""
     args = parse_args(argv, prog)
+    if is_missing(args.video):
+        return USER_ERROR
     return run_command(lambda: run(args))

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common import (
+    USER_ERROR,
     add_model_options,
     finite_number,
+    is_missing,
     model_options,
     output_path,
     positive_int,
@@ -241,6 +243,9 @@ def run(args: argparse.Namespace) -> list[Path]:
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
     args = parse_args(argv, prog)
+    elsewhere = args.video is not None and ('://' in args.video or _is_webcam(args.video))
+    if is_missing(args.manifest, None if elsewhere else args.video):
+        return USER_ERROR
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
 

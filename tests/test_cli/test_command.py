@@ -71,7 +71,16 @@ def test_a_wrong_argument_ends_with_2_before_anything_is_loaded(line):
     assert done.stdout.endswith('imported:\n')
 
 
-@pytest.mark.parametrize('line', ['infer a.mp4 x --out o --offline', 'web --offline', 'test a.py b.pth --offline'])
+@pytest.mark.parametrize(
+    'line', ['infer none.mp4 x --out o', 'infer --manifest none.mp4 --out o', 'demo --video none.mp4']
+)
+def test_a_video_that_is_not_there_is_said_before_anything_is_loaded(line):
+    done = probe(*line.split())
+    assert done.stderr == "error: No such file or folder: 'none.mp4'\n"
+    assert done.stdout.endswith('imported:\n')
+
+
+@pytest.mark.parametrize('line', ['infer README.md x --out o --offline', 'web --offline', 'test a.py b.pth --offline'])
 def test_the_network_is_forbidden_before_anything_is_imported(line):
     """Clients of the network read these variables when they are imported, which ``import ifirvos`` does."""
     code = (
@@ -148,6 +157,8 @@ def test_models_are_listed_with_their_figures(capsys):
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ['name', 'r18_synth']
     assert models.main(['nope']) == 2
     assert "no model 'nope'; there are r18_synth, " in capsys.readouterr().err
+    assert models.main(['r18_synt']) == 2
+    assert "no model 'r18_synt', perhaps r18_synth; there are " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('command', ['--help', 'models'])
