@@ -223,7 +223,7 @@ def run(args: argparse.Namespace) -> list[Path]:
     from ifirvos.inference.writers import ResultWriter
     from ifirvos.video.writer import video_suffix
 
-    info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
+    info = inferencer.about(args.score_threshold)
     writer = ResultWriter(folders, texts, reader, save=args.save, info=info, overwrite=args.overwrite, style=args.style)
     with Progress(console=Console(stderr=True)) as bar, writer:
         task = bar.add_task(f'{len(texts)} sentence(s)', total=reader.num_frames)

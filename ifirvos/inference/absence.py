@@ -10,34 +10,39 @@ from .model_index import find_entry
 
 
 def threshold_of(model: str | None) -> float | None:
-    """Return a model's score threshold from the index; None where it names none, or for a model of the user's own."""
+    """Return a model's threshold for the scores of frames; None where the index has none, for files of the user's own."""
     return None if model is None else (find_entry(model).get('Metadata') or {}).get('Score Threshold')
 
 
-def probably_absent(model: str | None, texts: Sequence[str], mean_scores: Sequence[float]) -> str | None:
-    """Return a warning that names the sentences whose mean score is below the model's threshold, else None.
+def clip_threshold_of(model: str | None) -> float | None:
+    """Return a model's threshold for the scores of clips, as :func:`threshold_of`."""
+    return None if model is None else (find_entry(model).get('Metadata') or {}).get('Clip Score Threshold')
+
+
+def probably_absent(model: str | None, texts: Sequence[str], scores: Sequence[float]) -> str | None:
+    """Return a warning that names the sentences whose score is below the model's threshold, else None.
 
     Args:
         model: Its name in the index; None: a model of the user's own.
         texts: The sentences.
-        mean_scores: Means over the frames of the video, in [0, 1].
+        scores: Those of the whole video, see :func:`ifirvos.evaluation.functional.absence.clip_score`.
     """
-    threshold = threshold_of(model)
+    threshold = clip_threshold_of(model)
     absent = [
-        f'{text!r} (mean score {score:.2f})'
-        for text, score in zip(texts, mean_scores, strict=True)
+        f'{text!r} (score {score:.2f})'
+        for text, score in zip(texts, scores, strict=True)
         if threshold is not None and score < threshold
     ]
     return f'Probably nothing in the video fits {", ".join(absent)}.' if absent else None
 
 
 def warn_of_absent(
-    model: str | None, texts: Sequence[str], mean_scores: Sequence[float], score_threshold: float | None
+    model: str | None, texts: Sequence[str], scores: Sequence[float], score_threshold: float | None
 ) -> None:
     """Log the warning of :func:`probably_absent`; without a score threshold, also how to get no masks."""
-    said = probably_absent(model, texts, mean_scores)
-    if said and score_threshold is None:
-        threshold = threshold_of(model)
+    said = probably_absent(model, texts, scores)
+    threshold = threshold_of(model)
+    if said and score_threshold is None and threshold is not None:
         said += (
             f' With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no mask.'
         )

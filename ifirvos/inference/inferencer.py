@@ -28,6 +28,7 @@ from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
+from .absence import clip_threshold_of
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
@@ -238,7 +239,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             check_free(folders, overwrite)
         video = VideoStream(inputs, channel_order)
         if out_dir is not None:
-            info = dict(config=self.config_name, weights=self.weights_name)
+            info = self.about(score_threshold)
             writer = ResultWriter(folders, texts, video.reader, save=save, info=info, overwrite=overwrite, style=style)
         collectors, colors = [ResultCollector(text, mask_format) for text in texts], OverlayColors()
         with self._bar(f'Segmenting, {len(texts)} sentence(s)', video.num_frames) as bar, writer or nullcontext():
@@ -253,6 +254,16 @@ class RVOSInferencer(HubMixin, BaseInferencer):
                 if progress is not None:
                     progress(done, video.num_frames)
         return [collector.result() for collector in collectors]
+
+    def about(self, score_threshold: float | None = None) -> dict:
+        """Return what the result files say of the model, and of thresholds of its scores: the one used, its card's."""
+        return dict(
+            model=self.model_name,
+            config=self.config_name,
+            weights=self.weights_name,
+            score_threshold=score_threshold,
+            absent_below=clip_threshold_of(self.model_name),
+        )
 
     def preprocess(self, frames: Sequence[np.ndarray]) -> dict:
         """Resize frames.

@@ -277,10 +277,9 @@ class ModelWorker:
 
         inferencer, texts = self.inferencer, list(job.sentences)
         reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames, **self.reading)
-        info = dict(config=inferencer.config_name, weights=inferencer.weights_name)
         folders = [folder / name for name in unique_slugs(texts)]
         threshold = self.score_threshold if job.score_threshold is None else job.score_threshold
-        scores = []
+        scores, info = [], inferencer.about(threshold)
         style = {} if self.style is None else dict(style=self.style)
         with ResultWriter(folders, texts, reader, save=self.save, info=info, overwrite=overwrite, **style) as writer:
             for window in inferencer.stream(reader, texts, score_threshold=threshold):

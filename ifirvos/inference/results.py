@@ -12,6 +12,7 @@ from pycocotools import mask as rle_tools
 from torch import Tensor
 
 from ifirvos.errors import InputError
+from ifirvos.evaluation.functional.absence import clip_score
 
 MASK_FORMATS = ('bool', 'rle')
 
@@ -123,6 +124,11 @@ class SentenceResult:
             object.__setattr__(self, 'query_indices', np.full(len(self.scores), self.query_index, np.int64))
 
     @property
+    def clip_score(self) -> float:
+        """How probably there is such an object at all, see :func:`ifirvos.evaluation.functional.absence.clip_score`."""
+        return clip_score(self.scores)
+
+    @property
     def rles(self) -> list[dict]:
         """The masks as COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
         masks = self.masks if isinstance(self.masks, MaskSequence) else MaskSequence(self.masks)
@@ -130,7 +136,7 @@ class SentenceResult:
 
     def __repr__(self) -> str:
         frames, height, width = self.masks.shape
-        score = f', mean score {self.scores.mean():.2f}' if frames else ''
+        score = f', score {self.clip_score:.2f}' if frames else ''
         absent = '' if self.present.all() else f', present in {self.present.sum()}'
         return f'SentenceResult({self.text!r}: {frames} frames of {width}x{height}{score}{absent})'
 

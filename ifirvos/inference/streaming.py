@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from copy import copy
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import Tensor
 
+from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.video.inputs import VideoStream
 
@@ -41,7 +41,7 @@ def segment_stream(
     linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
     encoded: dict[tuple[str, ...], dict] = {}  # sentences do not change from window to window
     waiting, start = [], 0
-    score_sums = np.zeros(len(texts))
+    scores: list[list[float]] = [[] for _ in texts]
     for window, feats, meta in _with_features(inferencer, video, texts):
         for linker in linkers:
             linker.begin(window.shared)
@@ -53,8 +53,9 @@ def segment_stream(
         given, waiting = waiting[: stop - first], waiting[stop - first :]
         yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
         start += len(given)
-        score_sums += [result.scores.sum() for result in results]
-    warn_of_absent(inferencer.model_name, texts, score_sums / max(start, 1), score_threshold)
+        for values, result in zip(scores, results, strict=True):
+            values += result.scores.tolist()
+    warn_of_absent(inferencer.model_name, texts, [clip_score(values) for values in scores], score_threshold)
 
 
 def _with_features(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ifirvos.errors import InputError, OutputExistsError, VideoError
+from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.files import write_whole
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import DEFAULT_FPS
@@ -218,7 +219,9 @@ class ResultWriter:
         if error_type is not None:
             return
         height, width = self._size
+        threshold = self.info.get('absent_below')
         for folder, text, rows, notes in zip(self._staged, self.texts, self._rows, self._notes, strict=False):
+            score = round(clip_score([row['score'] for row in rows]), 6) if rows else None
             record = dict(
                 sentence=text,
                 video=None if self.reader is None else self.reader.name,
@@ -232,6 +235,8 @@ class ResultWriter:
                 problem=None if self.reader is None else self.reader.problem,
                 notes=[*([] if self.reader is None else self.reader.notes), *notes],
                 query_index=rows[0]['query'] if rows else None,
+                clip_score=score,
+                probably_absent=None if threshold is None or score is None else score < threshold,
                 frames=rows,
             )
             _write_json(folder / RESULT_FILE, record)

@@ -15,6 +15,7 @@ import av
 import numpy as np
 
 from ifirvos.errors import InputError, VideoError
+from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.inference.absence import probably_absent
 from ifirvos.inference.domain import another_domain
 from ifirvos.inference.inferencer import RVOSInferencer
@@ -159,7 +160,7 @@ def _run(inferencer, path, texts, folder, limits, progress) -> Job:
                 values += result.scores.tolist()
             writer.write(window)
             progress(len(times), total)
-    absent = probably_absent(inferencer.model_name, texts, [sum(values) / len(values) for values in scores])
+    absent = probably_absent(inferencer.model_name, texts, [clip_score(values) for values in scores])
     archive = folder / 'masks.zip'
     pack_masks(archive, folders, texts)
     for one in folders:  # they are in the zip

@@ -5,14 +5,15 @@ import pytest
 from mmengine.logging import MMLogger
 
 from ifirvos import RVOSInferencer
-from ifirvos.inference.absence import probably_absent, threshold_of
+from ifirvos.inference.absence import clip_threshold_of, probably_absent, threshold_of
 from ifirvos.inference.model_index import SHIPPED_MODEL, find_entry
 from ifirvos.synth import draw_frames, make_clip
 
 
 def test_the_threshold_is_the_cards():
     assert threshold_of(SHIPPED_MODEL) == find_entry(SHIPPED_MODEL)['Metadata']['Score Threshold']
-    assert 0 < threshold_of(SHIPPED_MODEL) < 1
+    assert clip_threshold_of(SHIPPED_MODEL) == find_entry(SHIPPED_MODEL)['Metadata']['Clip Score Threshold']
+    assert 0 < threshold_of(SHIPPED_MODEL) < clip_threshold_of(SHIPPED_MODEL) < 1
 
 
 @pytest.mark.parametrize('model', [None, 'r50_ytvos', 'referformer-r50-ytvos'])
@@ -21,7 +22,7 @@ def test_of_other_models_nothing_is_said(model):
 
 
 def test_only_sentences_below_the_threshold_are_named():
-    threshold = threshold_of(SHIPPED_MODEL)
+    threshold = clip_threshold_of(SHIPPED_MODEL)
     said = probably_absent(SHIPPED_MODEL, ['a', 'b', 'c'], [threshold, threshold - 0.01, 1.0])
     assert "'b'" in said
     assert "'a'" not in said
@@ -38,7 +39,7 @@ def test_the_shipped_model_tells_what_is_there_from_what_is_not(monkeypatch):
     monkeypatch.setattr(MMLogger.get_current_instance(), 'warning', lambda *args: said.append(args[0] % args[1:]))
     results = inferencer(frames, ['the cyan cross on the left side', 'the orange star'])
     assert len(said) == 1
-    assert f"'the orange star' (mean score {results[1].scores.mean():.2f})" in said[0]
+    assert f"'the orange star' (score {results[1].clip_score:.2f})" in said[0]
     assert 'cyan' not in said[0]
     assert f'--score-threshold {threshold_of(SHIPPED_MODEL)}' in said[0]
     inferencer(frames, 'the orange star', score_threshold=0.1)

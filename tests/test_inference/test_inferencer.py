@@ -2,6 +2,8 @@
 
 from copy import copy, deepcopy
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -217,8 +219,13 @@ def test_results_are_written_as_they_come(inferencer, frames, tmp_path):
     assert (np.stack(masks) == result.masks).all()
     with pytest.raises(OutputExistsError):
         inferencer(frames, 'red', out_dir=tmp_path / 'out')
-    inferencer(frames, 'red', out_dir=tmp_path / 'out', overwrite=True, save=['csv'])
+    inferencer(frames, 'red', out_dir=tmp_path / 'out', overwrite=True, save=['csv'], score_threshold=0.1)
     assert sorted(path.name for path in (tmp_path / 'out' / 'red').iterdir()) == ['frames.csv', 'result.json']
+    record = json.loads((tmp_path / 'out' / 'red' / 'result.json').read_text())
+    assert record['score_threshold'] == 0.1
+    assert record['clip_score'] == pytest.approx(result.clip_score, abs=1e-6)
+    about = [record[key] for key in ('model', 'absent_below', 'probably_absent')]
+    assert about == [None, None, None], 'a model of our own'
 
 
 def test_several_videos(inferencer, frames, tmp_path):

@@ -107,7 +107,7 @@ def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypa
 
     monkeypatch.setattr('ifirvos.video.reader.VideoReader', lambda video, **options: asked.update(options))
     monkeypatch.setattr('ifirvos.inference.writers.ResultWriter', stop_at_writer)
-    worker.inferencer = SimpleNamespace(config_name='c', weights_name='w')
+    worker.inferencer = SimpleNamespace(about=lambda threshold: {})
     with pytest.raises(Stop):
         worker.segment(one, tmp_path / 'one', False)
     assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)

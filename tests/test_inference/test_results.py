@@ -52,9 +52,9 @@ def test_a_result_prints_in_a_line(coded):
     result = make_result()
     masks = MaskSequence(result.masks) if coded else result.masks
     whole = SentenceResult('a star', masks, np.full(6, 0.25, np.float32), result.boxes, 3)
-    assert repr(whole) == "SentenceResult('a star': 6 frames of 7x5, mean score 0.25)"
+    assert repr(whole) == "SentenceResult('a star': 6 frames of 7x5, score 0.25)"
     some = SentenceResult('a star', masks, np.full(6, 0.25), result.boxes, 3, np.arange(6) < 2)
-    assert repr(some) == "SentenceResult('a star': 6 frames of 7x5, mean score 0.25, present in 2)"
+    assert repr(some) == "SentenceResult('a star': 6 frames of 7x5, score 0.25, present in 2)"
     assert repr(whole.part(2, 2)) == "SentenceResult('a star': 0 frames of 7x5)"
 
 

@@ -59,9 +59,20 @@ def test_everything_of_a_result_is_written(tmp_path):
     assert record['sentence'] == 'größer'
     assert (record['width'], record['height'], record['fps'], record['num_frames']) == (32, 24, 8.0, 4)
     assert (record['weights'], record['query_index'], record['problem']) == ('w.pth', 2, None)
+    assert (record['clip_score'], record['probably_absent']) == (0.9, None), 'the model is not known'
     assert [frame['score'] for frame in record['frames']] == pytest.approx(results[1].scores.tolist(), abs=1e-6)
     assert record['frames'][3]['box'] == [0, 5, 6, 9]
     assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['grosser', 'the-star']
+
+
+def test_the_record_says_whether_the_sentence_probably_fits_nothing(tmp_path):
+    results = [make_result('there'), make_result('not there')]
+    results[0].scores[:], results[1].scores[:] = 0.31, 0.29
+    folders = [tmp_path / 'out' / name for name in 'ab']
+    write_results(make_video(tmp_path), results, folders, info=dict(absent_below=0.3))
+    records = [json.loads((folder / 'result.json').read_text()) for folder in folders]
+    assert [record['probably_absent'] for record in records] == [False, True]
+    assert [record['clip_score'] for record in records] == pytest.approx([0.31, 0.29])
 
 
 def test_nothing_is_overwritten_unasked(tmp_path):

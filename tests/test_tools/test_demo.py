@@ -21,10 +21,11 @@ def shifted_truth(monkeypatch):
     """RVOSInferencer that knows the clip; two of its masks are right, the third is empty."""
 
     class ShiftedTruth:
-        config_name = weights_name = 'known'
-
         def __init__(self, *given, **options):
             pass
+
+        def about(self, score_threshold):
+            return dict(weights='known')
 
         def stream(self, reader, texts, score_threshold=None):
             ShiftedTruth.threshold = score_threshold

@@ -17,14 +17,15 @@ from ifirvos_cli import infer
 class LeftHalf:
     """Stands for RVOSInferencer: whatever the sentence, the left half of every frame."""
 
-    config_name, weights_name = 'left.py', 'left.pth'
-
     built = 0
 
     def __init__(self, model, weights, device, **options):
         LeftHalf.built += 1
         LeftHalf.given = dict(options, model=model)
         LeftHalf.collected = [gc.isenabled()]
+
+    def about(self, score_threshold):
+        return dict(config='left.py', score_threshold=score_threshold)
 
     def stream(self, reader, texts, score_threshold=None):
         LeftHalf.collected.append(gc.isenabled())
@@ -59,7 +60,7 @@ def test_a_folder_a_sentence(left_half, clip, tmp_path, capsys):
     assert np.stack(list(VideoReader(overlay))).shape == (4, 48, 64, 3)
     record = json.loads((out / 'other' / 'result.json').read_text())
     assert record['sentence'] == '../other'
-    assert record['config'] == 'left.py'
+    assert (record['config'], record['score_threshold']) == ('left.py', None)
     assert [frame['score'] for frame in record['frames']] == [0.75] * 4
     mask = read_palette_png(out / 'other' / 'masks' / '00003.png')
     assert mask[:, :32].all()

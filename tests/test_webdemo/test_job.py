@@ -12,6 +12,7 @@ from PIL import Image
 
 from ifirvos import RVOSInferencer
 from ifirvos.errors import VideoError
+from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.synth import draw_frames, make_clip
 from ifirvos.testing import shrink
 from ifirvos.video.reader import VideoReader
@@ -76,9 +77,9 @@ def test_the_visitor_is_told_what_the_shipped_model_cannot_know(inferencer, vide
 
 
 def test_the_visitor_is_told_what_probably_fits_nothing(inferencer, video, tmp_path, monkeypatch):
-    monkeypatch.setattr('ifirvos.inference.absence.threshold_of', lambda model: 1.0)
+    monkeypatch.setattr('ifirvos.inference.absence.clip_threshold_of', lambda model: 1.0)
     job = run_job(inferencer, video, ['the red star'], tmp_path / 'job', LIMITS, lambda *_: None)
-    assert job.note == f"Probably nothing in the video fits 'the red star' (mean score {job.scores[0].mean():.2f})."
+    assert job.note == f"Probably nothing in the video fits 'the red star' (score {clip_score(job.scores[0]):.2f})."
 
 
 def test_any_frame_of_an_overlay(tmp_path):

@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 
 from ifirvos.registry import METRICS
 
-from ..functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
+from ..functional.absence import SHARE, auc_interval, clip_score, keeping_threshold, refusal_rate, roc_auc
 from .expression_metric import ExpressionMetric
 from .samples import annotation, group_name, is_annotated, meta, prediction, union
 
@@ -24,15 +24,11 @@ class PresenceScore:
     group: str | None
     scores: np.ndarray  # (T,)
     shown: np.ndarray  # bool (T,)
+    clip_score: float
 
     @property
     def key(self) -> tuple[str, str]:
         return self.video_id, self.exp_id
-
-    @property
-    def clip_score(self) -> float:
-        """The mean over the frames, by which the query is chosen."""
-        return float(self.scores.mean())
 
     @property
     def present(self) -> bool:
@@ -44,7 +40,8 @@ class AbsenceMetric(ExpressionMetric):
     """How well scores separate sentences that fit an object from those that do not, in percent.
 
     A sample is one expression on its whole video, as for :class:`RVOSMetric`; the expression is absent if no frame has
-    its object. The clip's score is the mean of ``pred_track_instances.scores`` over the frames.
+    its object. The clip's score is the mean of the highest ``pred_track_instances.scores`` of its frames, since the
+    object may be out of view in the others.
 
     Logged under ``absence/``:
 
@@ -59,6 +56,7 @@ class AbsenceMetric(ExpressionMetric):
 
     Args:
         keep: Share of the present sentences that the threshold keeps.
+        share: Share of the frames whose scores count for the clip; 1: all.
         groups: Groups whose present sentences count; None: all do.
         **kwargs: Arguments of :class:`ExpressionMetric`.
     """
@@ -69,9 +67,11 @@ class AbsenceMetric(ExpressionMetric):
     INTERVAL_OF = 'AUC'
     COUNT = ''  # sentences may be left out
 
-    def __init__(self, *, keep: float = 0.95, groups: Sequence[str] | None = None, **kwargs) -> None:
+    def __init__(
+        self, *, keep: float = 0.95, share: float = SHARE, groups: Sequence[str] | None = None, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
-        self.keep = keep
+        self.keep, self.share = keep, share
         self.groups = None if groups is None else frozenset(groups)
 
     def records_of(self, sample: dict) -> Iterable[PresenceScore]:
@@ -85,7 +85,7 @@ class AbsenceMetric(ExpressionMetric):
             return
         scores = np.array([float(prediction(frame, 'scores')[0]) for frame in frames])
         video_id, exp_id, text = (str(meta(sample, key)) for key in ('video_id', 'exp_id', 'text'))
-        yield PresenceScore(video_id, exp_id, text, group, scores, shown)
+        yield PresenceScore(video_id, exp_id, text, group, scores, shown, clip_score(scores, self.share))
 
     def report(self, records: Sequence[PresenceScore]) -> dict[str, float]:
         """Report as the parent does; report nothing if no sentence is absent, or none is present."""
@@ -136,5 +136,5 @@ class AbsenceMetric(ExpressionMetric):
         )
 
     def about(self) -> dict[str, Any]:
-        """Return the share that the threshold keeps."""
-        return dict(keep=self.keep)
+        """Return the share that the threshold keeps, and that of the frames that count."""
+        return dict(keep=self.keep, share=self.share)

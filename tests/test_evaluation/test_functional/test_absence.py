@@ -7,9 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.evaluation.functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
+from ifirvos.evaluation.functional.absence import auc_interval, clip_score, keeping_threshold, refusal_rate, roc_auc
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize(
+    ('scores', 'share', 'expected'),
+    [
+        ([0.5], 1 / 3, 0.5),
+        ([0.25, 0.75], 1 / 3, 0.75),
+        ([0.25, 1.0, 0.5, 0.0, 0.125, 0.0], 1 / 3, 0.75),
+        ([0.25, 1.0, 0.5, 0.25], 1, 0.5),
+    ],
+)
+def test_the_clips_score_by_hand(scores, share, expected):
+    assert clip_score(scores, share) == expected
+
+
+def test_without_a_frame_there_is_no_score():
+    assert math.isnan(clip_score([]))
 
 
 def test_auc_by_hand():

@@ -45,7 +45,7 @@ CLIPS = [
 
 
 def test_by_hand(tmp_path):
-    got = evaluate(CLIPS, keep=0.6, out_dir=str(tmp_path))
+    got = evaluate(CLIPS, keep=0.6, share=1, out_dir=str(tmp_path))
     assert got['absence/AUC'] == pytest.approx(100 * 5.5 / 6)
     assert got['absence/threshold'] == pytest.approx(50)  # 0.75 and 0.5 of three are kept
     assert got['absence/refused'] == 100
@@ -67,10 +67,21 @@ def test_by_hand(tmp_path):
 
 
 def test_the_default_keeps_95_percent():
-    got = evaluate(CLIPS)
+    got = evaluate(CLIPS, share=1)
     assert got['absence/threshold'] == pytest.approx(37.5)
     assert got['absence/refused'] == 50
     assert got['absence/kept'] == 100
+
+
+def test_only_the_highest_third_of_the_frames_counts():
+    """Present in one frame of three, it wins over what is absent with a higher mean."""
+    clips = [
+        sample('0', [0.125, 0.75, 0.125], [False, True, False]),
+        sample('1', [0.5, 0.5, 0.5], False, kind='absent'),
+    ]
+    got = evaluate(clips)
+    assert (got['absence/AUC'], got['absence/threshold'], got['absence/refused']) == (100, 75, 100)
+    assert evaluate(clips, share=1)['absence/AUC'] == 0
 
 
 def test_groups_can_be_left_out():
