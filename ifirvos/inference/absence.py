@@ -10,7 +10,7 @@ from .model_index import find_entry
 
 
 def threshold_of(model: str | None) -> float | None:
-    """Return a model's threshold for the scores of frames; None where the index has none, for files of the user's own."""
+    """Return a model's threshold for the scores of frames; None where the index has none, or no name is given."""
     return None if model is None else (find_entry(model).get('Metadata') or {}).get('Score Threshold')
 
 

@@ -1,8 +1,7 @@
 """RVOSInferencer around a model whose answer is known: 'red' is where the frame is red, 'dark' where it is dark."""
 
-from copy import copy, deepcopy
-
 import json
+from copy import copy, deepcopy
 
 import numpy as np
 import pytest
