@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         from ifirvos.inference import demo
         from ifirvos.inference.absence import threshold_of
         from ifirvos.inference.model_index import SHIPPED_MODEL
-        from ifirvos.inference.writers import unique_slugs
+        from ifirvos.inference.writers import slug, unique_slugs
         from ifirvos.video.writer import video_suffix
 
     check_folder(args.out)
@@ -64,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         print(f'Rendered clip {clip.video_id} (seed {args.seed}) to {video}')
         if args.text is None:
             kinds, texts, truths = zip(*demo.questions(clip), strict=True)
-    results = args.out / 'results'
+    # A folder for each video: a sentence asked of two would else look like one result.
+    results = args.out / 'results' / (slug(video.stem) if args.video else '')
     named = ('model', 'config', 'weights', 'text_encoder', 'device')
     options = [f'--{name.replace("_", "-")}={value}' for name in named if (value := getattr(args, name))]
     threshold = args.score_threshold

@@ -94,7 +94,7 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
     out = tmp_path / 'out'
     assert main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
     assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
-    assert sorted(path.name for path in (out / 'results').iterdir()) == ['a-cat', 'a-dog']
+    assert sorted(path.name for path in (out / 'results/mine').iterdir()) == ['a-cat', 'a-dog']
     assert (out / 'contact_sheet.png').is_file()
 
 
