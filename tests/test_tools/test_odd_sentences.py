@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from ifirvos.inference.model_index import SHIPPED_MODEL
 from ifirvos.synth.predicates import referent
 
 PATH = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/odd_sentences.py'
@@ -47,15 +48,17 @@ def test_the_table(tool, monkeypatch, tmp_path, capsys):
         done.append((clip, noun, object_id))
         truth = clip.facts.labels == object_id
         read = [{noun.colour, noun.shape} <= set(text.split()) for text in texts]
-        return [SimpleNamespace(masks=truth & np.array(ok), scores=np.full(12, 0.9 * ok)) for ok in read]
+        return [SimpleNamespace(masks=truth & np.array(ok), clip_score=0.9 * ok) for ok in read]
 
     done = []
     monkeypatch.setattr(tool, 'targets', lambda number, frames: clips[:number])
+    answer.model_name = SHIPPED_MODEL
     monkeypatch.setattr(tool, 'RVOSInferencer', lambda *args, **kwargs: answer)
     rows = {row['way']: row for row in tool.main(['--clips', '3', '--out', str(tmp_path / 'odd.csv')])}
-    assert rows['plain'] | dict(J=100, same=100, score=90) == rows['plain']
+    assert rows['plain'] | dict(J=100, same=100, score=90, refused=0) == rows['plain']
     assert rows['noun first']['J'] == 100
     assert rows['upper case']['J'] < 50
     assert rows['something else']['same'] < 50
+    assert (rows['something else']['score'], rows['something else']['refused']) == (0, 100)
     assert len(list(csv.DictReader((tmp_path / 'odd.csv').open()))) == 21
     assert '| upper case | THE RED STAR |' in capsys.readouterr().out

@@ -3,7 +3,8 @@
     python tools/analysis_tools/odd_sentences.py [--config CONFIG --weights WEIGHTS] [--clips N] [--out FILE.csv]
 
 For every kind of sentence, in percent: J of the object, the share of clips with the same answer as for "the red star"
-(IoU of the masks above 0.5), and the mean score. Without --config and --weights the default model is used.
+(IoU of the masks above 0.5), the clip's score, and the share of clips in which it is below the threshold of the model,
+so that the object counts as absent. Without --config and --weights the default model is used.
 """
 
 import argparse
@@ -38,6 +39,7 @@ from tqdm import tqdm
 from ifirvos import RVOSInferencer
 from ifirvos.evaluation.functional import region_similarity
 from ifirvos.files import check_file, csv_text, write_whole
+from ifirvos.inference.absence import clip_threshold_of
 from ifirvos.synth import Clip, draw_frames, make_clip
 from ifirvos.synth.predicates import Noun, referent
 
@@ -58,21 +60,24 @@ WAYS: dict[str, Callable[[str, str], str]] = {
     'no space': lambda c, s: f'the{c}{s}',
     'letter missing in the colour': lambda c, s: f'the {c[0]}{c[2:]} {s}',
     'letters swapped in the shape': lambda c, s: f'the {c} {s[0]}{s[2]}{s[1]}{s[3:]}',
-    'typo in an idle word': lambda c, s: f'teh {c} {s}',
-    'adjective never seen': lambda c, s: f'the shiny {c} {s}',
-    'colour never seen': lambda c, s: f'the {OTHER_COLOUR[c]} {s}',
-    'shape never seen': lambda c, s: f'the {c} {OTHER_SHAPE[s]}',
-    'both never seen': lambda c, s: f'the {OTHER_COLOUR[c]} {OTHER_SHAPE[s]}',
-    'an order': lambda c, s: f'please segment the {c} {s} for me',
+    'typo in another word': lambda c, s: f'teh {c} {s}',
+    'unknown adjective': lambda c, s: f'the shiny {c} {s}',
+    'unknown colour': lambda c, s: f'the {OTHER_COLOUR[c]} {s}',
+    'unknown shape': lambda c, s: f'the {c} {OTHER_SHAPE[s]}',
+    'both unknown': lambda c, s: f'the {OTHER_COLOUR[c]} {OTHER_SHAPE[s]}',
+    'a request': lambda c, s: f'please segment the {c} {s} for me',
     'a question': lambda c, s: f'where is the {c} {s}?',
     'plural': lambda c, s: f'the {c} {s}s',
     'negation': lambda c, s: f'everything but the {c} {s}',
-    'a long way round': lambda c, s: (
+    'long-winded': lambda c, s: (
         f'i have been looking at this video for quite a while and what i would like to see is the {c} {s} and only that'
     ),
-    'emoji and signs': lambda c, s: f'>>> {c} {s} \N{LARGE RED CIRCLE} !!',
+    'emoji and symbols': lambda c, s: f'>>> {c} {s} \N{LARGE RED CIRCLE} !!',
     'something else': lambda c, s: 'a dog on a skateboard',
 }
+
+
+COLUMNS = ('J', 'same', 'score', 'refused')
 
 
 def targets(number: int, num_frames: int) -> list[tuple[Clip, Noun, int]]:
@@ -92,7 +97,7 @@ def targets(number: int, num_frames: int) -> list[tuple[Clip, Noun, int]]:
 
 def table(inferencer: RVOSInferencer, clips: list[tuple[Clip, Noun, int]]) -> list[dict]:
     """Return a row for every way of asking."""
-    seen = {way: [] for way in WAYS}
+    seen, threshold = {way: [] for way in WAYS}, clip_threshold_of(inferencer.model_name)
     for clip, noun, object_id in tqdm(clips, unit='clip'):
         frames = draw_frames(clip.facts.scene)[..., ::-1]
         texts = [ask(noun.colour, noun.shape) for ask in WAYS.values()]
@@ -100,9 +105,11 @@ def table(inferencer: RVOSInferencer, clips: list[tuple[Clip, Noun, int]]) -> li
         truth = clip.facts.labels == object_id
         for way, result in results.items():
             same = region_similarity(results[PLAIN].masks, result.masks).mean() > 0.5
-            seen[way].append((region_similarity(truth, result.masks).mean(), same, result.scores.mean()))
+            score = result.clip_score
+            refused = np.nan if threshold is None else score < threshold
+            seen[way].append((region_similarity(truth, result.masks).mean(), same, score, refused))
     return [
-        dict(way=way, example=ask('red', 'star'), **dict(zip(('J', 'same', 'score'), means, strict=True)))
+        dict(way=way, example=ask('red', 'star'), **dict(zip(COLUMNS, means, strict=True)))
         for way, ask in WAYS.items()
         for means in [(100 * np.mean(seen[way], axis=0)).round(1).tolist()]
     ]
@@ -115,9 +122,9 @@ def main(argv: list[str] | None = None) -> list[dict]:
         check_file(args.out)
     inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)
     rows = table(inferencer, targets(args.clips, args.frames))
-    print('| way of asking | example | J | same answer | score |\n| --- | --- | --- | --- | --- |')
+    print('| way of asking | example | J | same answer | score | refused |\n| --- | --- | --- | --- | --- | --- |')
     for row in rows:
-        print(f'| {row["way"]} | {row["example"]} | {row["J"]} | {row["same"]} | {row["score"]} |')
+        print(f'| {row["way"]} | {row["example"]} | {" | ".join(str(row[name]) for name in COLUMNS)} |')
     if args.out:
         write_whole(args.out, csv_text(rows))
     return rows
