@@ -57,7 +57,7 @@ def install() -> bool:
 
     Returns:
         Whether mmcv has compiled operators. If so nothing is replaced. If not, ``mmcv._ext`` is the stand-in and
-        multi-scale deformable attention runs mmcv's own PyTorch implementation.
+        multi-scale deformable attention runs without mmcv's kernel.
 
     Raises:
         ImportError: mmengine, mmcv or mmdet is missing or too old, or mmcv's operators do not fit the torch present.
