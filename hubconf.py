@@ -20,5 +20,5 @@ def rvos(model=None, weights=None, **options):
 
 
 def ifirvos_r18_synth(**options):
-    """Return the shipped small model, which knows the coloured shapes of SynthRVOS only."""
+    """Return an earlier small model, which knows the coloured shapes of SynthRVOS only; the default is a later one."""
     return rvos('r18_synth', **options)

@@ -52,8 +52,8 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('sentences', nargs='*', metavar='sentence', help='a sentence, in quotes')
     parser.add_argument('--out', type=output_path, required=True, help='folder for the results')
     many = parser.add_argument_group('many videos')
-    many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences, instead of VIDEO and TEXT')
-    many.add_argument('--workers', type=positive_int, help='number of processes; default: one per GPU, or one')
+    many.add_argument('--manifest', type=Path, help='csv or jsonl of videos and sentences')
+    many.add_argument('--workers', type=positive_int, help='processes; default: one per GPU, or one; with shards one')
     many.add_argument(
         '--shard',
         type=_shard,

@@ -34,9 +34,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     )
     parser.add_argument('--out', type=output_path, required=True, help='folder to create; must not exist')
     parser.add_argument('--train', type=whole_number, default=8000, help='training clips')
-    parser.add_argument(
-        '--val', type=whole_number, default=550, help='validation clips: 2 of 5 are expressions of a pair kind'
-    )
+    parser.add_argument('--val', type=whole_number, default=550, help='validation clips')
     parser.add_argument('--comp', type=whole_number, default=200, help='clips with held-out combinations')
     parser.add_argument('--splits', nargs='+', choices=SPLITS, default=list(SPLITS), help='splits to write')
     parser.add_argument('--seed', type=seed_number, default=0, help='a clip depends only on seed, split and its number')

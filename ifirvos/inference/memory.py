@@ -58,7 +58,6 @@ class SmallerParts:
         test_cfg = getattr(model, 'test_cfg', None)
         if test_cfg is not None:
             test_cfg['frame_chunk'] = min(model.frame_chunk or SMALL_CHUNK, SMALL_CHUNK)
-            test_cfg['sentence_chunk'] = 1
         free_cached_memory()
         MMLogger.get_current_instance().warning(
             'Memory has run out (%s): going on one sentence and a few frames at a time, which takes longer.',

@@ -44,7 +44,7 @@ class IFIRVOS(ClipDeformableDETR):
                              | F_seg              |
                              +------> bbox_head <-+
 
-    Only this class flattens (B,T); inside, frames are the batch, B*T, clip by clip.
+    This class flattens (B,T); inside, frames are the batch, B*T, clip by clip.
 
     Args:
         text_encoder: Config of :class:`RobertaTextEncoder`.

@@ -59,7 +59,7 @@ class LanguageEnhancementWithVision(BaseModule):
         fusion: See :class:`CrossModalInteraction`.
         feedforward_channels: Hidden channels of the FFN of ``fusion='ffn'``.
         residual: ``F + attn * F``. Not in the paper; keeps the scale of F at initialisation.
-        post_norm: LayerNorm before the pooling. Not in the paper, off by default.
+        post_norm: LayerNorm of the pooled words, before the linear layer. Not in the paper, off by default.
         text_gate: Add the pooled words from before the first iteration, times one weight per channel that starts at
             zero. Not in the paper; keeps sentences distinct where the iterations make them alike.
         value_pos: Add positions to the values too, not only to the keys: the paper's "added to the visual features

@@ -50,6 +50,6 @@ def test_smaller_parts_are_taken_once(before, after):
     assert model.test_cfg == {}
     parts.take(MemoryError(), model)
     assert parts.taken
-    assert model.test_cfg == dict(frame_chunk=after, sentence_chunk=1)
+    assert model.test_cfg == dict(frame_chunk=after)
     with pytest.raises(LimitError, match='one sentence and a few frames'):
         parts.take(MemoryError(), model)

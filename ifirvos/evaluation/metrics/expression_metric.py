@@ -17,7 +17,8 @@ from .summary import format_table, summarize, write_report
 class ExpressionMetric(BaseMetric):
     """A metric whose samples are expressions, each a ``TrackDataSample`` on its video.
 
-    A subclass turns a sample into records (:meth:`records_of`) and records into measures (:meth:`measure`). A record
+    A subclass turns a sample into records (:meth:`records_of`), and records into measures (:meth:`measure`) and tables
+    (:meth:`details`); the interval also needs :meth:`value`, or :meth:`ends`. A record
     has ``key`` (records with the same key are duplicates), ``video_id`` and ``group``. Everything logged or written is
     in percent, except counts.
 
