@@ -94,7 +94,7 @@ def is_missing(*paths: str | Path | None) -> bool:
     """Return whether a path does not exist, and say so in one line: a typing error need not wait for the imports."""
     for path in paths:
         if path is not None and not os.path.lexists(path):
-            print(f'error: No such file or folder: {ascii(str(path))}', file=sys.stderr)
+            _print_error(f'error: No such file or folder: {str(path)!r}')
             return True
     return False
 
@@ -284,7 +284,6 @@ def _fail(error: BaseException, debug: bool | None) -> int:
 
     if '--debug' in sys.argv[1:] if debug is None else debug:
         traceback.print_exception(error)
-    stream = sys.stderr
     text = f'error: {one_line(error)}'
     of_config = _is_of_config(error) and not isinstance(error, UserError)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) and error.filename is None:
@@ -292,8 +291,14 @@ def _fail(error: BaseException, debug: bool | None) -> int:
     if of_config:
         text = f'{text.rstrip(".")}: mend the config or --cfg-options'
         text += ', or import what registers the type with custom_imports' if 'is not in the' in text else ''
-    print(text.encode(stream.encoding or 'utf-8', 'backslashreplace').decode(stream.encoding or 'utf-8'), file=stream)
+    _print_error(text)
     return USER_ERROR
+
+
+def _print_error(text: str) -> None:
+    """Print on stderr, with what it cannot encode escaped."""
+    encoding = sys.stderr.encoding or 'utf-8'
+    print(text.encode(encoding, 'backslashreplace').decode(encoding), file=sys.stderr)
 
 
 def main_of(main: Callable[[Sequence[str] | None], object]) -> int:

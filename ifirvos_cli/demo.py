@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         from ifirvos.inference import demo
         from ifirvos.inference.absence import threshold_of
         from ifirvos.inference.model_index import SHIPPED_MODEL
-        from ifirvos.inference.writers import slug, unique_slugs
+        from ifirvos.inference.writers import unique_slugs
         from ifirvos.video.writer import video_suffix
 
     check_folder(args.out)
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         if args.text is None:
             kinds, texts, truths = zip(*demo.questions(clip), strict=True)
     # A folder for each video: a sentence asked of two would else look like one result.
-    results = args.out / 'results' / (slug(video.stem) if args.video else '')
+    results = args.out / 'results' / (demo.folder_of(args.video) if args.video else '')
     named = ('model', 'config', 'weights', 'text_encoder', 'device')
     options = [f'--{name.replace("_", "-")}={value}' for name in named if (value := getattr(args, name))]
     threshold = args.score_threshold
@@ -78,10 +78,10 @@ def run(args: argparse.Namespace) -> int:
     if code:
         return code
 
-    masks = [demo.read_masks(results / name / 'masks') for name in unique_slugs(texts)]
+    masks = [demo.MaskFiles(results / name / 'masks') for name in unique_slugs(texts)]
     notes = [''] * len(texts)
     if len(truths):
-        scores = [demo.j_and_f(truth, mask) for truth, mask in zip(truths, masks)]
+        scores = [demo.j_and_f(truth, np.stack(list(mask))) for truth, mask in zip(truths, masks)]
         print(f'\n{"kind":10} {"J&F":>6} {"J":>6} {"F":>6}  sentence')
         for kind, text, (j, f) in zip(kinds, texts, scores):
             print(f'{kind:10} {(j + f) / 2:6.1f} {j:6.1f} {f:6.1f}  {text}')

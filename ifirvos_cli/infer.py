@@ -137,17 +137,12 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error('--workers and --shard are for --manifest')
     if args.manifest is not None and (args.fps is not None or args.max_frames is not None):
         parser.error('with --manifest, fps and max_frames are columns of the manifest')
-    if args.workers is not None and args.workers < 1:
-        parser.error('--workers must be at least 1')
     if args.score_threshold is not None and args.score_threshold > 1:
         parser.error('--score-threshold is a score, from 0 to 1')
     if args.config and not args.weights:
         parser.error('--config needs --weights: the model would be random')
     if args.model and args.config:
         parser.error('--model and --config name the same thing twice')
-    for name in ('fps', 'max_frames', 'timeout', 'max_pixels'):
-        if getattr(args, name) is not None and getattr(args, name) <= 0:
-            parser.error(f'--{name.replace("_", "-")} must be above 0')
     unknown = set(args.save) - set(SAVES)
     if unknown:
         parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')

@@ -26,14 +26,15 @@ def run(args: argparse.Namespace) -> None:
         return
 
     from ifirvos.errors import InputError
-    from ifirvos.inference.model_index import list_models, unknown_model
+    from ifirvos.inference.model_index import find_entry, list_models
 
     models = list_models()
-    unknown = [name for name in args.name if name not in models]
-    if unknown:
-        raise InputError(unknown_model(unknown[0], models))
+    try:
+        names = [find_entry(name)['Name'] for name in args.name]
+    except KeyError as error:
+        raise InputError(error.args[0]) from error
     rows = [('name', 'trained on', 'weights', 'figures')]
-    for name in args.name or models:
+    for name in names or models:
         rows.append((name, _training_data(models[name]), _weights(models[name]), _figures(models[name])))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -49,11 +49,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.add_argument(
             f'--max-{name}', type=positive_int, default=default, metavar='N', help=f'{text} ({default})'
         )
-    args = parser.parse_args(argv)
-    for name in LIMITS:
-        if getattr(args, f'max_{name}') < 1:
-            parser.error(f'--max-{name} must be at least 1')
-    return args
+    return parser.parse_args(argv)
 
 
 def _stop(*_) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
 from ifirvos.label_maps import read_palette_png
+from ifirvos.names import slug
 from ifirvos.structures import spread
 from ifirvos.synth.clip import Clip, clip_with
 from ifirvos.synth.render import draw_frames
@@ -45,9 +47,22 @@ def render(clip: Clip, path: Path) -> None:
             writer.write(frame[..., ::-1])
 
 
-def read_masks(folder: Path) -> np.ndarray:
-    """Return the PNG masks written by `ifirvos infer`: bool (T, H, W)."""
-    return np.stack([read_palette_png(path) > 0 for path in sorted(folder.glob('*.png'))])
+def folder_of(video: Path) -> str:
+    """Return a name for the results of a video of the user's own, which no other video has."""
+    return f'{slug(video.stem)}-{zlib.crc32(str(video.resolve()).encode(errors="surrogateescape")):08x}'
+
+
+class MaskFiles(Sequence):
+    """The PNG masks written by `ifirvos infer`, bool (H, W) each, read when they are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._paths = sorted(folder.glob('*.png'))
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return read_palette_png(self._paths[index]) > 0
 
 
 def j_and_f(truth: np.ndarray, masks: np.ndarray) -> tuple[float, float]:

@@ -31,16 +31,17 @@ def flatness(frame: np.ndarray) -> float:
     return float(((right <= FEW_GREY_LEVELS) & (below <= FEW_GREY_LEVELS)).mean())
 
 
-def unknown_words(texts: Sequence[str]) -> list[str]:
-    """Return the words that SynthRVOS's sentences do not have, each with its sentence and the most similar known word.
+def unknown_words(texts: Sequence[str], most: int = 5) -> list[str]:
+    """Return words that SynthRVOS's sentences do not have, each with its sentence and the most similar known word.
 
+    There are at most ``most``: a long text must not take long.
     Words of one or two letters are similar to too many.
     """
     known, found = vocabulary(), {}
     longer = [word for word in known if len(word) > 2]
     for text in texts:
         for word in re.findall(r'\w+', text.lower()):
-            if word not in known and word not in found:
+            if word not in known and word not in found and len(found) < most:
                 similar = get_close_matches(word, longer, 1, 0.75) if len(word) > 2 else []
                 found[word] = f'{word!r}{f" (for {similar[0]!r}?)" if similar else ""} in {shortened(text)!r}'
     return list(found.values())
@@ -59,7 +60,7 @@ def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> s
         texts: Sentences.
     """
     if strange := unknown_words(texts):
-        return f'it has never read {", ".join(strange[:5])}'
+        return f'it has never read {", ".join(strange)}'
     step = max(1, len(frames) // LOOKED_AT)
     if np.median([flatness(frame) for frame in frames[::step]]) < LEAST_FLATNESS:
         return 'the frames are not drawn in plain colours, as in its training'

@@ -261,7 +261,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             model=self.model_name,
             config=self.config_name,
             weights=self.weights_name,
-            score_threshold=score_threshold,
+            score_threshold=None if score_threshold is None else float(score_threshold),
             absent_below=clip_threshold_of(self.model_name),
         )
 

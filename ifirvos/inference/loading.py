@@ -39,7 +39,7 @@ class NamedModel:
     Attributes:
         config: A config file or Config; None: the one in the weights, or the one that fits them.
         weights: A file; None: random weights.
-        name: Its name in the index; None for files of the user's own.
+        name: That of its weights in the index; None for files of the user's own.
     """
 
     config: str | Config | None
@@ -64,15 +64,19 @@ def resolve_model(
     """
     if model is None and weights is None:
         model = SHIPPED_MODEL
-    weights = None if weights is None else named_weights(weights, offline)
+    name = None
+    if weights is not None:
+        entry = _entry_of(weights)
+        name = entry and entry['Name']
+        weights = named_weights(weights, offline)
     if model is None or not isinstance(model, str | os.PathLike):
-        return NamedModel(model, weights)
+        return NamedModel(model, weights, name)
     model = str(model)
     if '::' in model:  # a config of a package
-        return NamedModel(str(config_file(model)), weights)
+        return NamedModel(str(config_file(model)), weights, name)
     if Path(model).is_file():
         if Path(model).suffix in CONFIG_SUFFIXES:
-            return NamedModel(model, weights)
+            return NamedModel(model, weights, name)
         if weights is not None:
             raise InputError(f'{model} is not a config, and weights are given too: {weights}.')
         return NamedModel(None, model)
@@ -83,8 +87,8 @@ def resolve_model(
     except KeyError as error:
         raise InputError(f'{model} is neither a config file nor a model: {error.args[0]}.') from error
     if weights is None:
-        weights = local_weights(entry, offline)
-    return NamedModel(str(shipped(entry['Config'])), str(weights), entry['Name'])
+        weights, name = local_weights(entry, offline), entry['Name']
+    return NamedModel(str(shipped(entry['Config'])), str(weights), name)
 
 
 def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> str:
@@ -94,14 +98,19 @@ def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> st
         DownloadError: A model's weights cannot be had.
         InputError: A model has none.
     """
+    entry = _entry_of(weights)
+    return str(weights) if entry is None else str(local_weights(entry, offline))
+
+
+def _entry_of(weights: str | os.PathLike) -> dict | None:
+    """Return the entry of a model whose weights are named; None for a path."""
     weights = str(weights)
     if Path(weights).exists() or len(Path(weights).parts) > 1:
-        return weights
+        return None
     try:
-        entry = find_entry(weights)
+        return find_entry(weights)
     except (KeyError, FileNotFoundError):
-        return weights
-    return str(local_weights(entry, offline))
+        return None
 
 
 def official_config(origin: Origin, weights: str) -> Path:

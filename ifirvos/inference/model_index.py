@@ -83,23 +83,5 @@ def unknown_model(name: str, models: Iterable[str]) -> str:
     return f'no model {name!r}{f", perhaps {similar[0]}" if similar else ""}; there are {", ".join(models)}'
 
 
-def find_model(name: str) -> tuple[Path, Path | None]:
-    """Return config and weights of a model.
-
-    Args:
-        name: See :func:`find_entry`.
-
-    Returns:
-        the config's file, and that of the weights or None where none come with the repository.
-
-    Raises:
-        KeyError: no such model; lists those there are.
-        FileNotFoundError: the index, or what it names, is not there.
-    """
-    model = find_entry(name)
-    weights = [path for path in _as_list(model.get('Weights')) if '://' not in path]
-    return shipped(model['Config']), shipped(weights[0]) if weights else None
-
-
 def _as_list(value: str | list | None) -> list:
     return [] if value is None else value if isinstance(value, list) else [value]

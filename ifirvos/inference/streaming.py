@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from copy import copy
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.video.inputs import VideoStream
 
-from .absence import warn_of_absent
+from .absence import clip_threshold_of, warn_of_absent
 from .domain import warn_of_another_domain
 from .memory import sentences_within
 from .precision import AUTO, faster_dtype
@@ -41,7 +42,8 @@ def segment_stream(
     linkers = [QueryLinker() if linked else QueryLinker(0) for _ in texts]
     encoded: dict[tuple[str, ...], dict] = {}  # sentences do not change from window to window
     waiting, start = [], 0
-    scores: list[list[float]] = [[] for _ in texts]
+    scores = [array('f') for _ in texts]
+    judged = clip_threshold_of(inferencer.model_name) is not None
     for window, feats, meta in _with_features(inferencer, video, texts):
         for linker in linkers:
             linker.begin(window.shared)
@@ -53,8 +55,9 @@ def segment_stream(
         given, waiting = waiting[: stop - first], waiting[stop - first :]
         yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
         start += len(given)
-        for values, result in zip(scores, results, strict=True):
-            values += result.scores.tolist()
+        if judged:
+            for values, result in zip(scores, results, strict=True):
+                values.extend(result.scores)
     warn_of_absent(inferencer.model_name, texts, [clip_score(values) for values in scores], score_threshold)
 
 

@@ -1,8 +1,4 @@
-"""Windows over long videos: their frames, and the query that continues the object.
-
-Query sequences are not the same from window to window: query 3 of one may follow another object than query 3 of the
-next. Neighbouring windows overlap, and the masks in the overlap show which query follows the same object.
-"""
+"""Windows over long videos: their frames, and which of them each window gives."""
 
 from __future__ import annotations
 

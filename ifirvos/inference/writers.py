@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -42,6 +43,7 @@ __all__ = [
 
 DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
 SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # exports have all sentences of a video, in a separate folder
+ROW = 9  # numbers a frame: number, time, score, present, query, box
 
 
 def check_saves(save: Sequence[str]) -> tuple[str, ...]:
@@ -118,7 +120,7 @@ class ResultWriter:
         self._staged: list[Path] = []
         self._sinks: list[list[Sink]] = []
         self._export_sinks: list[Callable[[Sequence[FrameResult]], None]] = []
-        self._rows: list[list[dict]] = [[] for _ in self.texts]
+        self._rows = [array('d') for _ in self.texts]  # numbers alone: a dict a frame would be 500 bytes
         self._notes: list[list[str]] = [[] for _ in self.texts]
 
     def __enter__(self) -> ResultWriter:
@@ -165,16 +167,7 @@ class ResultWriter:
             for one, sinks, rows in zip(frame_results, self._sinks, self._rows, strict=True):
                 for sink in sinks:
                     sink(one)
-                rows.append(
-                    dict(
-                        frame=one.number,
-                        time=round(float(time), 6),
-                        score=round(one.score, 6),
-                        present=one.present,
-                        box=[round(side, 2) for side in one.box],
-                        query=one.query,
-                    )
-                )
+                rows.extend((one.number, time, one.score, one.present, one.query, *one.box))
         self.num_frames = window.start + len(window.frames)
 
     def _start(self, size: tuple[int, int]) -> None:
@@ -221,7 +214,7 @@ class ResultWriter:
         height, width = self._size
         threshold = self.info.get('absent_below')
         for folder, text, rows, notes in zip(self._staged, self.texts, self._rows, self._notes, strict=False):
-            score = round(clip_score([row['score'] for row in rows]), 6) if rows else None
+            score = round(clip_score(rows[2::ROW]), 6) if rows else None
             record = dict(
                 sentence=text,
                 video=None if self.reader is None else self.reader.name,
@@ -234,19 +227,40 @@ class ResultWriter:
                 masks='masks/{frame:05d}.png' if 'masks' in self.save else None,
                 problem=None if self.reader is None else self.reader.problem,
                 notes=[*([] if self.reader is None else self.reader.notes), *notes],
-                query_index=rows[0]['query'] if rows else None,
+                query_index=int(rows[4]) if rows else None,
                 clip_score=score,
                 probably_absent=None if threshold is None or score is None else score < threshold,
-                frames=rows,
             )
-            _write_json(folder / RESULT_FILE, record)
+            _write_json(folder / RESULT_FILE, record, _frames(rows))
         if self.exports:
             record = dict(video_id=self.video_id, sentences=self.texts, sentence_ids=self.sentence_ids, **self.info)
             _write_json(self._staged[-1] / RESULT_FILE, record)
 
 
-def _write_json(path: Path, record: dict) -> None:
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False), encoding='utf-8')
+def _frames(rows: array) -> Iterator[dict]:
+    for at in range(0, len(rows), ROW):
+        number, time, score, present, query, *box = rows[at : at + ROW]
+        yield dict(
+            frame=int(number),
+            time=round(time, 6),
+            score=round(score, 6),
+            present=bool(present),
+            box=[round(side, 2) for side in box],
+            query=int(query),
+        )
+
+
+def _write_json(path: Path, record: dict, frames: Iterator[dict] | None = None) -> None:
+    """Write a record, and below its key "frames" one line a frame, as they come."""
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    with path.open('w', encoding='utf-8') as file:
+        if frames is None:
+            file.write(text)
+            return
+        file.write(f'{text[:-2]},\n "frames": [')
+        for count, frame in enumerate(frames):
+            file.write((',' if count else '') + '\n  ' + json.dumps(frame))
+        file.write('\n ]\n}')
 
 
 def write_results(

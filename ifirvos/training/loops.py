@@ -1,17 +1,22 @@
 """mmengine's training loops, made to resume exactly: in the middle of an epoch, with workers, in any process."""
 
+import bisect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from mmengine.dist import get_rank
+from mmengine.dist import broadcast_object_list, get_rank, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
 from ifirvos.errors import UserError, WorkerError, one_line
+from ifirvos.files import write_whole
 from ifirvos.registry import LOOPS
 
 from .preemption import stop_if_asked
 from .seeding import seed_from, seed_generators, seeded_dataloader
+
+VALIDATED = 'last_validation'  # in the work directory, beside mmengine's last_checkpoint
 
 
 def raise_worker_problem(error: RuntimeError) -> None:
@@ -70,16 +75,36 @@ class ResumableLoop:
     def _remember(self, name: str, value: Any) -> None:
         self.runner.message_hub.update_info(name, value)
 
-    def _validate(self) -> None:
-        """Run the validation; one that is stopped is run again when training is resumed."""
-        self._remember('due_validation', True)
+    def _is_due(self, position: int, last: int) -> bool:
+        """Return whether a validation follows that many iterations or epochs, of ``last``."""
+        step = bisect.bisect(self.dynamic_milestones, position + 1)
+        at_interval = position % self.dynamic_intervals[step - 1] == 0
+        return self.runner.val_loop is not None and position >= self.val_begin and (at_interval or position == last)
+
+    def _validate(self, position: int) -> None:
+        """Run the validation due, and note in the work directory that it is complete."""
         self.runner.val_loop.run()
         self._remember('due_validation', False)
+        if is_main_process():
+            write_whole(Path(self.runner.work_dir) / VALIDATED, f'{position}\n')
 
-    def _catch_up(self) -> None:
-        if self.runner.val_loop is not None and self._recall('due_validation'):
-            print_log('The validation that was stopped is run again.', logger='current')
-            self._validate()
+    def _catch_up(self, position: int) -> None:
+        """Run the validation behind the resumed checkpoint, which was saved before it, unless it was completed."""
+        if position == 0 and is_main_process():  # what is there is of another run
+            (Path(self.runner.work_dir) / VALIDATED).unlink(missing_ok=True)
+        if self.runner.val_loop is None or not self._recall('due_validation'):
+            return
+        done = [_read(Path(self.runner.work_dir) / VALIDATED)]
+        broadcast_object_list(done)  # processes without a common disk must agree
+        if done[0] == str(position):
+            self._remember('due_validation', False)
+            return
+        print_log('The validation that was stopped is run again.', logger='current')
+        self._validate(position)
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding='utf-8').strip() if path.is_file() else ''
 
 
 @LOOPS.register_module()
@@ -92,13 +117,12 @@ class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
     def run(self) -> Any:
         """Run as mmengine does, and repeat an interrupted validation."""
         self.runner.call_hook('before_train')
-        self._catch_up()
+        self._catch_up(self._epoch)
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._decide_current_val_interval()
-            due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
-            if self.runner.val_loop is not None and self._epoch >= self.val_begin and due:
-                self._validate()
+            if self._is_due(self._epoch, self._max_epochs):
+                self._validate(self._epoch)
         self.runner.call_hook('after_train')
         return self.runner.model
 
@@ -110,6 +134,7 @@ class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
             self._remember('epoch_batches_done', (number + 1, len(self.dataloader)))
             self.run_iter(number, batch)
         self._remember('epoch_batches_done', (0, len(self.dataloader)))
+        self._remember('due_validation', self._is_due(self._epoch + 1, self._max_epochs))  # for its checkpoint
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
@@ -140,15 +165,16 @@ class ResumableIterLoop(ResumableLoop, IterBasedTrainLoop):
         """Run as mmengine does, with batches from the current position."""
         self.runner.call_hook('before_train')
         self.runner.call_hook('before_train_epoch')
-        self._catch_up()
+        self._catch_up(self._iter)
         batches = self._all_batches()
         while self._iter < self._max_iters and not self.stop_training:
             self.runner.model.train()
+            due = self._is_due(self._iter + 1, self._max_iters)
+            self._remember('due_validation', due)  # for its checkpoint
             self.run_iter(next(batches))
             self._decide_current_val_interval()
-            due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
-            if self.runner.val_loop is not None and self._iter >= self.val_begin and due:
-                self._validate()
+            if due:
+                self._validate(self._iter)
         self.runner.call_hook('after_train_epoch')
         self.runner.call_hook('after_train')
         return self.runner.model

@@ -218,10 +218,10 @@ def test_results_are_written_as_they_come(inferencer, frames, tmp_path):
     assert (np.stack(masks) == result.masks).all()
     with pytest.raises(OutputExistsError):
         inferencer(frames, 'red', out_dir=tmp_path / 'out')
-    inferencer(frames, 'red', out_dir=tmp_path / 'out', overwrite=True, save=['csv'], score_threshold=0.1)
+    inferencer(frames, 'red', out_dir=tmp_path / 'out', overwrite=True, save=['csv'], score_threshold=np.float32(0.125))
     assert sorted(path.name for path in (tmp_path / 'out' / 'red').iterdir()) == ['frames.csv', 'result.json']
     record = json.loads((tmp_path / 'out' / 'red' / 'result.json').read_text())
-    assert record['score_threshold'] == 0.1
+    assert record['score_threshold'] == 0.125
     assert record['clip_score'] == pytest.approx(result.clip_score, abs=1e-6)
     about = [record[key] for key in ('model', 'absent_below', 'probably_absent')]
     assert about == [None, None, None], 'a model of our own'

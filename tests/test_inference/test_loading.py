@@ -51,6 +51,21 @@ def test_a_shape_in_the_config_comes_first(weights, tmp_path):
     assert encoder.config == dict(hidden_size=48)
 
 
+@pytest.mark.parametrize(
+    ('model', 'weights', 'name'),
+    [
+        ('r18_synth_fine', None, 'r18_synth_fine'),
+        (None, 'R18_synth_fine', 'r18_synth_fine'),
+        ('r18_synth', 'r18_synth_fine', 'r18_synth_fine'),
+        ('r18_synth_fine', str(ROOT / 'weights/r18_synth.pth'), None),
+        (None, str(ROOT / 'weights/r18_synth.pth'), None),
+    ],
+)
+def test_the_name_is_that_of_the_weights(model, weights, name):
+    """By it the index gives thresholds, which hold for these weights alone."""
+    assert resolve_model(model, weights).name == name
+
+
 @pytest.mark.parametrize('config', [None, 'configs/ifirvos/r18_synth_fine.py'])
 def test_a_misspelt_option_is_an_error(config):
     """Of the weights' own config, and of a file."""

@@ -6,7 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from ifirvos.inference import model_index
-from ifirvos.inference.model_index import ROOT, find_model, list_models
+from ifirvos.inference.model_index import ROOT, find_entry, list_models
 
 
 def test_every_model_has_a_config_and_its_weights_are_there():
@@ -22,19 +22,17 @@ def test_every_file_of_weights_has_a_name():
 
 
 def test_names_are_found_whatever_their_case():
-    config, weights = find_model('R18_Synth')
-    assert (config.name, weights.name) == ('r18_synth.py', 'r18_synth.pth')
-    assert find_model('r50_ytvos')[1] is None
+    assert find_entry('R18_Synth')['Weights'] == 'weights/r18_synth.pth'
     with pytest.raises(KeyError, match="no model 'yolo'; there are r18_synth, "):
-        find_model('yolo')
+        find_entry('yolo')
     with pytest.raises(KeyError, match="no model 'ReferFormer-r50-ytvos-jiont', perhaps referformer-r50-ytvos-joint; "):
-        find_model('ReferFormer-r50-ytvos-jiont')
+        find_entry('ReferFormer-r50-ytvos-jiont')
 
 
 def test_it_says_when_what_should_be_shipped_is_not_there(monkeypatch, tmp_path):
     monkeypatch.setattr('ifirvos.inference.model_index.ROOT', tmp_path)
     with pytest.raises(FileNotFoundError, match='install ifirvos again'):
-        find_model('r18_synth')
+        find_entry('r18_synth')
 
 
 def test_the_index_is_read_once_and_again_when_it_changes(monkeypatch, tmp_path):

@@ -75,6 +75,15 @@ def test_the_record_says_whether_the_sentence_probably_fits_nothing(tmp_path):
     assert [record['clip_score'] for record in records] == pytest.approx([0.31, 0.29])
 
 
+def test_a_frame_is_a_line_of_the_record(tmp_path):
+    folder = tmp_path / 'out' / 'a'
+    write_results(make_video(tmp_path), [make_result('a')], [folder])
+    text = (folder / 'result.json').read_text(encoding='utf-8')
+    frames = json.loads(text)['frames']
+    assert [f'  {json.dumps(frame)}' for frame in frames] == [line.rstrip(',') for line in text.splitlines()[-6:-2]]
+    assert frames[3] == dict(frame=3, time=0.375, score=0.9, present=True, box=[0, 5, 6, 9], query=2)
+
+
 def test_nothing_is_overwritten_unasked(tmp_path):
     reader, folders = make_video(tmp_path), [tmp_path / 'out' / 'a']
     write_results(reader, [make_result('old')], folders)

@@ -94,7 +94,8 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
     out = tmp_path / 'out'
     assert main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
     assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
-    assert sorted(path.name for path in (out / 'results/mine').iterdir()) == ['a-cat', 'a-dog']
+    (folder,) = (out / 'results').glob('mine-*')
+    assert sorted(path.name for path in folder.iterdir()) == ['a-cat', 'a-dog']
     assert (out / 'contact_sheet.png').is_file()
 
 
@@ -110,6 +111,12 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
 def test_the_threshold_is_the_models_unless_given(shifted_truth, tmp_path, options, expected):
     assert main(['--out', str(tmp_path), *options]) == 0
     assert shifted_truth.threshold == expected
+
+
+def test_each_video_has_a_folder_of_its_own(tmp_path):
+    videos = [tmp_path / name for name in ('a/clip.mp4', 'b/clip.mp4', '\u89c6\u9891.mp4', '\u96fb\u5f71.mp4')]
+    assert len({demo.folder_of(video) for video in videos}) == 4
+    assert demo.folder_of(videos[0]).startswith('clip-')
 
 
 def test_a_model_that_is_none(tmp_path, capsys):

@@ -181,6 +181,29 @@ def test_a_validation_that_is_stopped_is_run_again(data_root, tmp_path):
     assert_same(whole['ema_state_dict'], cut['ema_state_dict'], 1e-6)
 
 
+@pytest.mark.parametrize('loop', ['iterations', 'epochs'])
+@pytest.mark.parametrize(('where', 'after'), [('last iteration', [2]), ('validation', [1, 2]), ('behind it', [2])])
+def test_every_validation_is_run_once(loop, where, after, data_root, tmp_path):
+    """Stopped in the last iteration, killed within the first validation, or in the iteration behind it."""
+    cfg = tiny_config(data_root)
+    cfg.train_cfg.update(max_iters=2, val_interval=1)
+    if loop == 'epochs':
+        cfg = by_epochs(cfg, 2)
+        cfg.train_cfg.val_interval = 1
+    iterations = [1, 2] if loop == 'iterations' else [3, 6]
+    last, behind = (1, 1) if loop == 'iterations' else (5, 3)
+    hook = {
+        'last iteration': At(last, terminate),
+        'validation': InValidation(kill),
+        'behind it': At(behind, kill),
+    }[where]
+    with pytest.raises(SystemExit if where == 'last iteration' else Killed):
+        run(cfg, tmp_path, hook)
+    resumed = InValidation(lambda runner: None)
+    run(cfg, tmp_path, resumed, resume=True)
+    assert resumed.validations == [iterations[number - 1] for number in after]
+
+
 @pytest.mark.slow
 def test_a_process_that_is_killed_for_good(data_root, tmp_path):
     """tools/train.py under SIGKILL, with workers; then --resume."""

@@ -61,9 +61,6 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
         parser.error('pictures need both --config and --models')
     if args.models is not None and len(args.models) != len(args.runs):
         parser.error(f'--models needs one model a run, {len(args.runs)} of them')
-    for name in ('top', 'frames', 'width'):
-        if getattr(args, name) < 1:
-            parser.error(f'--{name} must be at least 1')
     return args
 
 

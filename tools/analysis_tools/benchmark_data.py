@@ -89,7 +89,6 @@ def add_video(subcommands) -> None:
 def run_video(args: argparse.Namespace) -> None:
     from benchmark_video import moving_square, write_video
 
-    from ifirvos.inference import inferencer as module
     from ifirvos.inference.inferencer import RVOSInferencer
     from ifirvos.inference.writers import ResultWriter
     from ifirvos.video.reader import VideoReader
@@ -112,7 +111,7 @@ def run_video(args: argparse.Namespace) -> None:
         results = model(path, args.sentences, out_dir=Path(folder) / 'out', save=args.save)
         total = time.perf_counter() - start
     frames = len(results[0].scores)
-    print(f'{model.model_name or module.ROOT.name}: {frames} frames, {len(args.sentences)} sentences, {model.dtype}')
+    print(f'{model.model_name or model.config_name}: {frames} frames, {len(args.sentences)} sentences, {model.dtype}')
     print('| stage | s | ms a frame |\n| --- | --- | --- |')
     for stage, spent in sorted(seconds.items(), key=lambda item: -item[1]):
         print(f'| {stage} | {spent:.2f} | {1000 * spent / frames:.1f} |')

@@ -51,8 +51,6 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.not_show and args.output_dir is None:
         parser.error('--not-show without --output-dir would show nothing')
-    if min(args.show_number, args.max_frames) < 1:
-        parser.error('--show-number and --max-frames must be at least 1')
     return args
 
 

@@ -48,11 +48,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     add_allow_unknown(parser)
-    args = parser.parse_args(argv)
-    for name in ('frames', 'width', 'fps'):
-        if getattr(args, name) <= 0:
-            parser.error(f'--{name} must be above 0')
-    return args
+    return parser.parse_args(argv)
 
 
 if __name__ == '__main__':
@@ -137,7 +133,9 @@ class Run:
             return np.stack(masks)
         if self._inferencer is None:
             # The whole video at once, as tools/test.py.
-            self._inferencer = RVOSInferencer(self.config, self.path, self.device, show_progress=False, clip_len=None)
+            self._inferencer = RVOSInferencer(
+                self.config, self.path, self.device, show_progress=False, clip_len=None, dtype='fp32'
+            )
         return np.asarray(self._inferencer(clip.frames, [clip.text])[0].masks)
 
 

@@ -120,7 +120,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parse_args(argv)
     if args.out:
         check_file(args.out)
-    inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False)
+    inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False, dtype='fp32')
     rows = table(inferencer, targets(args.clips, args.frames))
     print('| way of asking | example | J | same answer | score | refused |\n| --- | --- | --- | --- | --- | --- |')
     for row in rows:
