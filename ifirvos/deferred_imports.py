@@ -85,7 +85,7 @@ def _give_up(module: str) -> None:
     for finder in _finders:
         package = module.partition('.')[0]
         if package in finder.packages:
-            finder.packages.remove(package)
+            finder.packages.discard(package)  # another thread may be as far
             _forget({package})
 
 

@@ -26,11 +26,11 @@ def unique_slugs(texts: Sequence[str], max_length: int = MAX_NAME) -> list[str]:
     """Return one unique slug per sentence; duplicates end in '-2', '-3' …"""
     names: list[str] = []
     taken: set[str] = set()
+    numbers: dict[str, int] = {}  # the last of every base: thousands may share one
     for text in texts:
         name = base = slug(text, max_length)
-        number = 1
         while name in taken:
-            number += 1
+            number = numbers[base] = numbers.get(base, 1) + 1
             ending = f'-{number}'
             name = base[: max_length - len(ending)].rstrip('-') + ending
         names.append(name)

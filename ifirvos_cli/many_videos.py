@@ -88,7 +88,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
                 overwrite=args.overwrite,
                 finished=finished,
             )
-    rows = write_summary(args.out, jobs)
+    rows = write_summary(args.out, jobs, made_with)
     table = Table('status', 'videos', 'frames', 'seconds')
     for status in sorted({row['status'] for row in rows}):
         part = [row for row in rows if row['status'] == status]

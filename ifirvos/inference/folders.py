@@ -26,7 +26,7 @@ def check_free(folders: Sequence[Path], overwrite: bool) -> None:
         OutputExistsError: a folder exists and ``overwrite`` is off, or it is not a result of ours to be replaced.
     """
     check_folder(folders[0].parent)
-    with _alone_in(folders[0].parent):
+    with alone_in(folders[0].parent):
         _check_free(folders, overwrite)
 
 
@@ -65,7 +65,7 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
         for folder in staged:
             folder.mkdir()
         yield staged
-        with _alone_in(parent):
+        with alone_in(parent):
             _check_free(folders, overwrite)  # another process may have created it meanwhile
             _swap(staged, folders)
     except BaseException as error:
@@ -81,7 +81,7 @@ def staged_folders(folders: Sequence[Path], overwrite: bool = False) -> Iterator
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
     """Wait until nobody else renames results in a folder; where the file system knows no locks, go ahead."""
     try:
         import fcntl

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ifirvos.errors import CheckpointError, InputError
-from ifirvos.files import make_folder, write_whole
+from ifirvos.files import make_folder, write_whole, written_whole
 from ifirvos.version import __version__
 
 from .model_index import list_models
@@ -169,7 +169,8 @@ def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: s
         state[key] = value.clone() if value.data_ptr() in seen else value
         seen[value.data_ptr()] = key
     text = inferencer.cfg.pretty_text
-    save_file(state, folder / WEIGHTS, metadata=dict(format='pt', config_text=text, ifirvos=__version__))
+    with written_whole(folder / WEIGHTS) as part:
+        save_file(state, part, metadata=dict(format='pt', config_text=text, ifirvos=__version__))
     described = dict(
         model_type='ifirvos',
         architectures=[inferencer.cfg.model.type],

@@ -190,6 +190,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         texts = texts_of_videos(texts, len(inputs))
         names = unique_slugs([_video_name(video, number) for number, video in enumerate(inputs, 1)])
         folders = [None if out_dir is None else Path(out_dir) / name for name in names]
+        if out_dir is not None:  # before the first video, not before the last
+            all_folders = zip(folders, texts, strict=True)
+            check_free([folder / name for folder, some in all_folders for name in unique_slugs(some)], overwrite)
         return [
             self._segment(video, sentences, out_dir=folder, **options)
             for video, sentences, folder in zip(inputs, texts, folders, strict=True)

@@ -145,11 +145,14 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
     for name, kind in _OPTIONS.items():
         value = row.get(name)
         try:
-            value = None if value in (None, '') else kind(value)
+            if isinstance(value, bool):
+                raise TypeError
+            number = None if value in (None, '') else kind(value)
+            if number is not None and (not math.isfinite(number) or isinstance(value, float) and number != value):
+                raise ValueError
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f'{where}: {name} is {value!r}, not a number.') from error
-        if value is not None and not math.isfinite(value):
-            raise InputError(f'{where}: {name} is {value}, not a number.')
+            raise InputError(f'{where}: {name} is {value!r}, not a {"whole " * (kind is int)}number.') from error
+        value = number
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)

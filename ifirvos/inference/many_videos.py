@@ -26,7 +26,7 @@ from ifirvos.errors import InputError, OutputError, OutputExistsError
 from ifirvos.files import csv_text, make_folder, write_whole
 from ifirvos.parallel import leave_interrupts_to_parent
 
-from .folders import unique_slugs
+from .folders import alone_in, unique_slugs
 from .manifest import Job
 
 RECORD = 'video.json'
@@ -273,7 +273,8 @@ class ModelWorker:
         """Segment one video into its folder."""
         from ifirvos.video.reader import VideoReader
 
-        from .writers import ResultWriter
+        from .exporters import FOLDER
+        from .writers import RESULT_FILE, ResultWriter
 
         inferencer, texts = self.inferencer, list(job.sentences)
         reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames, **self.reading)
@@ -285,15 +286,23 @@ class ModelWorker:
             for window in inferencer.stream(reader, texts, score_threshold=threshold):
                 writer.write(window)
                 scores += [float(score) for result in window.results for score in result.scores]
+        kept = {*folders, folder / FOLDER} if writer.exports else {*folders}
+        for other in folder.iterdir():  # of sentences that the manifest no longer has
+            if other not in kept and not other.is_symlink() and (other / RESULT_FILE).is_file():
+                shutil.rmtree(other)
         mean = round(sum(scores) / len(scores), 4) if scores else None
         return dict(frames=writer.num_frames, mean_score=mean, problem=reader.problem)
 
 
-def write_summary(out: Path, jobs: Sequence[Job]) -> list[dict]:
+def write_summary(out: Path, jobs: Sequence[Job], made_with: dict) -> list[dict]:
     """Write ``summary.csv`` of all videos of a manifest, whichever machine did them, and return its rows."""
     rows = []
     for job in jobs:
-        record = record_of(out, job) or dict(status='not done')
+        try:
+            is_done(out, job, made_with)
+            record = record_of(out, job) or dict(status='not done')
+        except OutputExistsError as error:
+            record = dict(status='failed', error=str(error))
         rows.append(
             dict(
                 name=job.name,
@@ -306,5 +315,6 @@ def write_summary(out: Path, jobs: Sequence[Job]) -> list[dict]:
                 note=record.get('error') or record.get('problem') or '',
             )
         )
-    write_whole(out / SUMMARY, csv_text(rows, SUMMARY_COLUMNS))
+    with alone_in(out):  # all processes of a finished manifest write it at the same time
+        write_whole(out / SUMMARY, csv_text(rows, SUMMARY_COLUMNS))
     return rows

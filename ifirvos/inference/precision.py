@@ -74,20 +74,23 @@ def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str:
     """Predict the first frame in fp32 and in bf16; return the faster one, if the masks are the same.
 
     Args:
-        inferencer: Its ``dtype`` is changed.
+        inferencer: Its ``dtype`` is AUTO before and after.
         clip: Output of its ``preprocess``.
         text: A sentence.
     """
     clip, masks, seconds = dict(clip, inputs=clip['inputs'][:1]), {}, {}
-    for dtype in ('fp32', TRIED):
-        inferencer.dtype = dtype
-        for _ in range(2):  # the first time is not the usual one
-            start = time.perf_counter()
-            feats, meta = inferencer.extract(clip)
-            metas = [dict(meta, frame_id=0, ori_video_length=1)]
-            samples = inferencer.forward(feats, metas, [text], [QueryLinker(0)])
-            (result,) = inferencer.postprocess(samples, [text])
-            masks[dtype], seconds[dtype] = result.masks, time.perf_counter() - start
+    try:
+        for dtype in ('fp32', TRIED):
+            inferencer.dtype = dtype
+            for _ in range(2):  # the first time is not the usual one
+                start = time.perf_counter()
+                feats, meta = inferencer.extract(clip)
+                metas = [dict(meta, frame_id=0, ori_video_length=1)]
+                samples = inferencer.forward(feats, metas, [text], [QueryLinker(0)])
+                (result,) = inferencer.postprocess(samples, [text])
+                masks[dtype], seconds[dtype] = result.masks, time.perf_counter() - start
+    finally:
+        inferencer.dtype = AUTO
     gain = seconds['fp32'] / seconds[TRIED]
     same = float(region_similarity(masks['fp32'], masks[TRIED]).mean())
     chosen = TRIED if gain >= LEAST_GAIN and same >= LEAST_J else 'fp32'

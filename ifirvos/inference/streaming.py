@@ -90,11 +90,11 @@ def _with_features(
 
 
 def _extract(inferencer: RVOSInferencer, clip: dict) -> tuple[list[Tensor], dict]:
-    try:
-        return inferencer.extract(clip)
-    except (RuntimeError, MemoryError) as error:
-        inferencer.smaller_parts.take(error, inferencer.model)
-    return inferencer.extract(clip)
+    while True:
+        try:
+            return inferencer.extract(clip)
+        except (RuntimeError, MemoryError) as error:
+            inferencer.smaller_parts.take(error, inferencer.model)
 
 
 def _segment_window(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache
 from importlib.util import find_spec
 
 import torch
 import torch.nn.functional as F
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
+from mmengine.logging import print_log
 from torch import Tensor
 
 # With fewer points, loading the compiled kernel takes longer than it saves.
@@ -55,8 +57,15 @@ def is_exporting() -> bool:
 
 @cache
 def has_compiled() -> bool:
-    """Return whether numba is installed."""
-    return find_spec('numba') is not None
+    """Return whether numba is installed and can keep what it compiles."""
+    if find_spec('numba') is None:
+        return False
+    try:
+        from . import deformable_kernel  # noqa: F401
+    except RuntimeError as error:  # no folder to keep it in: neither the package's, nor one in the user's home
+        print_log(f'Deformable attention is not compiled; set NUMBA_CACHE_DIR: {error}', 'current', logging.WARNING)
+        return False
+    return True
 
 
 def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weights: Tensor) -> Tensor:

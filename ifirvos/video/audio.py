@@ -36,10 +36,17 @@ class SoundTrack:
         self._source, self._output = source, output
         self._input = av.open(file_address(source), options=dict(protocol_whitelist='file'), metadata_errors='replace')
         self._packets = self._waiting = None
+        try:
+            self._open(output, container_format)
+        except BaseException:
+            self._input.close()
+            raise
+
+    def _open(self, output: av.container.OutputContainer, container_format: str) -> None:
         if not self._input.streams.audio:
             return
         sound = self._input.streams.audio[0]
-        pictures = video_stream(self._input, str(source))
+        pictures = video_stream(self._input, str(self._source))
         offset = (pictures.start_time or 0) * pictures.time_base
         if sound.codec_context.name in _COPIED[container_format]:
             self._stream = output.add_stream_from_template(sound)

@@ -45,7 +45,7 @@ class FolderSource:
         ]
         if not images:
             raise VideoError(f'{self.name} holds no images ({", ".join(sorted(IMAGE_SUFFIXES))}).')
-        self.images = sorted(images, key=_natural_key)
+        self.images = sorted(images, key=natural_key)
         self.num_frames = len(images)
 
     def __iter__(self) -> Iterator[TimedFrame]:
@@ -133,7 +133,7 @@ class WebcamSource:
             camera.release()
 
 
-def _natural_key(path: Path) -> tuple:
+def natural_key(path: Path) -> tuple:
     """'frame9' before 'frame10': digits compare as numbers; the name itself breaks ties ('1' and '01')."""
     parts, digits = [], ''
     for char in path.name + '\0':

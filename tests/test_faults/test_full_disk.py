@@ -45,8 +45,10 @@ def test_a_full_disk(make):
         error = error_in_child(work.write)
         assert error.startswith('OutputError: '), error
         work.check()
-        assert work.is_done() or make.__name__ == 'submission', 'what was complete is still there'
         assert before
+        after = {path: path.read_bytes() for path in (disk / 'work').rglob('*') if path.is_file()}
+        assert work.is_done() or make.__name__ == 'submission'
+        assert {path: after.get(path) for path in before} == before, 'what was complete is still there'
 
 
 @names

@@ -62,6 +62,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(argv)
     if args.steps and len(args.steps) != len(args.stages):
         parser.error(f'--steps wants a number for each of the {len(args.stages)} stages')
+    args.seeds = list(dict.fromkeys(args.seeds))
     return args
 
 
@@ -70,6 +71,7 @@ if __name__ == '__main__':
 
 from tqdm import tqdm
 
+from ifirvos.errors import UserError
 from ifirvos.files import check_folder, make_folder
 from ifirvos.training.ablation.machine import Machine
 from ifirvos.training.ablation.plan import Run, is_probed, is_trained, plan, refuse_other_configs
@@ -120,7 +122,7 @@ def train_all(runs: Sequence[Run], args: argparse.Namespace) -> list[str]:
                 try:
                     future.result()
                     progress.write(f'done: {run.variant}, seed {run.seed}')
-                except RuntimeError as error:
+                except (RuntimeError, UserError, OSError) as error:
                     failures.append(f'{run.variant}, seed {run.seed}: {error}')
                     progress.write(f'FAILED: {failures[-1]}')
                 progress.update()

@@ -177,6 +177,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         class_weight=cfg.model.bbox_head.loss_cls.loss_weight,
         unit='percent',
     )
+    args.out.unlink(missing_ok=True)  # its rows are not those of the settings below
     write_whole(args.out.with_suffix('.json'), json.dumps(about, indent=2) + '\n')
     write_whole(args.out, csv_text(rows))  # last: a csv file says that the probe is complete
     return rows

@@ -8,11 +8,12 @@ null without the object. COCO-VID: ``images`` with ``video_id`` and ``frame_id``
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ifirvos.errors import InputError
 from ifirvos.json_files import read_json
+from ifirvos.video.sources import natural_key
 
 from .boxes import refuse_box
 from .video import CustomObject, CustomVideo, box_to_rle, to_rle
@@ -63,6 +64,10 @@ def _youtube_vis(content: dict, labels: dict, path: Path, fill_boxes: bool) -> l
     return list(videos.values())
 
 
+def _place(image: dict) -> tuple:
+    return image.get('frame_id', image.get('frame_index', 0)), natural_key(PurePosixPath(image['file_name']))
+
+
 def _coco_vid(content: dict, labels: dict, path: Path, fill_boxes: bool) -> list[CustomVideo]:
     names = {video['id']: str(video.get('name') or video['id']) for video in content.get('videos', [])}
     images: dict[Any, list[dict]] = {}
@@ -70,7 +75,7 @@ def _coco_vid(content: dict, labels: dict, path: Path, fill_boxes: bool) -> list
         images.setdefault(image['video_id'], []).append(image)
     videos, place, objects = {}, {}, {}
     for video_id, of_video in images.items():
-        of_video.sort(key=lambda image: (image.get('frame_id', image.get('frame_index', 0)), image['file_name']))
+        of_video.sort(key=_place)
         files = [image['file_name'] for image in of_video]
         videos[video_id] = CustomVideo(names.get(video_id, str(video_id)), [], files)
         for frame, image in enumerate(of_video):

@@ -131,8 +131,10 @@ def convert(
     splits = _split(len(videos), val_share, seed)
     names = unique_slugs([Path(video.name).stem for video in videos])
     make_folder(out.parent)
-    stage = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out.parent))
+    parent = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out.parent))
+    stage = parent / out.name  # mkdtemp's own is closed to everybody else
     try:
+        stage.mkdir()
         index: dict[str, dict] = {'train': {}, 'valid': {}}
         for video, name, said, split in progress(list(zip(videos, names, texts, splits, strict=True))):
             source = find_frames(frames_root, video, alone=len(videos) == 1)
@@ -147,7 +149,7 @@ def convert(
                 write_whole(path, json.dumps(dict(videos=entries), ensure_ascii=False, indent=1))
         os.replace(stage, out)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(parent, ignore_errors=True)
     return report
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ifirvos.errors import InputError
 from ifirvos.json_files import read_json
+from ifirvos.video.sources import natural_key
 
 from .boxes import refuse_box
 from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
@@ -46,7 +47,7 @@ class _Video:
     def finished(self) -> CustomVideo:
         if not self.frames:
             return CustomVideo(self.name, list(self.objects.values()))
-        self.frames.sort(key=lambda frame: frame[:2])
+        self.frames.sort(key=lambda frame: (frame[0], natural_key(PurePosixPath(frame[1]))))
         for index, (_, _, masks) in enumerate(self.frames):
             for name, rles in masks.items():
                 for rle in rles:

@@ -10,6 +10,7 @@ from queue import Queue
 
 import torch
 
+from ifirvos.errors import InputError
 from ifirvos.files import make_folder
 
 
@@ -33,6 +34,8 @@ class Machine:
         # The GPU numbers given by the user or Slurm; CUDA's own start at 0.
         given = os.environ.get('CUDA_VISIBLE_DEVICES')
         gpus = (given.split(',') if given else [str(n) for n in range(128)])[: torch.cuda.device_count()]
+        if gpus and gpus_per_job > len(gpus):
+            raise InputError(f'--gpus-per-job is {gpus_per_job}, but there are {len(gpus)} GPUs.')
         self.gpus_per_job = gpus_per_job if gpus else 1
         self.jobs = jobs or max(1, len(gpus) // self.gpus_per_job)
         self.slots: Queue = Queue()
