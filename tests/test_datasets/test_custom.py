@@ -232,6 +232,31 @@ def test_every_format_gives_the_same_data_set(way, tmp_path, frames):
             assert abs(cv2.imread(image['img_path']).astype(int) - 40 * t).max() <= 2
 
 
+@pytest.mark.parametrize('way', [as_coco_vid, as_label_studio])
+def test_frames_without_a_number_come_in_the_order_of_their_names(way, tmp_path):
+    """'10' behind '9', as a video of them would be read."""
+    path = way(tmp_path)
+    content = json.loads(path.read_text())
+    entries = content if way is as_label_studio else content['images']
+    for number, entry in enumerate(entries):
+        name = f'clip/{(9, 10, 11, 100)[number]}.png'
+        if way is as_label_studio:
+            entry['data'].pop('frame', None)
+            entry['data']['image'] = name
+        else:
+            entry.pop('frame_id', None)
+            entry['file_name'] = name
+    path.write_text(json.dumps(content))
+    (video,) = read_annotations(path)
+    assert [Path(name).stem for name in video.files] == ['9', '10', '11', '100']
+
+
+def test_the_data_set_can_be_read_by_others(tmp_path, frames):
+    convert(read_annotations(as_label_studio(tmp_path)), frames, tmp_path / 'out', val_share=0)
+    (tmp_path / 'usual').mkdir()
+    assert (tmp_path / 'out').stat().st_mode == (tmp_path / 'usual').stat().st_mode
+
+
 @pytest.mark.parametrize('way', WAYS, ids=lambda way: way.__name__)
 def test_the_format_is_found(way, tmp_path):
     expected = dict(

@@ -66,6 +66,9 @@ def test_what_was_made_with_something_else_is_neither_taken_nor_replaced(changed
         is_done(tmp_path, *changed)
     assert do_job(fake.segment, *changed[:1], tmp_path, changed[1], False)['status'] == 'failed'
     assert record_of(tmp_path, job('one')) == before
+    (row,) = write_summary(tmp_path, changed[:1], changed[1])
+    assert (row['status'], row['frames']) == ('failed', None), 'what is there is not what was asked for'
+    assert 'was made with another' in row['note']
 
 
 def test_a_killed_run_s_leftovers_go(tmp_path):
@@ -128,7 +131,7 @@ def test_a_worker_that_dies_takes_one_video_with_it(tmp_path):
     assert sorted((tmp_path / 'log').read_text().split()) == sorted(names)
     assert seen == {name: 'failed' if name in ('deadly', 'broken') else 'done' for name in names}
     assert 'signal 9' in record_of(tmp_path, job('deadly'))['error']
-    rows = write_summary(tmp_path, [*jobs, job('later')])
+    rows = write_summary(tmp_path, [*jobs, job('later')], MADE_WITH)
     assert [row['status'] for row in rows] == [*(seen[name] for name in names), 'not done']
     with (tmp_path / SUMMARY).open() as file:
         assert [row['name'] for row in csv.DictReader(file)] == [*names, 'later']

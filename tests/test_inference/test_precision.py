@@ -74,3 +74,20 @@ def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen):
     with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
         assert precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red') == chosen
     assert seen == [('fp32', 1)] * 2 + [('bf16', 1)] * 2
+    assert inferencer.dtype == 'auto', 'who asks decides'
+
+
+def test_a_trial_that_fails_leaves_nothing_behind():
+    def forward(*_):
+        if inferencer.dtype == 'bf16':
+            raise RuntimeError('not in bf16')
+
+    inferencer = SimpleNamespace(
+        dtype='auto',
+        extract=lambda clip: (clip['inputs'], {}),
+        forward=forward,
+        postprocess=lambda *_: [SimpleNamespace(masks=None)],
+    )
+    with pytest.raises(RuntimeError, match='not in bf16'):
+        precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red')
+    assert inferencer.dtype == 'auto'

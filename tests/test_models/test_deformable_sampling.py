@@ -1,5 +1,7 @@
 """Sampling of deformable attention: by hand, against mmcv's own PyTorch code, and the compiled twin."""
 
+import sys
+
 import pytest
 import torch
 from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
@@ -96,6 +98,26 @@ def test_locations_that_are_no_numbers_break_nothing(function):
     locations[0] = torch.nan
     out = function(value, shapes, locations, weights)
     assert out[1].isfinite().all()
+
+
+@needs_numba
+def test_without_a_folder_for_what_is_compiled_the_plain_one_runs(monkeypatch):
+    """As in a container with a read-only package and a user without a home."""
+    import numba
+
+    def njit(**_):
+        raise RuntimeError('cannot cache function: no locator available')
+
+    monkeypatch.setattr(numba, 'njit', njit)
+    monkeypatch.delitem(sys.modules, 'ifirvos.models.deformable_kernel', raising=False)
+    monkeypatch.delattr('ifirvos.models.deformable_kernel', raising=False)
+    monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
+    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
+    has_compiled.cache_clear()
+    try:
+        assert sample_values(*arguments()) == 'plain'
+    finally:
+        has_compiled.cache_clear()
 
 
 @needs_numba

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from ablation_configs import ROOT, arguments, write_configs
 
+from ifirvos.errors import CheckpointError
 from ifirvos.testing import write_demo_dataset
 from ifirvos.training.ablation.machine import Interrupted
 
@@ -83,10 +84,13 @@ def test_train_stop_resume_and_compare(trainable, tmp_path, monkeypatch, capsys)
     assert called == []
 
 
-def test_a_run_that_fails_is_named_and_the_others_go_on(configs, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    'error', [RuntimeError('no space left'), CheckpointError('no space left'), OSError('no space left')]
+)
+def test_a_run_that_fails_is_named_and_the_others_go_on(error, configs, tmp_path, monkeypatch, capsys):
     def call(self, command, log, slot):
         if 'wo_ifi' in str(log):
-            raise RuntimeError('no space left')
+            raise error
         raise Interrupted if self.stopped else RuntimeError('nothing was trained')
 
     monkeypatch.setattr(ablate.Machine, 'call', call)

@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from ifirvos.errors import InputError
 from ifirvos.training.ablation.machine import Interrupted, Machine
 
 
@@ -18,6 +19,13 @@ def test_only_the_gpus_that_were_given_are_used(monkeypatch, given, slots):
         monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
     machine = Machine(jobs=2, gpus_per_job=2)
     assert [machine.slots.get() for _ in range(2)] == list(enumerate(slots))
+
+
+def test_more_gpus_for_a_job_than_there_are(monkeypatch):
+    monkeypatch.setattr('torch.cuda.device_count', lambda: 2)
+    monkeypatch.delenv('CUDA_VISIBLE_DEVICES', raising=False)
+    with pytest.raises(InputError, match='--gpus-per-job is 3, but there are 2 GPUs'):
+        Machine(jobs=1, gpus_per_job=3)
 
 
 def test_a_command_that_fails_ends_with_the_end_of_its_output(tmp_path):
