@@ -76,38 +76,37 @@ def sample_values_plain(value: Tensor, shapes: Tensor, locations: Tensor, weight
     points: only their indices and weights are stored, and those for the gradient.
     """
     num_heads, dims = value.shape[2:]
-    size = shapes.flip(-1).to(locations.dtype)[:, None]  # (L,1,2): w, h
-    last = shapes.flip(-1)[:, None] - 1
+    points, shapes = locations.shape[-2], shapes.int()  # half the bytes of int64
+    # The numbers of a head's points stand in a row of L*P*2: CPUs are slow at a last dimension of two.
+    sizes = shapes.flip(-1)[:, None].expand(-1, points, -1).reshape(-1)  # w, h
+    size, last = sizes.to(locations.dtype), sizes - 1
     # A head's pixels are every H-th row of a frame's table (S*H,D).
-    first = F.pad(shapes.prod(1).cumsum(0)[:-1], (1, 0))[:, None] * num_heads
-    first = first + torch.arange(num_heads, device=shapes.device)[:, None, None]  # (H,L,1)
-    step = torch.stack([torch.full_like(shapes[:, 1], num_heads), shapes[:, 1] * num_heads], -1)[:, None]
+    step = torch.stack([torch.full_like(shapes[:, 1], num_heads), shapes[:, 1] * num_heads], -1)
+    step = step[:, None].expand(-1, points, -1).reshape(-1)
+    first = (F.pad(shapes.prod(1).cumsum(0)[:-1], (1, 0)) * num_heads).repeat_interleave(points).int()
+    first = first + torch.arange(num_heads, dtype=torch.int32, device=shapes.device)[:, None]  # (H,L*P)
     frames = max(1, AT_ONCE // max(1, weights[0].numel()))
-    sums = []
-    for values, points, weight in zip(value.split(frames), locations.split(frames), weights.split(frames), strict=True):
-        xy = points * size - 0.5
+    sums, parts = [], (value, locations.flatten(3), weights.flatten(3))
+    for values, place, weight in zip(*(part.split(frames) for part in parts), strict=True):
+        xy = place * size - 0.5
         low = xy.detach().floor()
         share = xy - low  # of the pixel to the right of, or below, the point
-        low = low.long()
+        low = low.int()
         indices, shares = [], []
         for pixel, part in ((low, 1 - share), (low + 1, share)):
             inside = pixel.clamp(min=0).minimum(last)
-            shares.append(part * (inside == pixel))
-            indices.append(inside * step)
-        (x0, y0), (x1, y1) = (index.unbind(-1) for index in indices)
-        (left, high), (right, below) = (part.unbind(-1) for part in shares)
+            shares.append(part.masked_fill(inside != pixel, 0.0).unflatten(-1, (-1, 2)).unbind(-1))
+            indices.append((inside * step).unflatten(-1, (-1, 2)).unbind(-1))
+        ((x0, y0), (x1, y1)), ((left, high), (right, below)) = indices, shares
         if len(values) > 1:  # a frame's table follows the one before
-            start = torch.arange(len(values), device=value.device) * (value.shape[1] * num_heads)
-            y0, y1 = y0 + start.view(-1, 1, 1, 1, 1), y1 + start.view(-1, 1, 1, 1, 1)
+            start = torch.arange(len(values), dtype=torch.int32, device=value.device) * (value.shape[1] * num_heads)
+            y0, y1 = y0 + start.view(-1, 1, 1, 1), y1 + start.view(-1, 1, 1, 1)
         y0, y1, high, below = y0 + first, y1 + first, high * weight, below * weight
-        index = torch.stack([y0 + x0, y0 + x1, y1 + x0, y1 + x1], -1)
-        portion = torch.stack([high * left, high * right, below * left, below * right], -1)
+        index = torch.cat([y0 + x0, y0 + x1, y1 + x0, y1 + x1], -1)
+        portion = torch.cat([high * left, high * right, below * left, below * right], -1)
         sums.append(
             F.embedding_bag(
-                index.flatten(3).flatten(0, 2),
-                values.reshape(-1, dims),
-                per_sample_weights=portion.flatten(3).flatten(0, 2),
-                mode='sum',
+                index.flatten(0, 2), values.reshape(-1, dims), per_sample_weights=portion.flatten(0, 2), mode='sum'
             ).view(len(values), -1, num_heads * dims)
         )
     return torch.cat(sums)
