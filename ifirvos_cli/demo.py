@@ -38,7 +38,10 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         type=finite_number,
         help="as for infer; default: the model's, if the model index has one; 0: off",
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.text is not None and not any(text.strip() for text in args.text.split(';')):
+        parser.error('--text has no sentence')
+    return args
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         import cv2
         import numpy as np
 
-        from ifirvos.files import check_folder, make_folder, write_whole
+        from ifirvos.files import check_folder, write_whole
         from ifirvos.inference import demo
         from ifirvos.inference.absence import threshold_of
         from ifirvos.inference.model_index import SHIPPED_MODEL
@@ -56,16 +59,21 @@ def run(args: argparse.Namespace) -> int:
 
     check_folder(args.out)
     video, kinds, truths = args.video, [], []
+    sheet = args.out / 'contact_sheet.png'
     texts = [text.strip() for text in (args.text or OWN_TEXT).split(';') if text.strip()]
     if video is None:
         clip = demo.held_out_clip(args.seed)
-        video = make_folder(args.out) / f'clip{video_suffix()}'
+        video = args.out / f'clip{video_suffix()}'
+        demo.check_own(args.out, [video, sheet])
         demo.render(clip, video)
         print(f'Rendered clip {clip.video_id} (seed {args.seed}) to {video}')
         if args.text is None:
             kinds, texts, truths = zip(*demo.questions(clip), strict=True)
     # A folder for each video: a sentence asked of two would else look like one result.
-    results = args.out / 'results' / (demo.folder_of(args.video) if args.video else '')
+    results = args.out / 'results'
+    if args.video:
+        results = results / demo.folder_of(args.video)
+        sheet = results / sheet.name
     named = ('model', 'config', 'weights', 'text_encoder', 'device')
     options = [f'--{name.replace("_", "-")}={value}' for name in named if (value := getattr(args, name))]
     threshold = args.score_threshold
@@ -87,7 +95,6 @@ def run(args: argparse.Namespace) -> int:
             print(f'{kind:10} {(j + f) / 2:6.1f} {j:6.1f} {f:6.1f}  {text}')
         print(f'{"mean":10} {np.mean(scores):6.1f} {np.mean(scores, 0)[0]:6.1f} {np.mean(scores, 0)[1]:6.1f}')
         notes = [f'{kind}, J&F {(j + f) / 2:.1f}' for kind, (j, f) in zip(kinds, scores)]
-    sheet = args.out / 'contact_sheet.png'
     picture = demo.draw_sheet(video, texts, notes, masks, truths or [None] * len(texts))
     encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 6])[1]
     write_whole(sheet, encoded.tobytes())

@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mmengine.logging import MMLogger
 
+from ifirvos.errors import InputError
+
 from .model_index import find_entry
+
+
+def checked_threshold(threshold: float | None) -> float | None:
+    """Return a score threshold as a float, None for none.
+
+    Raises:
+        InputError: it is no number up to 1.
+    """
+    if threshold is None:
+        return None
+    try:
+        number = math.nan if isinstance(threshold, bool | str) else float(threshold)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number <= 1):
+        raise InputError(f'score_threshold is a score, from 0 to 1, not {threshold!r}.')
+    return number
 
 
 def threshold_of(model: str | None) -> float | None:
@@ -19,13 +39,16 @@ def clip_threshold_of(model: str | None) -> float | None:
     return None if model is None else (find_entry(model).get('Metadata') or {}).get('Clip Score Threshold')
 
 
-def probably_absent(model: str | None, texts: Sequence[str], scores: Sequence[float]) -> str | None:
+def probably_absent(
+    model: str | None, texts: Sequence[str], scores: Sequence[float], video: str = 'the video'
+) -> str | None:
     """Return a warning that names the sentences whose score is below the model's threshold, else None.
 
     Args:
         model: Its name in the index; None: a model of the user's own.
         texts: The sentences.
         scores: Those of the whole video, see :func:`ifirvos.evaluation.functional.absence.clip_score`.
+        video: What the warning calls it.
     """
     threshold = clip_threshold_of(model)
     absent = [
@@ -33,16 +56,20 @@ def probably_absent(model: str | None, texts: Sequence[str], scores: Sequence[fl
         for text, score in zip(texts, scores, strict=True)
         if threshold is not None and score < threshold
     ]
-    return f'Probably nothing in the video fits {", ".join(absent)}.' if absent else None
+    return f'Probably nothing in {video} fits {", ".join(absent)}.' if absent else None
 
 
 def warn_of_absent(
-    model: str | None, texts: Sequence[str], scores: Sequence[float], score_threshold: float | None
+    model: str | None,
+    texts: Sequence[str],
+    scores: Sequence[float],
+    score_threshold: float | None,
+    video: str = 'the video',
 ) -> None:
     """Log the warning of :func:`probably_absent`; without a score threshold, also how to get no masks."""
-    said = probably_absent(model, texts, scores)
-    threshold = threshold_of(model)
-    if said and score_threshold is None and threshold is not None:
+    said = probably_absent(model, texts, scores, video)
+    if said and score_threshold is None:
+        threshold = clip_threshold_of(model)
         said += (
             f' With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no mask.'
         )

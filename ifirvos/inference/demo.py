@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ifirvos.errors import OutputExistsError
 from ifirvos.evaluation.functional import contour_accuracy, region_similarity
+from ifirvos.files import make_folder, write_whole
 from ifirvos.label_maps import read_palette_png
 from ifirvos.names import slug
 from ifirvos.structures import spread
@@ -24,7 +26,20 @@ KINDS = ('attr', 'spatial', 'motion')
 # finds all three objects of the clip; how often it does over many clips is in weights/README.md.
 FIRST_INDEX = 100_026
 FPS = 8
+MARK = '.ifirvos_demo'
 COLUMNS, CELL_WIDTH = 5, 288
+
+
+def check_own(folder: Path, files: Sequence[Path]) -> None:
+    """Make the folder and mark it as the demo's, if none of the files is there or it is marked already.
+
+    Raises:
+        OutputExistsError: a file is there that the demo has not written.
+    """
+    for path in files:
+        if path.exists() and not (folder / MARK).is_file():
+            raise OutputExistsError(f'{path} was not written by the demo and is not replaced; use another --out.')
+    write_whole(make_folder(folder) / MARK, 'ifirvos demo replaces its files in this folder.\n')
 
 
 def held_out_clip(seed: int) -> Clip:

@@ -34,17 +34,22 @@ def flatness(frame: np.ndarray) -> float:
 def unknown_words(texts: Sequence[str], most: int = 5) -> list[str]:
     """Return words that SynthRVOS's sentences do not have, each with its sentence and the most similar known word.
 
-    There are at most ``most``: a long text must not take long.
+    Only the first ``most`` are told so; of the others, the last entry says how many there are. A sentence without a
+    word counts as one.
     Words of one or two letters are similar to too many.
     """
-    known, found = vocabulary(), {}
+    known, found, more = vocabulary(), {}, set()
     longer = [word for word in known if len(word) > 2]
     for text in texts:
-        for word in re.findall(r'\w+', text.lower()):
-            if word not in known and word not in found and len(found) < most:
+        for word in re.findall(r'\w+', text.lower()) or [text]:
+            if word in known or word in found:
+                continue
+            if len(found) == most:
+                more.add(word)
+            else:
                 similar = get_close_matches(word, longer, 1, 0.75) if len(word) > 2 else []
                 found[word] = f'{word!r}{f" (for {similar[0]!r}?)" if similar else ""} in {shortened(text)!r}'
-    return list(found.values())
+    return [*found.values(), *([f'{len(more)} more'] if more else [])]
 
 
 def shortened(text: str, limit: int = 60) -> str:

@@ -35,7 +35,9 @@ def _check_free(folders: Sequence[Path], overwrite: bool) -> None:
         if not folder.exists() and not folder.is_symlink():
             continue
         if not overwrite:
-            raise OutputExistsError(f'{folder} exists; pass --overwrite to replace it, or another --out.')
+            raise OutputExistsError(
+                f'{folder} exists; pass --overwrite (overwrite=True) to replace it, or another --out.'
+            )
         if folder.is_symlink() or not (folder / RESULT_FILE).is_file():
             raise OutputExistsError(f'{folder} was not written by this tool and is not replaced; use another --out.')
 

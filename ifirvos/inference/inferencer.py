@@ -28,7 +28,7 @@ from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
-from .absence import clip_threshold_of
+from .absence import checked_threshold, clip_threshold_of
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
@@ -177,7 +177,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'mask_format must be one of {", ".join(MASK_FORMATS)}, not {mask_format!r}.')
         options = dict(
             channel_order=channel_order,
-            score_threshold=score_threshold,
+            score_threshold=checked_threshold(score_threshold),
             mask_format=mask_format,
             return_vis=return_vis,
             save=check_saves(save),
@@ -219,7 +219,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         Raises:
             As :meth:`__call__`; errors that do not depend on the frames, at once.
         """
-        return segment_stream(self, VideoStream(inputs, channel_order), check_sentences(texts), score_threshold)
+        threshold = checked_threshold(score_threshold)
+        return segment_stream(self, VideoStream(inputs, channel_order), check_sentences(texts), threshold)
 
     # ------------------------------------------------------------------ one video
     def _segment(

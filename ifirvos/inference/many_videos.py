@@ -63,7 +63,8 @@ def is_done(out: Path, job: Job, made_with: dict) -> bool:
     different = [key for key, value in settings.items() if record['settings'].get(key) != value]
     if different:
         raise OutputExistsError(
-            f'{out / job.name} was made with another {different[0]}; pass --overwrite to replace it, or another --out.'
+            f'{out / job.name} was made with other settings ({different[0]}); pass --overwrite to replace it, or '
+            'another --out.'
         )
     return True
 

@@ -1,6 +1,6 @@
 """The sentences that the inferencer is given: what is one, and how many."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ifirvos.errors import InputError, LimitError
 from ifirvos.json_files import limit_of
@@ -15,6 +15,8 @@ def check_sentences(texts: str | Sequence[str]) -> list[str]:
     Raises:
         InputError: there is none, or one is empty.
     """
+    if not isinstance(texts, Iterable):
+        raise InputError(f'A sentence or a list of sentences is needed, not {texts!r}.')
     texts = [texts] if isinstance(texts, str) else list(texts)
     if not texts:
         raise InputError('Give at least one sentence.')

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator
 from copy import copy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -58,7 +59,8 @@ def segment_stream(
         if judged:
             for values, result in zip(scores, results, strict=True):
                 values.extend(result.scores)
-    warn_of_absent(inferencer.model_name, texts, [clip_score(values) for values in scores], score_threshold)
+    name = 'the video' if video.reader is None else Path(video.reader.name).name
+    warn_of_absent(inferencer.model_name, texts, [clip_score(values) for values in scores], score_threshold, name)
 
 
 def _with_features(

@@ -49,6 +49,15 @@ def test_an_unknown_word_is_named_with_its_sentence_and_a_similar_one(text, says
     assert unknown_words([text]) == [says]
 
 
+def test_of_many_words_it_is_said_how_many_more():
+    assert unknown_words(['aa bb', 'cc dd ee ff gg aa'], most=5)[4:] == ["'ee' in 'cc dd ee ff gg aa'", '2 more']
+
+
+@pytest.mark.parametrize('text', ['!!!', '\N{LARGE RED CIRCLE}'])
+def test_a_sentence_without_a_word(text):
+    assert unknown_words([text]) == [f'{text!r} in {text!r}']
+
+
 def test_a_word_in_several_sentences_is_named_once():
     assert unknown_words(['the dog', 'a red dog', 'the big bird']) == ["'dog' in 'the dog'", "'bird' in 'the big bird'"]
 

@@ -194,7 +194,7 @@ def test_absent_frames_have_no_mask_where_a_threshold_is_given(inferencer, frame
     assert result.present.tolist() == [True, True, True, False, False]
     assert not result.masks[3:].any()
     assert (result.boxes[3:] == 0).all()
-    (nothing,) = inferencer(frames, 'red', score_threshold=1.01)
+    (nothing,) = inferencer(frames, 'red', score_threshold=1.0)
     assert not nothing.masks.any()
     assert (nothing.scores == off.scores).all()
 
@@ -208,6 +208,13 @@ def test_coded_masks_and_painted_frames(inferencer, frames):
     changed = (result.vis[0] != frames[0]).any(-1)
     assert changed[8:24, :16].all(), 'painted'
     assert expected.vis is None
+    for wrong in ('0.9', True, float('nan'), 2):
+        with pytest.raises(InputError, match='score_threshold is a score'):
+            inferencer(frames, 'red', score_threshold=wrong)
+        with pytest.raises(InputError, match='score_threshold is a score'):
+            inferencer.stream(frames, 'red', score_threshold=wrong)
+    with pytest.raises(InputError, match='list of sentences is needed, not None'):
+        inferencer(frames, None)
     with pytest.raises(InputError, match='mask_format'):
         inferencer(frames, 'red', mask_format='png')
 

@@ -62,13 +62,13 @@ def test_what_was_made_with_something_else_is_neither_taken_nor_replaced(changed
     fake = Fake(tmp_path / 'log')
     do_job(fake.segment, job('one'), tmp_path, MADE_WITH, False)
     before = record_of(tmp_path, job('one'))
-    with pytest.raises(OutputExistsError, match='was made with another (sentences|weights); pass --overwrite'):
+    with pytest.raises(OutputExistsError, match='was made with other settings .(sentences|weights).; pass --overwrite'):
         is_done(tmp_path, *changed)
     assert do_job(fake.segment, *changed[:1], tmp_path, changed[1], False)['status'] == 'failed'
     assert record_of(tmp_path, job('one')) == before
     (row,) = write_summary(tmp_path, changed[:1], changed[1])
     assert (row['status'], row['frames']) == ('failed', None), 'what is there is not what was asked for'
-    assert 'was made with another' in row['note']
+    assert 'was made with other settings' in row['note']
 
 
 def test_a_killed_run_s_leftovers_go(tmp_path):

@@ -95,8 +95,8 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
     assert main(['--video', str(tmp_path / 'mine.mp4'), '--text', 'a cat; a dog', '--out', str(out)]) == 0
     assert 'J&F' not in capsys.readouterr().out, 'nothing is known about it'
     (folder,) = (out / 'results').glob('mine-*')
-    assert sorted(path.name for path in folder.iterdir()) == ['a-cat', 'a-dog']
-    assert (out / 'contact_sheet.png').is_file()
+    assert sorted(path.name for path in folder.iterdir()) == ['a-cat', 'a-dog', 'contact_sheet.png']
+    assert not (out / 'contact_sheet.png').exists(), 'that of another video'
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,21 @@ def test_own_video_and_sentences(shifted_truth, tmp_path, capsys):
 def test_the_threshold_is_the_models_unless_given(shifted_truth, tmp_path, options, expected):
     assert main(['--out', str(tmp_path), *options]) == 0
     assert shifted_truth.threshold == expected
+
+
+@pytest.mark.parametrize('name', ['clip.mp4', 'contact_sheet.png'])
+def test_a_file_of_the_users_is_not_replaced(shifted_truth, tmp_path, capsys, name):
+    (tmp_path / name).write_text('mine')
+    assert main(['--out', str(tmp_path)]) == 2
+    assert f'{name} was not written by the demo and is not replaced' in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == 'mine'
+
+
+def test_no_sentence_is_an_error_of_the_demo(capsys):
+    with pytest.raises(SystemExit):
+        parse_args(['--text', ' ; ;'])
+    assert '--text has no sentence' in capsys.readouterr().err
 
 
 def test_each_video_has_a_folder_of_its_own(tmp_path):
