@@ -92,7 +92,7 @@ def test_results_that_are_being_replaced_are_no_others(tmp_path):
     (folder / RESULT_FILE).write_text('first')
 
     def replace() -> None:
-        with folders._alone_in(tmp_path):
+        with folders.alone_in(tmp_path):
             (folder / RESULT_FILE).rename(tmp_path / 'aside')
             half_done.set()
             time.sleep(0.3)
@@ -100,7 +100,7 @@ def test_results_that_are_being_replaced_are_no_others(tmp_path):
 
     with ThreadPoolExecutor(1) as beside:
         job = beside.submit(replace)
-        half_done.wait()
+        assert half_done.wait(60)
         folders.check_free([folder], overwrite=True)
         job.result()
 
