@@ -9,7 +9,7 @@ from mmengine.logging import MMLogger
 
 from ifirvos.errors import InputError
 
-from .model_index import find_entry
+from .model_index import metadata_of
 
 
 def checked_threshold(threshold: float | None) -> float | None:
@@ -31,12 +31,12 @@ def checked_threshold(threshold: float | None) -> float | None:
 
 def threshold_of(model: str | None) -> float | None:
     """Return a model's threshold for the scores of frames; None where the index has none, or no name is given."""
-    return None if model is None else (find_entry(model).get('Metadata') or {}).get('Score Threshold')
+    return metadata_of(model).get('Score Threshold')
 
 
 def clip_threshold_of(model: str | None) -> float | None:
     """Return a model's threshold for the scores of clips, as :func:`threshold_of`."""
-    return None if model is None else (find_entry(model).get('Metadata') or {}).get('Clip Score Threshold')
+    return metadata_of(model).get('Clip Score Threshold')
 
 
 def probably_absent(

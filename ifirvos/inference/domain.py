@@ -12,7 +12,7 @@ from mmengine.logging import MMLogger
 
 from ifirvos.synth.phrases import vocabulary
 
-from .model_index import find_entry
+from .model_index import metadata_of
 
 SIZE = (288, 192)  # (W, H) of SynthRVOS
 FEW_GREY_LEVELS = 2
@@ -34,9 +34,8 @@ def flatness(frame: np.ndarray) -> float:
 def unknown_words(texts: Sequence[str], most: int = 5) -> list[str]:
     """Return words that SynthRVOS's sentences do not have, each with its sentence and the most similar known word.
 
-    Only the first ``most`` are told so; of the others, the last entry says how many there are. A sentence without a
-    word counts as one.
-    Words of one or two letters are similar to too many.
+    Of those beyond the first ``most`` the last entry says how many there are. A sentence without a word counts as one.
+    Words of one or two letters get no similar one: too many are.
     """
     known, found, more = vocabulary(), {}, set()
     longer = [word for word in known if len(word) > 2]
@@ -74,7 +73,7 @@ def not_like_synth_rvos(frames: Sequence[np.ndarray], texts: Sequence[str]) -> s
 
 def knows_synth_rvos_alone(model: str | None) -> bool:
     """Return whether the model index says so; False for a model of the user's own (None)."""
-    return model is not None and (find_entry(model).get('Metadata') or {}).get('Domain') == 'SynthRVOS'
+    return metadata_of(model).get('Domain') == 'SynthRVOS'
 
 
 def another_domain(model: str | None, frames: Sequence[np.ndarray], texts: Sequence[str]) -> str | None:

@@ -190,9 +190,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         texts = texts_of_videos(texts, len(inputs))
         names = unique_slugs([_video_name(video, number) for number, video in enumerate(inputs, 1)])
         folders = [None if out_dir is None else Path(out_dir) / name for name in names]
-        if out_dir is not None:  # before the first video, not before the last
-            all_folders = zip(folders, texts, strict=True)
-            check_free([folder / name for folder, some in all_folders for name in unique_slugs(some)], overwrite)
+        for folder, sentences in zip(folders, texts, strict=True):  # all before the first video is segmented
+            if folder is not None:
+                check_free([folder / name for name in unique_slugs(sentences)], overwrite)
         return [
             self._segment(video, sentences, out_dir=folder, **options)
             for video, sentences, folder in zip(inputs, texts, folders, strict=True)
@@ -265,7 +265,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             model=self.model_name,
             config=self.config_name,
             weights=self.weights_name,
-            score_threshold=None if score_threshold is None else float(score_threshold),
+            score_threshold=score_threshold,
             absent_below=clip_threshold_of(self.model_name),
         )
 

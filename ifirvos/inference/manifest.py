@@ -143,16 +143,14 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
         raise InputError(f'{where} has no video.')
     options = []
     for name, kind in _OPTIONS.items():
-        value = row.get(name)
+        given = row.get(name)
         try:
-            if isinstance(value, bool):
-                raise TypeError
-            number = None if value in (None, '') else kind(value)
-            if number is not None and (not math.isfinite(number) or isinstance(value, float) and number != value):
+            value = None if given in (None, '') else kind(given)
+            cut = isinstance(given, float) and value != given  # a fraction, where a whole number belongs
+            if isinstance(given, bool) or cut or not (value is None or math.isfinite(value)):
                 raise ValueError
         except (TypeError, ValueError, OverflowError) as error:
-            raise InputError(f'{where}: {name} is {value!r}, not a {"whole " * (kind is int)}number.') from error
-        value = number
+            raise InputError(f'{where}: {name} is {given!r}, not a {"whole " * (kind is int)}number.') from error
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)

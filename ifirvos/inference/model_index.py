@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from copy import deepcopy
 from difflib import get_close_matches
 from functools import lru_cache
@@ -65,7 +64,7 @@ def find_entry(name: str) -> dict:
         name: As in the index, or one of its aliases; upper and lower case are the same.
 
     Raises:
-        KeyError: no such model; lists those there are.
+        KeyError: no such model; the message has the most similar name, and all there are.
         FileNotFoundError: the index is not there.
     """
     models = list_models()
@@ -73,14 +72,13 @@ def find_entry(name: str) -> dict:
         names = [model['Name'], *_as_list(model.get('Alias'))]
         if name.lower() in (known.lower() for known in names):
             return model
-    raise KeyError(unknown_model(name, models))
-
-
-def unknown_model(name: str, models: Iterable[str]) -> str:
-    """Return a message that no model has this name, with the most similar one, and all there are."""
-    models = list(models)
     similar = get_close_matches(name.lower(), models, 1)
-    return f'no model {name!r}{f", perhaps {similar[0]}" if similar else ""}; there are {", ".join(models)}'
+    raise KeyError(f'no model {name!r}{f", perhaps {similar[0]}" if similar else ""}; there are {", ".join(models)}')
+
+
+def metadata_of(name: str | None) -> dict:
+    """Return a model's metadata, see :func:`find_entry`; none for a model of the user's own (None)."""
+    return {} if name is None else find_entry(name).get('Metadata') or {}
 
 
 def _as_list(value: str | list | None) -> list:

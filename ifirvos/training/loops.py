@@ -76,7 +76,10 @@ class ResumableLoop:
         self.runner.message_hub.update_info(name, value)
 
     def _is_due(self, position: int, last: int) -> bool:
-        """Return whether a validation follows that many iterations or epochs, of ``last``."""
+        """Return whether a validation follows that many iterations or epochs, of ``last``.
+
+        The interval is that of mmengine's ``_decide_current_val_interval``, which only knows it afterwards.
+        """
         step = bisect.bisect(self.dynamic_milestones, position + 1)
         at_interval = position % self.dynamic_intervals[step - 1] == 0
         return self.runner.val_loop is not None and position >= self.val_begin and (at_interval or position == last)

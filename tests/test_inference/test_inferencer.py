@@ -234,6 +234,15 @@ def test_results_are_written_as_they_come(inferencer, frames, tmp_path):
     assert about == [None, None, None], 'a model of our own'
 
 
+def test_results_of_any_video_are_seen_before_the_first_is_segmented(inferencer, frames, tmp_path):
+    (tmp_path / 'out/video-2/red').mkdir(parents=True)
+    done = []
+    with pytest.raises(OutputExistsError, match='video-2'):
+        inferencer([frames, frames], 'red', out_dir=tmp_path / 'out', progress=lambda *numbers: done.append(numbers))
+    assert not done
+    assert not (tmp_path / 'out/video-1').exists()
+
+
 def test_several_videos(inferencer, frames, tmp_path):
     for name in ('a', 'b'):
         with VideoWriter(tmp_path / f'{name}.mp4', 10) as writer:
@@ -298,7 +307,7 @@ def test_a_checkpoint_or_a_name_in_place_of_a_config(config_path, frames, tmp_pa
         name: dict(Name=name, Config=str(config_path), Weights=weights, Metadata={})
         for name, weights in dict(named=str(tmp_path / 'w.pth'), bare=None).items()
     }
-    for module in ('loading', 'domain'):
+    for module in ('loading', 'model_index'):
         monkeypatch.setattr(f'ifirvos.inference.{module}.find_entry', index.__getitem__)
     assert RVOSInferencer('named', device='cpu').weights_name == str(tmp_path / 'w.pth')
     with pytest.raises(InputError, match='No weights of bare are published'):

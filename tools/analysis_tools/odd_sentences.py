@@ -122,7 +122,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
         check_file(args.out)
     inferencer = RVOSInferencer(args.config, args.weights, args.device, show_progress=False, dtype='fp32')
     rows = table(inferencer, targets(args.clips, args.frames))
-    print('| way of asking | example | J | same answer | score | refused |\n| --- | --- | --- | --- | --- | --- |')
+    print('| sentence | example | J | same answer | score | refused |\n| --- | --- | --- | --- | --- | --- |')
     for row in rows:
         print(f'| {row["way"]} | {row["example"]} | {" | ".join(str(row[name]) for name in COLUMNS)} |')
     if args.out:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-SHARE = 1 / 3
+SHARE = 1 / 3  # SynthRVOS's `order` shows an object in 11 of 24 frames at least
 
 
 def clip_score(scores: Sequence[float], share: float = SHARE) -> float:
