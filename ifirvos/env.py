@@ -99,8 +99,8 @@ def _collect_deformable_attention(found: Environment) -> None:
     compiled = install()
     on_cuda = torch.cuda.is_available()
     found.facts['mmcv operators'] = 'compiled' if compiled else 'not compiled'
-    on_cpu = 'compiled by numba' if has_compiled() else 'plain PyTorch: pip install numba makes it faster'
-    found.facts['deformable attention'] = "mmcv's CUDA kernel" if compiled and on_cuda else on_cpu
+    gradient = 'gradient compiled by numba' if has_compiled() else 'pip install numba makes training faster'
+    found.facts['deformable attention'] = "mmcv's CUDA kernel" if compiled and on_cuda else f'plain PyTorch; {gradient}'
     found.facts['3x3 convolutions'] = 'NNPACK' if torch.backends.nnpack.is_available() else "oneDNN's"
     if on_cuda and not compiled:
         found.advice.append('This GPU would train and predict faster with the kernel: run tools/install_mmcv_ops.sh.')

@@ -12,7 +12,7 @@ from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from mmengine.logging import print_log
 from torch import Tensor
 
-# With fewer points, loading the compiled kernel takes longer than it saves.
+# With fewer points, loading the compiled gradient takes longer than it saves.
 WORTH_COMPILING = 200_000
 # Points of the frames that are processed together without it.
 AT_ONCE = 200_000
@@ -22,7 +22,7 @@ def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Ten
     """Sum bilinearly sampled values with attention weights (Deformable DETR, eq. 3, between the projections).
 
     Equals mmcv's ``multi_scale_deformable_attn_pytorch``: pixel centres at half integers, zeros outside.
-    Differentiable in all but the shapes. In fp32 on a CPU, numba compiles it where it is installed.
+    Differentiable in all but the shapes. In fp32 on a CPU, numba compiles the gradient where it is installed.
 
     Args:
         value: (B,S,H,D): batch, pixels of all L levels, heads, channels of a head.
@@ -37,16 +37,18 @@ def sample_values(value: Tensor, shapes: Tensor, locations: Tensor, weights: Ten
         # Operators that other runtimes have, and any number of frames.
         return multi_scale_deformable_attn_pytorch(value, shapes.tolist(), locations, weights)
     if (
-        value.device.type == 'cpu'
+        torch.is_grad_enabled()
+        and any(tensor.requires_grad for tensor in (value, locations, weights))
+        and value.device.type == 'cpu'
         and value.dtype == torch.float32
         and weights.numel() >= WORTH_COMPILING
         and not torch.compiler.is_compiling()
         and type(value) in (Tensor, torch.nn.Parameter)
         and has_compiled()
     ):
-        from .deformable_kernel import CompiledSampleValues
+        from .deformable_kernel import SampleValues
 
-        return CompiledSampleValues.apply(value, shapes, locations, weights)
+        return SampleValues.apply(value, shapes, locations, weights)
     return sample_values_plain(value, shapes, locations, weights)
 
 
@@ -63,7 +65,7 @@ def has_compiled() -> bool:
     try:
         from . import deformable_kernel  # noqa: F401
     except RuntimeError as error:  # no folder to keep it in: neither the package's, nor one in the user's home
-        print_log(f'Deformable attention is not compiled; set NUMBA_CACHE_DIR: {error}', 'current', logging.WARNING)
+        print_log(f'Training is slower than it need be; set NUMBA_CACHE_DIR: {error}', 'current', logging.WARNING)
         return False
     return True
 

@@ -1,4 +1,4 @@
-"""Sampling of deformable attention: by hand, against mmcv's own PyTorch code, and the compiled twin."""
+"""Sampling of deformable attention: by hand, against mmcv's own PyTorch code, and its compiled gradient."""
 
 import sys
 
@@ -14,9 +14,9 @@ needs_numba = pytest.mark.skipif(not has_compiled(), reason='numba is not instal
 
 
 def sample_values_compiled(*args):
-    from ifirvos.models.deformable_kernel import CompiledSampleValues
+    from ifirvos.models.deformable_kernel import SampleValues
 
-    return CompiledSampleValues.apply(*args)
+    return SampleValues.apply(*args)
 
 
 IMPLEMENTATIONS = (sample_values_plain, pytest.param(sample_values_compiled, marks=needs_numba))
@@ -80,6 +80,14 @@ def test_frames_go_together_or_alone(at_once, monkeypatch):
     torch.testing.assert_close(together, torch.cat(alone), rtol=0, atol=1e-6)
 
 
+def gradients(function, args):
+    """Of value, locations and weights, with another factor for each output."""
+    value, shapes, locations, weights = args
+    leaves = [x.clone().requires_grad_() for x in (value, locations, weights)]
+    out = function(leaves[0], shapes, *leaves[1:])
+    return torch.autograd.grad((out * torch.arange(out.numel()).view_as(out)).sum(), leaves)
+
+
 @needs_numba
 @pytest.mark.parametrize('threads', [1, 2])
 def test_compiled_gives_the_same_on_any_number_of_threads(threads):
@@ -87,7 +95,8 @@ def test_compiled_gives_the_same_on_any_number_of_threads(threads):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        torch.testing.assert_close(sample_values_compiled(*args), sample_values_plain(*args), rtol=1e-5, atol=1e-5)
+        for ours, theirs in zip(gradients(sample_values_compiled, args), gradients(sample_values_plain, args)):
+            torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
     finally:
         torch.set_num_threads(before)
 
@@ -98,6 +107,7 @@ def test_locations_that_are_no_numbers_break_nothing(function):
     locations[0] = torch.nan
     out = function(value, shapes, locations, weights)
     assert out[1].isfinite().all()
+    assert all(grad[1].isfinite().all() for grad in gradients(function, (value, shapes, locations, weights)))
 
 
 @needs_numba
@@ -112,24 +122,40 @@ def test_without_a_folder_for_what_is_compiled_the_plain_one_runs(monkeypatch):
     monkeypatch.delitem(sys.modules, 'ifirvos.models.deformable_kernel', raising=False)
     monkeypatch.delattr('ifirvos.models.deformable_kernel', raising=False)
     monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
-    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
     has_compiled.cache_clear()
+    args = arguments()
+    args[0].requires_grad_()
     try:
-        assert sample_values(*arguments()) == 'plain'
+        assert sample_values(*args).grad_fn.name() != 'SampleValuesBackward'
     finally:
         has_compiled.cache_clear()
 
 
 @needs_numba
-def test_which_one_runs(monkeypatch):
-    """The compiled one: in fp32, for more than a few points."""
+def test_which_gradient_is_compiled(monkeypatch):
+    """That of fp32, of more than a few points."""
+
+    def is_compiled(args):
+        return sample_values(*args).grad_fn.name() == 'SampleValuesBackward'
+
     monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
-    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
     args = arguments()
-    assert sample_values(*args) != 'plain'
-    assert sample_values(*(x.double() if x.is_floating_point() else x for x in args)) == 'plain'
-    monkeypatch.setattr(deformable_sampling, 'has_compiled', lambda: False)
-    assert sample_values(*args) == 'plain'
-    monkeypatch.undo()
-    monkeypatch.setattr(deformable_sampling, 'sample_values_plain', lambda *args: 'plain')
-    assert sample_values(*args) == 'plain'
+    args[0].requires_grad_()
+    assert is_compiled(args)
+    assert not is_compiled([x.double() if x.is_floating_point() else x for x in args])
+    with monkeypatch.context() as patch:
+        patch.setattr(deformable_sampling, 'has_compiled', lambda: False)
+        assert not is_compiled(args)
+    monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10**9)
+    assert not is_compiled(args)
+
+
+def test_prediction_does_not_load_numba(monkeypatch):
+    """It takes a second to load, and the forward pass is as fast without."""
+    monkeypatch.setattr(deformable_sampling, 'WORTH_COMPILING', 10)
+    monkeypatch.setattr(deformable_sampling, 'has_compiled', lambda: pytest.fail('asked for numba'))
+    args = arguments()
+    sample_values(*args)
+    args[0].requires_grad_()
+    with torch.no_grad():
+        sample_values(*args)
