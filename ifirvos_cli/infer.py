@@ -241,6 +241,12 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     elsewhere = args.video is not None and ('://' in args.video or _is_webcam(args.video))
     if is_missing(args.manifest, None if elsewhere else args.video):
         return USER_ERROR
+    if args.video is not None and len(args.sentences) > 1 and not any(len(t.split()) > 1 for t in args.sentences):
+        print(
+            f'note: {len(args.sentences)} sentences of one word each: put one of several words into quotes, as '
+            f'"{" ".join(args.sentences)[:60]}"',
+            file=sys.stderr,
+        )
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
 

@@ -28,6 +28,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     from ifirvos.inference.manifest import read_manifest, shard, shard_from_environment
     from ifirvos.inference.many_videos import SUMMARY, ModelWorker, is_done, run_jobs, write_summary
     from ifirvos.inference.writers import check_saves
+    from ifirvos.video.opening import is_url
 
     check_folder(args.out)
     jobs = read_manifest(args.manifest)
@@ -65,6 +66,9 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
                 left.append(job)
         except OutputExistsError as error:
             failed(job, str(error))
+    if gone := [job.video for job in left if not is_url(job.video) and not os.path.exists(job.video)]:
+        said = f'{len(gone)} videos are not there, and will fail: {gone[0]} first'
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
     columns = [TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn()]
     columns += [TextColumn('{task.fields[failed]} failed'), TimeRemainingColumn()]
     with Progress(*columns, console=console) as bar:

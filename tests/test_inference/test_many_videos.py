@@ -116,6 +116,21 @@ def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypa
     assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)
 
 
+def test_videos_that_are_not_there_are_said_before_the_first(tmp_path, monkeypatch, capsys):
+    from ifirvos.inference import many_videos
+    from ifirvos_cli.infer import inferencer_options, parse_args
+    from ifirvos_cli.many_videos import run_manifest
+
+    (tmp_path / 'here.mp4').touch()
+    rows = ['here.mp4', 'gone.mp4', 'http://127.0.0.1:9/a.mp4', 'away.mp4']
+    (tmp_path / 'videos.csv').write_text('\n'.join(['video,sentences', *(f'{row},a cat' for row in rows)]))
+    monkeypatch.setattr(many_videos, 'run_jobs', lambda *_, **__: sys.stderr.write('begins'))
+    args = parse_args(['--manifest', str(tmp_path / 'videos.csv'), '--out', str(tmp_path / 'out')])
+    run_manifest(args, inferencer_options(args))
+    said = capsys.readouterr().err.split('begins')[0]
+    assert f'2 videos are not there, and will fail: {tmp_path}/gone.mp4 first' in said
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_takes_one_video_with_it(tmp_path):
     names = ['a', 'b', 'deadly', 'c', 'broken', 'd', 'e']

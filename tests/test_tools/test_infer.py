@@ -90,6 +90,13 @@ def test_existing_results_stay_without_overwrite(left_half, clip, tmp_path, caps
     assert infer.main([*args, '--overwrite']) == 0
 
 
+def test_words_without_quotes_are_said(left_half, clip, tmp_path, capsys):
+    assert infer.main([str(clip), 'the', 'red', 'car', '--out', str(tmp_path / 'out')]) == 0
+    assert 'note: 3 sentences of one word each: put one of several words into quotes' in capsys.readouterr().err
+    assert infer.main([str(clip), 'cat', 'red car', '--out', str(tmp_path / 'other')]) == 0
+    assert 'quotes' not in capsys.readouterr().err
+
+
 def test_odd_size_is_said(left_half, clip, tmp_path, capsys):
     (tmp_path / 'frames').mkdir()
     import cv2
