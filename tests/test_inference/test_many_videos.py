@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -114,6 +115,24 @@ def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypa
     with pytest.raises(Stop):
         worker.segment(one, tmp_path / 'one', False)
     assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)
+
+
+def test_results_of_sentences_that_the_manifest_no_longer_has_go(tmp_path, monkeypatch):
+    """But nothing else in the folder of a video."""
+    from ifirvos.inference.many_videos import ModelWorker
+
+    with VideoWriter(tmp_path / 'one.mp4', 8) as writer:
+        writer.write(np.zeros((32, 48, 3), np.uint8))
+    folder = tmp_path / 'one'
+    for name in ('a-cat', 'a-dog', 'own'):
+        (folder / name).mkdir(parents=True)
+    for name in ('a-cat', 'a-dog'):
+        (folder / name / 'result.json').write_text('{}')
+    worker = ModelWorker({}, ['csv'])
+    worker.inferencer = SimpleNamespace(about=lambda threshold: {}, stream=lambda *_, **__: [])
+    monkeypatch.setattr('ifirvos.inference.writers.ResultWriter', MagicMock())
+    worker.segment(Job('one', str(tmp_path / 'one.mp4'), ('a cat',)), folder, True)
+    assert sorted(path.name for path in folder.iterdir()) == ['a-cat', 'own']
 
 
 def test_videos_that_are_not_there_are_said_before_the_first(tmp_path, monkeypatch, capsys):

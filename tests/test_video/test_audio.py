@@ -1,12 +1,18 @@
 """The sound of a video goes along with its pictures."""
 
+from pathlib import Path
+from unittest.mock import Mock
+
 import av
 import numpy as np
 import pytest
 from clips import moving_bar, write
 
+from ifirvos.video.audio import SoundTrack
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter, video_suffix
+
+OPEN_FILES = Path('/proc/self/fd')
 
 
 # ---------------------------------------------------------------------- sound
@@ -54,6 +60,20 @@ def heard(path):
     """Codec, seconds, and the loudest frequency of a file's sound."""
     codec, samples, rate = samples_of(path)
     return codec, len(samples) / rate, np.abs(np.fft.rfft(samples)).argmax() * rate / len(samples)
+
+
+@pytest.mark.skipif(not OPEN_FILES.exists(), reason='needs Linux to list the open files')
+@pytest.mark.parametrize('fails', [False, True])
+def test_the_source_is_closed(tmp_path, monkeypatch, fails):
+    """Thousands of videos are written by one process."""
+    if fails:
+        monkeypatch.setattr(SoundTrack, '_open', Mock(side_effect=ValueError('no such layout')))
+    source = with_sound(tmp_path / 'clip.mp4', 'aac')
+    with VideoWriter(tmp_path / 'out.mp4', 10, sound_of=source) as writer:
+        writer.write(np.zeros((48, 64, 3), np.uint8))
+        is_open = source in [path.resolve() for path in OPEN_FILES.iterdir()]
+    assert is_open is not fails
+    assert source not in [path.resolve() for path in OPEN_FILES.iterdir()]
 
 
 @pytest.mark.parametrize(
