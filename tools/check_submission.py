@@ -1,7 +1,7 @@
 """Checks a submission to the servers of Ref-YouTube-VOS and MeViS before it is sent.
 
     python tools/check_submission.py ZIP_OR_FOLDER --expressions meta_expressions.json [--without other.json]
-                                     [--frames JPEGImages]
+                                     [--frames JPEGImages] [--layout mevis]
 
 Every video, expression and frame of the expression file must exist as an 8-bit grey PNG of the frame's size with values
 0 and 255 only, and nothing else. ``--without`` excludes the videos of a second file (on Ref-YouTube-VOS the validation
@@ -26,6 +26,12 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('submission', type=Path)
     parser.add_argument('--expressions', type=Path, required=True)
     parser.add_argument('--without', type=Path, help='expression file of videos to leave out')
+    parser.add_argument(
+        '--layout',
+        choices=('ytvos', 'mevis'),
+        default='ytvos',
+        help='of the zip; default: ytvos; mevis: the folders of the videos without Annotations above them',
+    )
     parser.add_argument('--frames', type=Path, help='folder of the frames, VIDEO/FRAME.jpg')
     return parser.parse_args(argv)
 
@@ -62,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise AnnotationError(f'{frame} cannot be read as a picture: {error}.') from error
     try:
-        problems = check_submission(args.submission, expected, sizes)
+        problems = check_submission(args.submission, expected, sizes, args.layout)
         first = list(itertools.islice(problems, _SHOWN))
         more = sum(1 for _ in problems)
     except FileNotFoundError as error:

@@ -1,7 +1,7 @@
-"""Masks in the layout of the Ref-YouTube-VOS and MeViS servers, and its check.
+"""Masks in the layouts of the Ref-YouTube-VOS and MeViS servers, and their check.
 
 ``Annotations/VIDEO/EXPRESSION/FRAME.png``: 8-bit grey, 0 or 255, of the original size, a file for every frame that the
-expression file lists.
+expression file lists. In MeViS's zip (the guideline in its repository) the folders of the videos stand at the top.
 """
 
 import io
@@ -12,8 +12,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -25,6 +25,7 @@ from ifirvos.json_files import check_regular, read_regular
 from ifirvos.safe_names import checked_name, shown
 
 ROOT = 'Annotations'
+ZIP_ROOTS = dict(ytvos=ROOT, mevis='')
 _MASK_BYTES = 100_000_000  # of a file in a submission; a mask takes some kilobytes
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same masks give the same zip
 
@@ -98,37 +99,68 @@ def missing_expressions(out_dir: str | Path, expected: Expected) -> list[tuple[s
     return [key for key, frames in expected.items() if not is_written(out_dir, *key, frames)]
 
 
-def pack_submission(out_dir: str | Path, zip_path: str | Path) -> int:
-    """Zip ``Annotations`` of a folder; the zip appears when it is complete. Returns the number of masks."""
+def pack_submission(
+    out_dir: str | Path,
+    zip_path: str | Path,
+    expressions: Collection[tuple[str, str]] | None = None,
+    layout: str = 'ytvos',
+) -> int:
+    """Zip ``Annotations`` of a folder; the zip appears when it is complete.
+
+    Args:
+        out_dir: The folder that holds ``Annotations``.
+        zip_path: The zip.
+        expressions: The (video, expression) to pack; None: all that are there.
+        layout: 'ytvos', or 'mevis': without ``Annotations``.
+
+    Returns:
+        The number of masks.
+
+    Raises:
+        FileNotFoundError: there are no masks.
+    """
     root, zip_path = Path(out_dir) / ROOT, Path(zip_path)
-    files = sorted(root.glob('[!.]*/[!.]*/[!.]*.png'))
+    files = sorted(
+        file
+        for file in root.glob('[!.]*/[!.]*/[!.]*.png')
+        if expressions is None or (file.parts[-3], file.parts[-2]) in expressions
+    )
     if not files:
         raise FileNotFoundError(f'{root} holds no masks (VIDEO/EXPRESSION/FRAME.png) to put into {zip_path}')
     # PNGs are compressed already.
     with written_whole(zip_path) as part, zipfile.ZipFile(part, 'w', zipfile.ZIP_STORED) as archive:
         for file in files:
-            entry = zipfile.ZipInfo((ROOT / file.relative_to(root)).as_posix(), date_time=_ZIP_TIME)
+            entry = zipfile.ZipInfo((ZIP_ROOTS[layout] / file.relative_to(root)).as_posix(), date_time=_ZIP_TIME)
             entry.external_attr = (stat.S_IFREG | 0o644) << 16
             archive.writestr(entry, file.read_bytes())
     return len(files)
 
 
 def check_submission(
-    path: str | Path, expected: Expected, sizes: Mapping[str, tuple[int, int]] | None = None
+    path: str | Path,
+    expected: Expected,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+    layout: str = 'ytvos',
 ) -> Iterator[str]:
     """Yield everything that a server would refuse, one sentence each.
 
     Args:
-        path: The zip, or the folder that holds ``Annotations``.
+        path: The zip, or the folder that holds ``Annotations``; for MeViS also one that holds the videos' folders.
         expected: The frames of every (video, expression).
         sizes: (height, width) of the frames of every video; without it, masks of a video must be of one size.
+        layout: 'ytvos', or 'mevis': in a zip without ``Annotations``.
 
     Raises:
         FileNotFoundError: there is nothing.
         InputError: it is neither a folder nor a zip.
     """
     path = Path(path)
-    wanted = {f'{ROOT}/{video}/{exp}/{frame}.png': video for (video, exp), names in expected.items() for frame in names}
+    root = ROOT if (path / ROOT).is_dir() else ZIP_ROOTS[layout]
+    wanted = {
+        str(PurePosixPath(root, video, exp, f'{frame}.png')): video
+        for (video, exp), names in expected.items()
+        for frame in names
+    }
     sizes = dict(sizes or {})
     with _Files(path) as files:
         for name in sorted(wanted.keys() - files.names):

@@ -21,7 +21,8 @@ class SubmissionLoop(TestLoop):
     """mmengine's TestLoop, which skips expressions whose masks the `SubmissionWriter` has already written.
 
     An expression is written if its folder has a mask of each of its frames. A folder appears only when it is complete,
-    so a run may be killed at any time. With ``overwrite=True`` of the writer nothing is skipped.
+    so a run may be killed at any time. With ``overwrite=True`` of the writer nothing is skipped. Where some are, other
+    metrics are left out: they would be of the rest alone.
 
     Args:
         runner: As TestLoop.
@@ -42,12 +43,18 @@ class SubmissionLoop(TestLoop):
         dataset = DATASETS.build(dataloader['dataset'])
         todo, self.finished = split_records(dataset, self.writer)
         if self.finished:
-            MMLogger.get_current_instance().info(
+            logger = MMLogger.get_current_instance()
+            logger.info(
                 '%d of %d expressions are in %s already: the model does not see them again.',
                 len(self.finished),
                 len(dataset),
                 self.writer.out_dir,
             )
+            if evaluator.metrics != [self.writer]:
+                evaluator.metrics = [self.writer]
+                logger.warning(
+                    'Other metrics would be of the rest alone: eval_masks.py gives those of all expressions.'
+                )
         barrier()  # wait until all processes have checked
         rest = Subset(dataset, todo)
         rest.metainfo = dataset.metainfo

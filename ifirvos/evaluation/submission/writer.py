@@ -15,7 +15,7 @@ from ifirvos.structures import frame_name
 from .. import metrics
 from ..metrics.expression_metric import ExpressionMetric
 from ..metrics.samples import meta, prediction, union
-from .files import is_written, pack_submission, write_expression
+from .files import ZIP_ROOTS, is_written, pack_submission, write_expression
 
 
 def _arguments_of_metrics() -> set[str]:
@@ -34,6 +34,7 @@ class SubmissionWriter(BaseMetric):
     Args:
         out_dir: Folder for ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the run's log file.
         zip_path: The zip. None: ``out_dir`` with ``.zip`` appended.
+        layout: Of the zip: 'ytvos', or 'mevis', which has no ``Annotations`` above the videos.
         overwrite: False keeps complete expressions of an earlier run. With `SubmissionLoop` the model skips them.
         collect_device: Where the processes' counts are collected, 'cpu' or 'gpu'.
         prefix: Prefix of the logged name.
@@ -51,6 +52,7 @@ class SubmissionWriter(BaseMetric):
         *,
         out_dir: str | None = None,
         zip_path: str | None = None,
+        layout: str = 'ytvos',
         overwrite: bool = True,
         collect_device: str = 'cpu',
         prefix: str | None = None,
@@ -58,9 +60,11 @@ class SubmissionWriter(BaseMetric):
     ) -> None:
         if unknown := of_scoring.keys() - _arguments_of_metrics():
             raise TypeError(f'SubmissionWriter takes no {", ".join(sorted(unknown))}')
+        if layout not in ZIP_ROOTS:
+            raise InputError(f'layout is one of {", ".join(ZIP_ROOTS)}, not {layout!r}')
         super().__init__(collect_device=collect_device, prefix=prefix)
         self._out_dir, self._zip_path = out_dir, zip_path
-        self.overwrite = overwrite
+        self.layout, self.overwrite = layout, overwrite
 
     @property
     def out_dir(self) -> Path:
@@ -93,7 +97,8 @@ class SubmissionWriter(BaseMetric):
         return super().evaluate(sys.maxsize)
 
     def compute_metrics(self, results: list[tuple[str, str]]) -> dict[str, float]:
-        """Write the zip."""
-        count = pack_submission(self.out_dir, self.zip_path)
+        """Write the zip, of these expressions alone: the folder may hold others of an earlier run."""
+        expressions = set(results)
+        count = pack_submission(self.out_dir, self.zip_path, expressions, self.layout)
         MMLogger.get_current_instance().info('%d masks are in %s', count, self.zip_path)
-        return dict(expressions=len(set(results)))
+        return dict(expressions=len(expressions))

@@ -46,7 +46,7 @@ def data(tmp_path_factory) -> str:
     return str(write_demo_dataset(tmp_path_factory.mktemp('data') / 'demo', num_clips=2))
 
 
-def submit(model: Model, data: str, tmp_path, **writer) -> dict:
+def submit(model: Model, data: str, tmp_path, *metrics: dict, **writer) -> dict:
     dataset = dict(type='RefYouTubeVOSDataset', data_root=data, split='valid', pipeline=PIPELINE)
     runner = Runner(
         model=model,
@@ -59,7 +59,7 @@ def submit(model: Model, data: str, tmp_path, **writer) -> dict:
             collate_fn=dict(type='pseudo_collate'),
         ),
         test_cfg=dict(type='SubmissionLoop'),
-        test_evaluator=[dict(type='SubmissionWriter', out_dir=str(tmp_path / 'sub'), **writer)],
+        test_evaluator=[*metrics, dict(type='SubmissionWriter', out_dir=str(tmp_path / 'sub'), **writer)],
         default_scope='mmdet',
         log_level='WARNING',
         experiment_name=f'{tmp_path.name}-{id(model)}',
@@ -79,7 +79,8 @@ def test_goes_on_where_it_was_stopped(data, tmp_path):
     assert not (tmp_path / 'sub.zip').exists()
 
     rest = Model()
-    metrics = submit(rest, data, tmp_path, overwrite=False)
+    # The other metric would see no more than the rest (and fail, since nothing loads its masks): it is left out.
+    metrics = submit(rest, data, tmp_path, dict(type='RVOSMetric'), overwrite=False)
     assert rest.seen == keys[3:]
     assert metrics == {'submission/expressions': len(keys)}
     assert list(check_submission(tmp_path / 'sub.zip', expected)) == []

@@ -14,7 +14,7 @@ from mmengine.logging import MMLogger
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from ifirvos.errors import AnnotationError, OutputError
+from ifirvos.errors import AnnotationError, InputError, OutputError
 from ifirvos.evaluation.submission.files import (
     check_submission,
     is_written,
@@ -79,6 +79,26 @@ def test_zip_holds_the_masks_alone_and_is_reproducible(folder, tmp_path):
         names = archive.namelist()
     assert names == sorted(f'Annotations/{v}/{e}/{f}.png' for (v, e), frames in EXPECTED.items() for f in frames)
     assert list(check_submission(tmp_path / 'a.zip', EXPECTED, {'v': (6, 8), 'w-Ü': (6, 8)})) == []
+
+
+def test_mevis_has_the_videos_at_the_top(folder, tmp_path):
+    pack_submission(folder, tmp_path / 'a.zip', layout='mevis')
+    with zipfile.ZipFile(tmp_path / 'a.zip') as archive:
+        assert archive.namelist()[0] == 'v/0/00000.png'
+        archive.extractall(tmp_path / 'official')
+    for place in (tmp_path / 'a.zip', tmp_path / 'official', folder):
+        assert list(check_submission(place, EXPECTED, layout='mevis')) == []
+    assert 'Annotations/v/0/00000.png is missing' in list(check_submission(tmp_path / 'a.zip', EXPECTED))
+
+
+def test_masks_of_an_earlier_run_stay_out_of_the_zip(folder, tmp_path):
+    """Of a video that the split does not have any more, in the same folder."""
+    writer = METRICS.build(dict(type='SubmissionWriter', out_dir=str(folder), layout='mevis'))
+    assert writer.compute_metrics([('v', '1')]) == dict(expressions=1)
+    with zipfile.ZipFile(f'{folder}.zip') as archive:
+        assert archive.namelist() == [f'v/1/{frame}.png' for frame in EXPECTED['v', '1']]
+    with pytest.raises(InputError, match='ytvos, mevis'):
+        METRICS.build(dict(type='SubmissionWriter', layout='davis'))
 
 
 def test_nothing_to_pack(tmp_path):
