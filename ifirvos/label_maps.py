@@ -58,7 +58,7 @@ def read_palette_png(path: str | os.PathLike) -> np.ndarray:
                     'values are object ids.'
                 )
             check_pixels(*picture.size, path)
-            return np.asarray(picture)
+            return np.asarray(picture).astype(np.uint8, copy=False)  # of one bit: bool
     except UnidentifiedImageError as error:
         raise AnnotationError(f'{path} is no picture.') from error
     except Image.DecompressionBombError as error:

@@ -32,21 +32,24 @@ class PairedExpressions:
     def full_init(self) -> None:
         """Group the records by video and kind."""
         self.dataset.full_init()
+        # Not all of dataset.expressions: `indices` choose some. And not its own get_data_info, which lists all frames.
+        records = (BaseDataset.get_data_info(self.dataset, index) for index in range(len(self.dataset)))
+        asked = [self.dataset.expressions[record['expression_id']] for record in records]
+        self._asked = [(one['video_id'], one['kind'], one['obj_id']) for one in asked]
         self._groups: dict[tuple[str, str], list[int]] = defaultdict(list)
         self._videos: dict[str, list[int]] = defaultdict(list)
-        for index, expression in enumerate(self.dataset.expressions):
-            self._groups[expression['video_id'], expression['kind']].append(index)
-            self._videos[expression['video_id']].append(index)
+        for index, (video_id, kind, _) in enumerate(self._asked):
+            self._groups[video_id, kind].append(index)
+            self._videos[video_id].append(index)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def partners(self, idx: int) -> list[int]:
         """Return the records of the same video about another object, of the same kind unless it is about none."""
-        expressions = self.dataset.expressions
-        own = expressions[idx]
-        group = self._videos[own['video_id']] if own['obj_id'] == 0 else self._groups[own['video_id'], own['kind']]
-        return [other for other in group if expressions[other]['obj_id'] != own['obj_id']]
+        video_id, kind, own = self._asked[idx]
+        group = self._videos[video_id] if own == 0 else self._groups[video_id, kind]
+        return [other for other in group if self._asked[other][-1] != own]
 
     def __getitem__(self, idx: int) -> list[dict]:
         """Two packed clips; :func:`pair_collate` makes a batch of them."""

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections.abc import Container
 from fractions import Fraction
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as rle_tools
 
 from ifirvos.datasets import RefYouTubeVOSDataset
@@ -280,12 +282,112 @@ def test_a_video_file_and_every_second_frame(tmp_path):
     assert (read_palette_png(tmp_path / 'out/train/Annotations/clip/00002.png') == labels_of(2)).all()
 
 
+def names_of_frames(out: Path) -> list[str]:
+    return [path.stem for path in sorted((out / 'train/JPEGImages/clip').iterdir())]
+
+
+def cut_cvat(path: Path, keep: Container[int], *replacements: tuple[str, str]) -> Path:
+    """Take the shapes of other frames out of an export."""
+    text = path.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text)
+    tree = ElementTree.parse(path)
+    for track in tree.iter('track'):
+        for shape in [shape for shape in track if int(shape.get('frame')) not in keep]:
+            track.remove(shape)
+    tree.write(path)
+    return path
+
+
 def test_a_cvat_task_of_every_second_frame(tmp_path, frames):
-    path = as_cvat_video(tmp_path)
-    path.write_text(path.read_text().replace('<frame_filter></frame_filter>', '<frame_filter>step=2</frame_filter>'))
+    every_second = ('<frame_filter></frame_filter>', '<frame_filter>step=2</frame_filter>')
+    path = cut_cvat(as_cvat_video(tmp_path), (0, 2), every_second)
     convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
-    names = [path.stem for path in sorted((tmp_path / 'out/train/JPEGImages/clip').iterdir())]
-    assert names == ['00000', '00002']
+    assert names_of_frames(tmp_path / 'out') == ['00000', '00002']
+    cut_cvat(as_cvat_video(tmp_path), range(LENGTH), every_second)
+    with pytest.raises(InputError, match='frame 1, which is not of its task'):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize('part', ['task', 'job'])
+def test_frames_outside_a_cvat_task_or_job_are_left_out(tmp_path, frames, part):
+    """Nobody looked at them: they are not frames without the object."""
+    of_part = [('<task>', f'<{part}>'), ('</task>', f'</{part}>'), ('<stop_frame>3', '<stop_frame>2')]
+    path = cut_cvat(as_cvat_video(tmp_path), range(3), *of_part)
+    convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
+    assert names_of_frames(tmp_path / 'out') == ['00000', '00001', '00002']
+
+
+def test_a_cvat_project_is_refused(tmp_path):
+    path = cut_cvat(as_cvat_video(tmp_path), range(LENGTH), ('<task>', '<project>'), ('</task>', '</project>'))
+    with pytest.raises(InputError, match='export each task'):
+        read_annotations(path)
+
+
+def test_masks_of_some_frames_go_to_the_frames_of_their_names(tmp_path, frames):
+    path = as_masks(tmp_path)
+    for t in (0, 1, 3):
+        (path / 'clip' / f'0{t}.png').rename(path / 'clip' / f'{t}.png')
+    (path / 'clip' / '02.png').unlink()
+    said = read_sentences(tmp_path / 'sentences.csv')
+    convert(read_annotations(path), frames, tmp_path / 'out', said, val_share=0)
+    assert names_of_frames(tmp_path / 'out') == ['00000', '00001', '00003']
+    assert (read_palette_png(tmp_path / 'out/train/Annotations/clip/00003.png') == labels_of(3)).all()
+
+
+def test_masks_of_some_frames_without_their_names_are_refused(tmp_path, frames):
+    path = as_masks(tmp_path)  # 00.png and so on; the frames are 0.png and so on
+    (path / 'clip' / '02.png').unlink()
+    said = read_sentences(tmp_path / 'sentences.csv')
+    with pytest.raises(InputError, match='has 4 frames in .*, but 3 are annotated, and none is called 00'):
+        convert(read_annotations(path), frames, tmp_path / 'out', said, val_share=0)
+    with VideoWriter(tmp_path / 'clip.mp4', 10) as writer:
+        for _ in range(LENGTH):
+            writer.write(np.zeros((*SIZE, 3), np.uint8))
+    with pytest.raises(InputError, match='has 4 frames, but 3 are annotated: which ones is not known'):
+        convert(read_annotations(path), tmp_path / 'clip.mp4', tmp_path / 'out', said, val_share=0)
+
+
+def test_listed_files_that_lie_elsewhere_are_found_by_their_names(tmp_path, frames):
+    path = as_youtube_vis(tmp_path)
+    content = json.loads(path.read_text())
+    content['videos'][0]['file_names'] = [f'other/clip/{t}.png' for t in (0, 1, 3)]
+    for one in content['annotations']:
+        one['segmentations'] = [one['segmentations'][t] for t in (0, 1, 3)]
+    path.write_text(json.dumps(content))
+    convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
+    assert names_of_frames(tmp_path / 'out') == ['00000', '00001', '00003']
+    assert (read_palette_png(tmp_path / 'out/train/Annotations/clip/00003.png') == labels_of(3)).all()
+
+
+def test_videos_with_a_dot_in_their_name_have_sentences_of_their_own(tmp_path):
+    for name in ('scene.01', 'scene.02'):
+        for folder, picture in (('frames', np.zeros((*SIZE, 3), np.uint8)), ('masks', labels_of(0))):
+            (tmp_path / folder / name).mkdir(parents=True)
+            cv2.imwrite(str(tmp_path / folder / name / '0.png'), picture)
+    rows = ['scene.01,1,the dog', 'scene.02.mp4,1,the cat']
+    (tmp_path / 'said.csv').write_text('\n'.join(['video,object,sentence', *rows]))
+    said = read_sentences(tmp_path / 'said.csv')
+    convert(read_annotations(tmp_path / 'masks'), tmp_path / 'frames', tmp_path / 'out', said, val_share=0)
+    index = json.loads((tmp_path / 'out/meta_expressions/train/meta_expressions.json').read_text())['videos']
+    texts = {name: [one['exp'] for one in video['expressions'].values()] for name, video in index.items()}
+    assert texts == {'scene-01': ['the dog'], 'scene-02': ['the cat']}
+
+
+def test_two_videos_of_one_name_are_refused(tmp_path, frames):
+    videos = [*read_annotations(as_cvat_video(tmp_path)), *read_annotations(as_cvat_video(tmp_path))]
+    with pytest.raises(InputError, match='Two videos are called clip'):
+        convert(videos, frames, tmp_path / 'out')
+
+
+def test_masks_of_one_bit_are_object_1(tmp_path, frames):
+    for t in range(LENGTH):
+        (tmp_path / 'masks/clip').mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask_of(1, t)).save(tmp_path / f'masks/clip/{t}.png')
+    (video,) = read_annotations(tmp_path / 'masks')
+    assert [one.name for one in video.objects] == ['1']
 
 
 def label_studio_boxes(tmp_path, **extra) -> Path:

@@ -37,6 +37,13 @@ def test_the_partner_is_about_another_object_of_the_same_video(paired):
         assert expressions[partner]['obj_id'] != expression['obj_id']
 
 
+def test_indices_choose_records_whose_partners_are_among_them(tmp_path):
+    edit_expressions(write_tree(tmp_path, 'train'), same_kind)
+    train = Config.fromfile(CONFIG).train_dataset
+    paired = PairedExpressions(dict(train, data_root=str(tmp_path), indices=[1, 2, 3]))
+    assert [paired.partners(index) for index in range(len(paired))] == [[], [2], [1]]
+
+
 def test_a_kind_of_its_own_has_no_partner(tmp_path):
     """The tree's two expressions are of different kinds: such a record is its own partner."""
     train = Config.fromfile(CONFIG).train_dataset

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +26,7 @@ from ifirvos.safe_names import shown
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource, read_picture
 
-from .video import CustomVideo, label_map
+from .video import CustomVideo, base_name, label_map
 
 JPEG_QUALITY = 95
 MOST_OBJECTS = 254  # of a video: 255 means void in DAVIS
@@ -76,7 +76,7 @@ def read_sentences(path: Path) -> Sentences:
             video, thing, text = ((row[name] or '').strip() for name in CSV_COLUMNS)
             if not (video and thing and text):
                 raise InputError(f'{path}, line {rows.line_num}: video, object or sentence is empty.')
-            sentences[Path(video).stem, thing].append(text)
+            sentences[base_name(video), thing].append(text)
     except UnicodeDecodeError as error:
         raise InputError(f'{path} is not UTF-8 (byte {error.start:,}): save it as UTF-8.') from error
     except csv.Error as error:
@@ -119,6 +119,7 @@ def convert(
     report = ConversionReport()
     used: set[tuple[str, str]] = set()
     videos = [video for video in videos if _has_masks(video, report)]
+    _check_names(videos, bool(sentences))
     texts = [_sentences_of(video, sentences or {}, used, report) for video in videos]
     unused = sorted((sentences or {}).keys() - used)
     if unused:
@@ -129,7 +130,7 @@ def convert(
     if not videos:
         raise InputError('The annotations hold no video with a mask.')
     splits = _split(len(videos), val_share, seed)
-    names = unique_slugs([Path(video.name).stem for video in videos])
+    names = unique_slugs([base_name(video.name) for video in videos])
     make_folder(out.parent)
     parent = Path(tempfile.mkdtemp(prefix='.unfinished-', dir=out.parent))
     stage = parent / out.name  # mkdtemp's own is closed to everybody else
@@ -138,7 +139,7 @@ def convert(
         index: dict[str, dict] = {'train': {}, 'valid': {}}
         for video, name, said, split in progress(list(zip(videos, names, texts, splits, strict=True))):
             source = find_frames(frames_root, video, alone=len(videos) == 1)
-            kept = _write_video(video, source, stage / split, name, every, report)
+            kept = _write_video(_fitted(video, source), source, stage / split, name, every, report)
             expressions = {str(number): dict(exp=text, obj_id=str(thing)) for number, (thing, text) in enumerate(said)}
             index[split][name] = dict(expressions=expressions, frames=kept)
             report.videos[split] += 1
@@ -165,17 +166,16 @@ def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | l
         missing = [path for path in paths if not path.is_file()]
         if not missing:
             return paths
-        name, listed = Path(video.name).stem, f'{missing[0]}'
+        name, listed = base_name(video.name), f'{missing[0]}'
     else:
-        name, listed = Path(video.name).stem, f'{root / Path(video.name).name}'
+        name, listed = base_name(video.name), f'{root / Path(video.name).name}'
     if root.is_file():
         return root
     for candidate in (root / Path(video.name).name, root / name):
         if candidate.exists() and candidate != root:
             return candidate
-    found = [
-        path for path in sorted(root.glob('*')) if path.stem == name and path.suffix.lower() not in ('.json', '.xml')
-    ]
+    others = ('.json', '.xml')
+    found = [p for p in sorted(root.glob('*')) if base_name(p.name) == name and p.suffix.lower() not in others]
     if found:
         return found[0]
     if alone and any(path.suffix.lower() in IMAGE_SUFFIXES for path in root.iterdir()):
@@ -193,6 +193,33 @@ def _inside(root: Path, name: str, video: CustomVideo) -> Path:
     if not path.resolve().is_relative_to(root.resolve()):
         raise InputError(f'The annotations of video {video.name!r} name {name}, which is not in {root}.')
     return path
+
+
+def _fitted(video: CustomVideo, source: Path | list[Path]) -> CustomVideo:
+    """Return the video with its masks at the places of their frames in the source.
+
+    Raises:
+        InputError: Names and number of the frames are others than the annotations have.
+    """
+    stems = video.stems if video.files is None else [Path(file).stem for file in video.files]
+    if stems is None or isinstance(source, list):  # the very files that the annotations list
+        return video
+    if source.is_dir():
+        images = [path.stem for path in FolderSource(source).images]
+        place = {stem: number for number, stem in enumerate(images)}
+        unknown = [stem for stem in stems if stem not in place]
+        if not unknown and len(place) == len(images) and len(set(stems)) == len(stems):
+            objects = [
+                replace(one, masks={place[stems[frame]]: mask for frame, mask in one.masks.items()})
+                for one in video.objects
+            ]
+            return replace(video, objects=objects, frames=sorted(place[stem] for stem in stems))
+        if len(images) != len(stems):
+            raise InputError(
+                f'Video {video.name!r} has {len(images)} frames in {source}, but {len(stems)} are annotated, and none '
+                f'is called {(unknown or stems)[0]}: give the annotated frames, or all with their names.'
+            )
+    return replace(video, stems=stems)
 
 
 def _pictures(source: Path | list[Path]) -> Iterator[tuple[np.ndarray | None, Path | None]]:
@@ -239,6 +266,11 @@ def _write_video(
             f'Video {video.name!r} has {number + 1} frames, but frame {last} (from 0) was annotated: these are not the '
             'frames that were annotated.'
         )
+    if video.stems is not None and isinstance(source, Path) and source.is_file() and number + 1 != len(video.stems):
+        raise InputError(
+            f'Video {video.name!r} has {number + 1} frames, but {len(video.stems)} are annotated: which ones is not '
+            'known. Give them as a folder of images with the names that the annotations have.'
+        )
     report.frames += len(kept)
     return kept
 
@@ -257,6 +289,17 @@ def _has_masks(video: CustomVideo, report: ConversionReport) -> bool:
     return False
 
 
+def _check_names(videos: Sequence[CustomVideo], with_csv: bool) -> None:
+    """Raise an InputError if two videos would get the same frames, or the same sentences of the csv."""
+    seen: dict[str, str] = {}
+    for video in videos:
+        if with_csv or video.files is None:
+            name = base_name(video.name)
+            if name in seen:
+                raise InputError(f'Two videos are called {name}: {seen[name]!r} and {video.name!r}. Rename one.')
+            seen[name] = video.name
+
+
 def _sentences_of(
     video: CustomVideo, given: Sentences, used: set[tuple[str, str]], report: ConversionReport
 ) -> list[tuple[int, str]]:
@@ -268,7 +311,7 @@ def _sentences_of(
             continue
         alike = sum(other.label == one.label for other in video.objects)
         names = dict.fromkeys((one.name, one.label) if alike == 1 else (one.name,))
-        keys = [(Path(video.name).stem, name) for name in names if (Path(video.name).stem, name) in given]
+        keys = [key for name in names if (key := (base_name(video.name), name)) in given]
         used.update(keys)
         texts = [text for key in keys[:1] for text in given[key]] or one.sentences
         if not texts:
@@ -279,7 +322,7 @@ def _sentences_of(
 
 
 def _known(videos: Sequence[CustomVideo]) -> str:
-    some = [f'{Path(video.name).stem}: {", ".join(one.name for one in video.objects[:4])}' for video in videos[:3]]
+    some = [f'{base_name(video.name)}: {", ".join(one.name for one in video.objects[:4])}' for video in videos[:3]]
     return '; '.join(some) or 'no video'
 
 

@@ -9,6 +9,7 @@ semicolons.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -24,7 +25,7 @@ _SENTENCE_ATTRIBUTES = ('sentence', 'sentences', 'expression', 'expressions')
 
 
 def read_cvat(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
-    """Read the ``annotations.xml`` of a task.
+    """Read the ``annotations.xml`` of a task or a job.
 
     Raises:
         InputError: It is no such file.
@@ -38,6 +39,8 @@ def read_cvat(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
         raise InputError(f'{path} is not XML: {error}.') from error
     if root.tag != 'annotations':
         raise InputError(f'{path} begins with <{root.tag}>, not with the <annotations> of CVAT.')
+    if root.find('meta/project') is not None:
+        raise InputError(f'{path} is of a whole project, whose tasks number their frames alike: export each task.')
     if root.find('image') is not None:
         return _images(root, path, fill_boxes)
     return _tracks(root, path, fill_boxes)
@@ -57,7 +60,7 @@ def _tracks(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[Cus
         for shape in shapes:
             frame = int(shape.get('frame', -1))
             one.add(frame, _rle(shape, size, f'{path}, track {name}, frame {frame}', fill_boxes))
-    return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root))]
+    return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root, objects.values(), path))]
 
 
 def _images(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[CustomVideo]:
@@ -68,7 +71,7 @@ def _images(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[Cus
             if shape.tag != 'tag':
                 one = _object_of_shape(objects, shape, _sentences(shape))
                 one.add(number, _rle(shape, size, f'{path}, image {number}', fill_boxes))
-    return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root))]
+    return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root, objects.values(), path))]
 
 
 def _object_of_shape(
@@ -137,14 +140,19 @@ def _name(root: ElementTree.Element, path: Path) -> str:
     return path.stem if path.stem != 'annotations' else path.parent.name
 
 
-def _frames(root: ElementTree.Element) -> range | None:
-    """Return the frames of the task where it does not have all of the video's: a start, a step."""
-    task = root.find('meta/task')
-    if task is None:
+def _frames(root: ElementTree.Element, objects: Iterable[CustomObject], path: Path) -> range | None:
+    """Return the frames of the video that the task or job has; None if it does not say."""
+    part = root.find('meta/task')
+    if part is None:
+        part = root.find('meta/job')
+    if part is None:
         return None
-    start, stop = (int(task.findtext(tag) or default) for tag, default in (('start_frame', 0), ('stop_frame', -1)))
-    found = re.search(r'step\s*=\s*(\d+)', task.findtext('frame_filter') or '')
-    step = int(found.group(1)) if found else 1
-    if stop < 0 or (start == 0 and step == 1):
+    start, stop = (int(part.findtext(tag) or default) for tag, default in (('start_frame', 0), ('stop_frame', -1)))
+    found = re.search(r'step\s*=\s*(\d+)', part.findtext('frame_filter') or '')
+    if stop < 0:
         return None
-    return range(start, stop + 1, step)
+    frames = range(start, stop + 1, int(found.group(1)) if found else 1)
+    outside = [frame for one in objects for frame in one.masks if frame not in frames]
+    if outside:
+        raise InputError(f'{path} has a mask in frame {outside[0]}, which is not of its {part.tag}: export the task.')
+    return frames

@@ -14,7 +14,7 @@ from .video import CustomObject, CustomVideo, mask_to_rle
 
 
 def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
-    """Read all videos of a folder; masks are assigned to frames by their order.
+    """Read all videos of a folder; masks are assigned to frames by their names, else by their order.
 
     Raises:
         InputError: There is none, or a mask has colours in place of numbers.
@@ -31,7 +31,8 @@ def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
 
 def _read_video(folder: Path) -> CustomVideo:
     objects: dict[int, CustomObject] = {}
-    for frame, path in enumerate(one for one in FolderSource(folder).images if one.suffix.lower() == '.png'):
+    paths = [path for path in FolderSource(folder).images if path.suffix.lower() == '.png']
+    for frame, path in enumerate(paths):
         try:
             labels = read_palette_png(path)
         except ValueError as error:
@@ -39,4 +40,5 @@ def _read_video(folder: Path) -> CustomVideo:
         for number in np.unique(labels[labels > 0]).tolist():
             one = objects.setdefault(number, CustomObject(str(number), 'object'))
             one.add(frame, mask_to_rle(labels == number))
-    return CustomVideo(folder.name, [objects[number] for number in sorted(objects)])
+    stems = [path.stem for path in paths]
+    return CustomVideo(folder.name, [objects[number] for number in sorted(objects)], stems=stems)

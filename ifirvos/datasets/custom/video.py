@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePath
 
 import numpy as np
 from pycocotools import mask as rle_tools
@@ -12,6 +14,16 @@ from ifirvos.datasets.records import MAX_FRAMES
 from ifirvos.errors import InputError, one_line
 from ifirvos.json_files import limit_of
 from ifirvos.run_lengths import encode_segmentation, size_problem
+from ifirvos.video.sources import IMAGE_SUFFIXES
+
+_VIDEO_SUFFIXES = re.compile(r'\.(3gp|avi|flv|gif|m2?ts|m4v|mkv|mov|mp4|mpe?g|ogv|ts|vob|webm|wmv|y4m)')
+
+
+def base_name(name: str) -> str:
+    """Return the name of a video without folder and ending: 'clips/scene.01.mp4' and 'scene.01' give 'scene.01'."""
+    path = PurePath(name)
+    suffix = path.suffix.lower()
+    return path.stem if suffix in IMAGE_SUFFIXES or _VIDEO_SUFFIXES.fullmatch(suffix) else path.name
 
 
 @dataclass
@@ -56,12 +68,15 @@ class CustomVideo:
         files: Its frames, if the annotations list them, relative to the folder of frames; None: all frames of the
             video file or folder of that name.
         frames: Numbers of the annotated frames; None: all.
+        stems: Names of the annotated frames without ending, if the annotations have names; the masks' numbers count
+            these.
     """
 
     name: str
     objects: list[CustomObject]
     files: Sequence[str] | None = None
-    frames: range | None = None
+    frames: Sequence[int] | None = None
+    stems: Sequence[str] | None = None
 
 
 def to_rle(segmentation: dict | list, size: tuple[int, int], where: str) -> dict:
