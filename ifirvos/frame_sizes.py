@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from .errors import AnnotationError, LimitError
 from .json_files import check_regular, limit_of
@@ -13,6 +13,7 @@ from .json_files import check_regular, limit_of
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}  # suffixes
 MAX_PIXELS = 100_000_000  # 8K has 33 million
 VARIABLE = 'IFIRVOS_MAX_PIXELS'
+_TURNED = (5, 6, 7, 8)  # values of EXIF's orientation that swap the sides
 
 
 def most_pixels() -> int:
@@ -69,3 +70,13 @@ def check_picture(path: str | os.PathLike) -> None:
         reason = 'it is empty' if not os.path.getsize(path) else 'it is no picture'
         raise AnnotationError(f'{path} cannot be read: {reason}') from error
     check_pixels(*size, path)
+
+
+def size_as_read(picture: Image.Image) -> tuple[int, int]:
+    """Return (height, width) of a picture as OpenCV reads it: turned by its EXIF orientation.
+
+    Args:
+        picture: As Pillow opened it; its pixels are not read.
+    """
+    width, height = picture.size
+    return (width, height) if picture.getexif().get(ExifTags.Base.Orientation) in _TURNED else (height, width)

@@ -6,16 +6,17 @@ import zlib
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
-from PIL import Image
+from PIL import ExifTags, Image
 
 from ifirvos.datasets.doctor.examiner import Examiner
 from ifirvos.datasets.doctor.findings import Findings
 from ifirvos.datasets.transforms import LoadRVOSMasks, RVOSClipSample
 from ifirvos.errors import AnnotationError, LimitError, UserError, VideoError
-from ifirvos.frame_sizes import VARIABLE, check_picture, most_pixels
+from ifirvos.frame_sizes import VARIABLE, check_picture, most_pixels, size_as_read
 from ifirvos.label_maps import read_palette_png
 from ifirvos.run_lengths import decode_segmentation
 from ifirvos.video.reader import VideoReader, read_video_frames
@@ -130,3 +131,12 @@ def test_a_limit_that_is_no_number_is_named(limit):
     limit('many')
     with pytest.raises(LimitError, match=VARIABLE):
         most_pixels()
+
+
+@pytest.mark.parametrize('orientation', range(1, 9))
+def test_sizes_are_those_that_opencv_reads(tmp_path, orientation):
+    path, exif = tmp_path / 'a.jpg', Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.new('RGB', (48, 32)).save(path, exif=exif)
+    with Image.open(path) as picture:
+        assert size_as_read(picture) == cv2.imread(str(path)).shape[:2]

@@ -45,6 +45,7 @@ import ifirvos  # noqa: F401  (before mmcv: it may have to stand in for compiled
 from ifirvos.datasets.records import read_expression_file
 from ifirvos.errors import AnnotationError
 from ifirvos.evaluation.submission.files import check_submission
+from ifirvos.frame_sizes import size_as_read
 from ifirvos.json_files import check_regular
 from ifirvos.safe_names import checked_name
 
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
         check_regular(frame, 'frame')
         try:
             with Image.open(frame) as picture:
-                sizes[name] = picture.size[::-1]
+                sizes[name] = size_as_read(picture)
         except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise AnnotationError(f'{frame} cannot be read as a picture: {error}.') from error
     try:

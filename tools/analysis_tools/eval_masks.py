@@ -64,6 +64,7 @@ from ifirvos.evaluation.metrics.frame_iou_metric import FrameIoUMetric, annotate
 from ifirvos.evaluation.metrics.ref_davis_metric import ObjectScore, RefDAVISMetric
 from ifirvos.evaluation.submission.files import ROOT
 from ifirvos.files import check_folder
+from ifirvos.frame_sizes import size_as_read
 from ifirvos.label_maps import read_labels
 from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
@@ -77,7 +78,7 @@ class ReadImageSize(BaseTransform):
     def transform(self, results: dict) -> dict:
         """Add ``ori_shape`` and ``img_shape``."""
         with Image.open(results['img_path']) as picture:
-            results['ori_shape'] = results['img_shape'] = picture.size[::-1]
+            results['ori_shape'] = results['img_shape'] = size_as_read(picture)
         return results
 
 

@@ -9,14 +9,11 @@ from ifirvos.datasets import BaseRVOSDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
 from ifirvos.datasets.transforms.loading import MaskSizeError
 from ifirvos.errors import one_line
-from ifirvos.frame_sizes import check_picture
+from ifirvos.frame_sizes import check_picture, size_as_read
 from ifirvos.video.reader import read_video_frames
 
 from .data_set_kinds import Kind
 from .findings import Findings
-
-_SWAPPED_SIDES = (5, 6, 7, 8)  # values of EXIF's Orientation whose pictures OpenCV turns by a quarter
-_ORIENTATION = 0x0112
 
 
 class Examiner:
@@ -62,13 +59,12 @@ class Examiner:
                 with Image.open(path) as picture:
                     if not self.quick:
                         picture.load()
-                    width, height = picture.size
-                    turned = picture.getexif().get(_ORIENTATION) in _SWAPPED_SIDES
+                    size = size_as_read(picture)
             except Exception as error:  # Pillow's plug-ins raise what they like
                 detail = '' if isinstance(error, FileNotFoundError) else f' ({one_line(error)})'
                 found.add(_file_problem(error, 'frame'), f'{path}{detail}')
                 continue
-            sizes[image['frame_id']] = (width, height) if turned else (height, width)
+            sizes[image['frame_id']] = size
         return sizes
 
     def video_sizes(self, infos: list[dict], found: Findings) -> dict[int, tuple[int, int]]:

@@ -83,5 +83,5 @@ class A2DMetric(FrameIoUMetric):
         return measures
 
     def about(self) -> dict[str, Any]:
-        """Return whether all queries were evaluated."""
-        return dict(all_queries=self.all_queries)
+        """Return the definition of the IoU, and whether all queries were evaluated."""
+        return dict(super().about(), all_queries=self.all_queries)

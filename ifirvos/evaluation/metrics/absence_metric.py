@@ -72,7 +72,7 @@ class AbsenceMetric(ExpressionMetric):
     ) -> None:
         super().__init__(**kwargs)
         self.keep, self.share = keep, share
-        self.groups = None if groups is None else frozenset(groups)
+        self.groups = None if groups is None else self.groups_named(groups, 'groups')
 
     def records_of(self, sample: dict) -> Iterable[PresenceScore]:
         """Yield one record, the expression; none if it is not annotated or its group does not count."""
@@ -136,5 +136,5 @@ class AbsenceMetric(ExpressionMetric):
         )
 
     def about(self) -> dict[str, Any]:
-        """Return the share that the threshold keeps, and that of the frames that count."""
-        return dict(keep=self.keep, share=self.share)
+        """Return the share that the threshold keeps, that of the frames that count, and whose sentences do."""
+        return dict(keep=self.keep, share=self.share, groups_that_count=self.groups and sorted(self.groups))

@@ -10,6 +10,8 @@ from typing import Any
 from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger, print_log
 
+from ifirvos.errors import InputError
+
 from ..functional.masks import bootstrap_interval
 from .summary import format_table, summarize, write_report
 
@@ -55,6 +57,16 @@ class ExpressionMetric(BaseMetric):
         self.group_by = group_by
         self.interval = dict(bootstrap=bootstrap, confidence=confidence, seed=seed)
         self.out_dir = out_dir
+
+    def groups_named(self, names: Sequence[str] | None, argument: str) -> frozenset[str]:
+        """Return the groups that an argument names.
+
+        Raises:
+            InputError: there are names, but no ``group_by``: they would fit no sample.
+        """
+        if names and self.group_by is None:
+            raise InputError(f'{argument}={list(names)} needs group_by, the metainfo key that has these values.')
+        return frozenset(names or ())
 
     @abstractmethod
     def records_of(self, sample: dict) -> Iterable[Any]:

@@ -96,6 +96,10 @@ class FrameIoUMetric(ExpressionMetric):
         """IoU of a frame."""
         return record.iou if self.iou == 'exact' else record.reference_iou
 
+    def about(self) -> dict[str, Any]:
+        """Return the definition of the IoU."""
+        return dict(iou=self.iou)
+
     def details(self, records: Sequence[FrameScore]) -> dict[str, list[Mapping[str, Any]]]:
         """Return a table of the samples."""
         return dict(
@@ -109,7 +113,7 @@ class FrameIoUMetric(ExpressionMetric):
 
     def columns_of(self, record: FrameScore) -> dict[str, Any]:
         """Return the results in the table of the samples."""
-        return {'IoU [%]': 100 * record.iou, 'intersection': record.intersection, 'union': record.union}
+        return {'IoU [%]': 100 * self.value(record), 'intersection': record.intersection, 'union': record.union}
 
 
 def annotated_frames(sample: dict) -> list[DetDataSample]:

@@ -75,7 +75,7 @@ class RVOSMetric(ExpressionMetric):
             raise InputError(f"unannotated must be 'error' or 'skip', not {unannotated!r}")
         self.bound_th = bound_th
         self.unannotated = unannotated
-        self.leave_out = frozenset(leave_out)
+        self.leave_out = self.groups_named(leave_out, 'leave_out')
         if leave_out:
             self.COUNT = ''
 
@@ -155,8 +155,8 @@ class RVOSMetric(ExpressionMetric):
         return tables
 
     def about(self) -> dict[str, Any]:
-        """Return the tolerance of F."""
-        return dict(bound_th=self.bound_th)
+        """Return the tolerance of F, and what is not measured."""
+        return dict(bound_th=self.bound_th, unannotated=self.unannotated, leave_out=sorted(self.leave_out))
 
     def _means_by(self, records: Sequence[ExpressionScore], *keys: str) -> list[dict[str, Any]]:
         parts: dict[tuple, list[ExpressionScore]] = {}

@@ -10,6 +10,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
+from ifirvos.errors import InputError
 from ifirvos.registry import METRICS
 
 
@@ -88,6 +89,12 @@ def test_groups_can_be_left_out():
     got = evaluate(CLIPS, groups=['attr'])
     assert got['absence/AUC'] == 100
     assert (got['absence/n_present'], got['absence/n_absent']) == (1, 2)
+
+
+@pytest.mark.parametrize('metric', [dict(type='AbsenceMetric', groups=['a']), dict(type='RVOSMetric', leave_out=['a'])])
+def test_names_of_groups_without_groups_are_refused(metric):
+    with pytest.raises(InputError, match='needs group_by'):
+        METRICS.build(metric)
 
 
 @pytest.mark.parametrize('clips', [CLIPS[:3], CLIPS[3:]])
