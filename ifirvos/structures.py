@@ -108,6 +108,21 @@ def part_of(clip: TrackDataSample, frames: Sequence[int]) -> TrackDataSample:
     return part
 
 
+def have_key_frames(clips: Sequence[TrackDataSample]) -> bool:
+    """Return whether the annotated frames of a batch's clips are marked (``key_frames_inds``).
+
+    Raises:
+        InputError: some are, some are not.
+    """
+    marked = ['key_frames_inds' in clip for clip in clips]
+    if any(marked) != all(marked):
+        raise InputError(
+            'A batch has clips with marked frames (A2D- or JHMDB-Sentences) and clips without: use batch_size=1, or '
+            'one data set.'
+        )
+    return marked[0]
+
+
 def select_frames(
     feats: list[Tensor], clips: list[TrackDataSample], chosen: Sequence[Sequence[int]]
 ) -> tuple[list[Tensor], list[TrackDataSample]]:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
-    """Parse the options, which are those of mmdet."""
+    """Parse the options, named as mmdet's."""
     parser = argparse.ArgumentParser(
         prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -94,14 +94,14 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     check_folder(cfg.work_dir)
     if args.seed is not None:
-        cfg.merge_from_dict(dict(randomness=dict(seed=args.seed)))
+        cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.amp:
         try:
             set_amp(cfg, args.amp)
         except ValueError as error:
             raise SystemExit(str(error)) from error
     if args.auto_scale_lr:
-        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
         cfg.auto_scale_lr.enable = True
     try:
@@ -117,7 +117,9 @@ def load_config(args: argparse.Namespace) -> Config:
             raise SystemExit('--reset-optimizer is for --resume: a run that begins has no other optimizer.')
         if 'strategy' in cfg:
             raise SystemExit('--reset-optimizer is not for sharded models: start from the weights (load_from=FILE).')
-        cfg.merge_from_dict(dict(default_hooks=dict(resumption=dict(type='ResumeHook', reset_optimizer=True))))
+        hooks = cfg.get('default_hooks') or {}
+        resumption = dict(hooks.get('resumption') or dict(type='ResumeHook'), reset_optimizer=True)
+        cfg.default_hooks = dict(hooks, resumption=resumption)
     weights = cfg.load_from = _named_weights(cfg.get('load_from'))
     there = Path.exists if 'strategy' in cfg else Path.is_file  # DeepSpeed's checkpoints are folders
     if weights and '://' not in weights and not there(Path(weights).expanduser()):
@@ -153,9 +155,9 @@ def _without_own_weights(cfg: Config) -> None:
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import without_weights
 
-    missing = cfg.get('default_hooks', {}).get('hand_over', {}).get('allow_missing', [])
+    missing = ((cfg.get('default_hooks') or {}).get('hand_over') or {}).get('allow_missing') or []
     brought = cfg.get('resume') or not any(re.match(pattern, 'text_encoder.model.x') for pattern in missing)
-    if brought and 'text_encoder' in cfg.get('model', {}):
+    if brought and cfg.get('model', {}).get('text_encoder'):
         with contextlib.suppress(UserError):  # of an encoder that is not known, the weights are loaded twice
             cfg.model.text_encoder = without_weights(cfg.model.text_encoder)
 
@@ -187,12 +189,17 @@ def run(args: argparse.Namespace) -> None:
         make_runners_load_safely()
         cfg = load_config(args)
     join_processes(cfg)
-    first = int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0
     try:
-        with claimed(cfg.work_dir) if first else contextlib.nullcontext():
+        with claimed(cfg.work_dir) if _is_first() else contextlib.nullcontext():
             _build(cfg).train()
     except UserError as error:  # no tokenizer, or what it should start from does not fit
         raise SystemExit(str(error)) from error
+
+
+def _is_first() -> bool:
+    """Return whether this is the first process of a run, by what torchrun, Slurm or Open MPI say beforehand."""
+    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    return int(next(filter(None, ranks), 0)) == 0
 
 
 @uncollected()

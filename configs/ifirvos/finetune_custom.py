@@ -13,5 +13,5 @@ default_hooks = dict(checkpoint=dict(save_best='rvos/J&F', rule='greater'))
 custom_hooks = [
     *_base_.custom_hooks,
     # Stops after four evaluations without a gain of 0.1 (J&F is in percent).
-    dict(type='EarlyStoppingHook', monitor='rvos/J&F', rule='greater', min_delta=0.1, patience=4),
+    dict(type='ResumableEarlyStopping', monitor='rvos/J&F', rule='greater', min_delta=0.1, patience=4),
 ]

@@ -26,5 +26,5 @@ optim_wrapper = dict(optimizer=dict(lr=1e-4))  # the model was trained at 8e-4
 default_hooks = dict(checkpoint=dict(save_best='rvos/J&F', rule='greater'))
 custom_hooks = [
     *_base_.custom_hooks,
-    dict(type='EarlyStoppingHook', monitor='rvos/J&F', rule='greater', min_delta=0.1, patience=4),
+    dict(type='ResumableEarlyStopping', monitor='rvos/J&F', rule='greater', min_delta=0.1, patience=4),
 ]

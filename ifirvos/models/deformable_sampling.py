@@ -67,6 +67,9 @@ def has_compiled() -> bool:
     except RuntimeError as error:  # no folder to keep it in: neither the package's, nor one in the user's home
         print_log(f'Training is slower than it need be; set NUMBA_CACHE_DIR: {error}', 'current', logging.WARNING)
         return False
+    except (ImportError, AttributeError, SystemError) as error:  # of another NumPy than this numba knows
+        print_log(f'Training is slower than it need be: numba does not load ({error}).', 'current', logging.WARNING)
+        return False
     return True
 
 

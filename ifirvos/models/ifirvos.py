@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
-from ifirvos.structures import ClipTarget, features_of, select_frames
+from ifirvos.structures import ClipTarget, features_of, have_key_frames, select_frames
 
 from .clip_deformable_detr import ClipDeformableDETR
 from .clip_tokens import clip_tokens, frame_maps
@@ -205,7 +205,7 @@ class IFIRVOS(ClipDeformableDETR):
 
     def _predict(self, feats: list[Tensor], clips: ClipList) -> ClipList:
         """Predict B clips from the output of :meth:`extract_feat`, see :meth:`predict`."""
-        num_frames, marked = len(clips[0]), 'key_frames_inds' in clips[0]
+        num_frames, marked = len(clips[0]), have_key_frames(clips)
         window = (self.test_cfg or {}).get('window') or num_frames
         if window >= num_frames or marked:
             feats, parts = self._cut(feats, clips)
@@ -225,7 +225,7 @@ class IFIRVOS(ClipDeformableDETR):
 
     def _cut(self, feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor], ClipList]:
         """Return the features and clips, with ``cut_to_key_frames`` only those of the annotated frames."""
-        if not self.cut_to_key_frames or 'key_frames_inds' not in clips[0]:
+        if not self.cut_to_key_frames or not have_key_frames(clips):
             return feats, clips
         return select_frames(feats, clips, [clip.key_frames_inds for clip in clips])
 

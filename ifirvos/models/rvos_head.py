@@ -21,6 +21,7 @@ from ifirvos.structures import (
     ClipTarget,
     clip_targets,
     flatten_samples,
+    have_key_frames,
     image_sizes,
     original_sizes,
     select_frames,
@@ -38,7 +39,7 @@ def key_frames_only(
 
     All frames have passed through the decoder, for inter-frame interaction.
     """
-    if 'key_frames_inds' not in clips[0]:
+    if not have_key_frames(clips):
         return hidden_states, references, mask_features, clips
     per_frame = [*references, hidden_states.transpose(0, 1), mask_features]
     (*references, states, mask_features), clips = select_frames(
@@ -279,7 +280,7 @@ class RVOSHead(DeformableDETRHead):
             references = [reference.to(dtype) for reference in references]
             if isinstance(mask_features, Tensor):
                 mask_features = mask_features.to(dtype)
-            elif 'key_frames_inds' in clips[0]:
+            elif have_key_frames(clips):
                 mask_features = mask_features.drawn().to(dtype)
             return self._predict(hidden_states.to(dtype), references, mask_features, clips, linkers)
 

@@ -4,6 +4,7 @@ from .bf16 import BF16OptimWrapper
 from .checkpointing import AtomicLocalBackend, SafeCheckpointHook
 from .cuda_graph import CudaGraphHook
 from .curves import CurvesHook
+from .early_stopping import ResumableEarlyStopping
 from .hand_over import HandOverError, HandOverHook
 from .lewv_stats import LEwVStatsHook
 from .loops import ResumableEpochLoop, ResumableIterLoop
@@ -33,6 +34,7 @@ __all__ = [
     'NonFiniteLossHook',
     'OptionalTensorboardVisBackend',
     'PreemptionHook',
+    'ResumableEarlyStopping',
     'ResumableEpochLoop',
     'ResumableIterLoop',
     'ResumeHook',

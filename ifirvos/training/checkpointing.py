@@ -52,6 +52,27 @@ class SafeCheckpointHook(CheckpointHook):
             for part in Path(self.out_dir).glob(f'.*.pth{PART}'):
                 part.unlink()
 
+    def _save_best_checkpoint(self, runner: Runner, metrics: dict) -> None:
+        """Save, then remove the best before it: mmengine removes it first, and may fail to write the new one."""
+        one, several = getattr(self, 'best_ckpt_path', None), dict(getattr(self, 'best_ckpt_path_dict', {}))
+        self.best_ckpt_path, self.best_ckpt_path_dict = None, dict.fromkeys(several)  # so that it removes nothing
+        super()._save_best_checkpoint(runner, metrics)
+        outdated = [path for key, path in several.items() if self.best_ckpt_path_dict[key] not in (None, path)]
+        if self.best_ckpt_path not in (None, one):
+            outdated.append(one)
+        self.best_ckpt_path = self.best_ckpt_path or one
+        self.best_ckpt_path_dict = {key: self.best_ckpt_path_dict[key] or path for key, path in several.items()}
+        for path in filter(None, outdated):
+            self._remove(path)
+
+    def _remove(self, path: str) -> None:
+        if not is_main_process():
+            return
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # of a sharded model
+            self.file_backend.rmtree(path)
+
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         """Save, then remove the oldest one: mmengine removes it first, and it may be the only one."""
         outdated = None
@@ -59,12 +80,8 @@ class SafeCheckpointHook(CheckpointHook):
         if full and self.keep_ckpt_ids[-1] != step:
             outdated = self.filename_tmpl.format(self.keep_ckpt_ids.popleft())
         super()._save_checkpoint_with_step(runner, step, meta)
-        if outdated is not None and is_main_process():
-            path = self.file_backend.join_path(self.out_dir, outdated)
-            if self.file_backend.isfile(path):
-                self.file_backend.remove(path)
-            elif self.file_backend.isdir(path):  # of a sharded model
-                self.file_backend.rmtree(path)
+        if outdated is not None:
+            self._remove(self.file_backend.join_path(self.out_dir, outdated))
 
 
 def latest_checkpoint(work_dir: str | Path) -> str | None:

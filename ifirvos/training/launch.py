@@ -113,6 +113,7 @@ def set_amp(cfg: Config, kind: str) -> None:
     if kind == 'fp16' and not torch.cuda.is_available():
         raise InputError('fp16 needs a GPU: --amp bf16 runs anywhere')
     wrapper = cfg.optim_wrapper
+    wrapper.setdefault('type', 'OptimWrapper')  # as in mmengine
     if wrapper.type not in ('OptimWrapper', 'AmpOptimWrapper', 'BF16OptimWrapper'):
         raise InputError(f'--amp cannot replace {wrapper.type}: set mixed precision in the config')
     if kind == 'bf16':

@@ -9,10 +9,11 @@ from mmengine.dist import broadcast_object_list, get_rank, is_main_process
 from mmengine.logging import print_log
 from mmengine.runner import EpochBasedTrainLoop, IterBasedTrainLoop
 
-from ifirvos.errors import UserError, WorkerError, one_line
+from ifirvos.errors import InputError, UserError, WorkerError, one_line
 from ifirvos.files import write_whole
 from ifirvos.registry import LOOPS
 
+from .evaluation_check import check_evaluation
 from .preemption import stop_if_asked
 from .seeding import seed_from, seed_generators, seeded_dataloader
 
@@ -93,6 +94,8 @@ class ResumableLoop:
 
     def _catch_up(self, position: int) -> None:
         """Run the validation behind the resumed checkpoint, which was saved before it, unless it was completed."""
+        if self.runner.val_loop is not None:  # now, not after days
+            check_evaluation(self.runner.val_loop)
         if position == 0 and is_main_process():  # what is there is of another run
             (Path(self.runner.work_dir) / VALIDATED).unlink(missing_ok=True)
         if self.runner.val_loop is None or not self._recall('due_validation'):
@@ -185,6 +188,10 @@ class ResumableIterLoop(ResumableLoop, IterBasedTrainLoop):
     def _all_batches(self) -> Iterator[Any]:
         epoch, done = divmod(self._iter, len(self.dataloader))
         while True:
+            begun = False
             for _, batch in self._batches(epoch, done):
+                begun = True
                 yield batch
+            if not begun:
+                raise InputError(f'The sampler of train_dataloader gave no batch in pass {epoch + 1} over the data.')
             epoch, done = epoch + 1, 0

@@ -120,9 +120,9 @@ class ResumeHook(Hook):
                 'has another number of steps, and the run does not end with the same weights.'
             )
         elif now[1] is not None and then != now:
-            runner.logger.warning(
+            runner.logger.info(
                 f'Resumed on {now[0]} processes with {now[1]} clips each; the checkpoint was trained on {then[0]} with '
-                f'{then[1]}: as many clips a step, drawn in another order.'
+                f'{then[1]}: the same clips a step, but dropout draws other numbers.'
             )
 
 

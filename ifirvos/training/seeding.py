@@ -105,12 +105,18 @@ def seeded_dataloader(cfg: dict) -> dict:
     """Return a dataloader's config with the two classes above around its data set and its sampler.
 
     Raises:
-        ValueError: If it has a batch sampler, whose position cannot be restored.
+        InputError: If it has a batch sampler, whose position cannot be restored, or a sampler without an end.
     """
     if cfg.get('batch_sampler') is not None:
         raise InputError(
             "A train_dataloader with a batch_sampler cannot be resumed exactly: leave it out, or use mmengine's "
             'EpochBasedTrainLoop or IterBasedTrainLoop.'
+        )
+    sampler = cfg['sampler'].get('type')
+    if getattr(sampler, '__name__', str(sampler)).rpartition('.')[-1] == 'InfiniteSampler':
+        raise InputError(
+            'A train_dataloader with an InfiniteSampler cannot be resumed exactly: use '
+            "sampler=dict(type='DefaultSampler', shuffle=True), which these loops go through again and again."
         )
     dataset = DATASETS.build(cfg['dataset'])
     if hasattr(dataset, 'full_init'):

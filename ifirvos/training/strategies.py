@@ -10,6 +10,7 @@ import torch
 from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
 from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
+from mmengine.optim import BaseOptimWrapper
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
 from torch.distributed.fsdp import FullyShardedDataParallel
 
@@ -56,6 +57,12 @@ class HandOverDeepSpeedStrategy(DeepSpeedStrategy):
         # DeepSpeed keeps its options in every checkpoint: plain data can be read safely, mmengine's dicts cannot.
         plain = {name: value.to_dict() if isinstance(value, ConfigDict) else value for name, value in kwargs.items()}
         super().__init__(**plain)
+
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> BaseOptimWrapper:
+        """As mmengine's, and scale the rate (``auto_scale_lr``), which its other strategies do and this one forgets."""
+        self.optim_wrapper = super().build_optim_wrapper(*args, **kwargs)
+        self._scale_lr()
+        return self.optim_wrapper
 
     def load_checkpoint(self, filename: str, *, strict: bool = False, callback: Any = None, **kwargs: Any) -> dict:
         """Return the weights of ``filename``; ``callback`` gets the checkpoint first, to check the keys.

@@ -110,6 +110,21 @@ def test_locations_that_are_no_numbers_break_nothing(function):
     assert all(grad[1].isfinite().all() for grad in gradients(function, (value, shapes, locations, weights)))
 
 
+def test_a_numba_that_does_not_load_is_none(monkeypatch, tmp_path):
+    """As beside a NumPy that is newer than it knows."""
+    (tmp_path / 'numba.py').write_text('raise ImportError("Numba needs NumPy 2.2 or less")')
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition('.')[0] == 'numba']:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, 'ifirvos.models.deformable_kernel', raising=False)
+    monkeypatch.delattr('ifirvos.models.deformable_kernel', raising=False)
+    has_compiled.cache_clear()
+    try:
+        assert not has_compiled()
+    finally:
+        has_compiled.cache_clear()
+
+
 @needs_numba
 def test_without_a_folder_for_what_is_compiled_the_plain_one_runs(monkeypatch):
     """As in a container with a read-only package and a user without a home."""

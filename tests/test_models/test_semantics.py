@@ -4,10 +4,12 @@ import pytest
 import tiny
 import torch
 from mmdet.models.detectors import DeformableDETR
+from mmdet.structures import TrackDataSample
 from torch import nn
 from torch.testing import assert_close
 
-from ifirvos.structures import flatten_samples
+from ifirvos.errors import InputError
+from ifirvos.structures import flatten_samples, have_key_frames
 
 NO_IFI = dict(decoder__layer_cfg__ifi_cfg=None)
 NO_LEWV = dict(vli__lewv=None)
@@ -374,3 +376,12 @@ def test_value_pos_adds_the_position_to_what_the_decoder_reads_and_to_nothing_el
     assert_close(seen['decoder_value'], expected, **EXACT)
     stride_8 = seen['fpn'].flatten(2).transpose(1, 2)
     assert_close(stride_8, seen['memory'][:, : stride_8.shape[1]], **EXACT)
+
+
+def test_clips_with_and_without_marked_frames_do_not_mix():
+    """Of the first alone it would be known: frames that nobody annotated would count as frames without the object."""
+    clips = [TrackDataSample(metainfo=marked) for marked in (dict(key_frames_inds=[0]), {})]
+    assert (have_key_frames(clips[:1]), have_key_frames(clips[1:])) == (True, False)
+    for batch in (clips, clips[::-1]):
+        with pytest.raises(InputError, match='batch_size=1'):
+            have_key_frames(batch)

@@ -149,6 +149,43 @@ def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
         test.load_config(test.parse_args(['none.py', 'none.pth']))
 
 
+@pytest.mark.parametrize(
+    'line',
+    [
+        ['--cfg-options', 'default_hooks.hand_over=None', 'load_from=r18_synth'],
+        ['--cfg-options', 'default_hooks=None', 'load_from=r18_synth'],
+        ['--cfg-options', 'randomness=None', '--seed', '3'],
+        ['--cfg-options', 'model.text_encoder=None', 'load_from=r18_synth'],
+        ['--cfg-options', 'default_hooks.resumption=None', '--resume', '--reset-optimizer'],
+        ['--cfg-options', 'default_hooks=None', '--resume', '--reset-optimizer'],
+    ],
+)
+def test_what_is_switched_off_stays_so(config, tmp_path, line):
+    cfg = train.load_config(train.parse_args([str(config), '--work-dir', str(tmp_path), *line]))
+    if '--seed' in line:
+        assert cfg.randomness.seed == 3
+    if '--reset-optimizer' in line:
+        assert cfg.default_hooks.resumption == dict(type='ResumeHook', reset_optimizer=True)
+
+
+def test_a_schedule_without_a_batch_size_to_scale_from(config, tmp_path):
+    line = [str(config), '--work-dir', str(tmp_path), '--auto-scale-lr', '--cfg-options', 'auto_scale_lr=None']
+    with pytest.raises(SystemExit, match='base_batch_size'):
+        train.load_config(train.parse_args(line))
+
+
+@pytest.mark.parametrize(
+    ('environment', 'first'),
+    [({}, True), (dict(RANK='0', SLURM_PROCID='1'), True), (dict(OMPI_COMM_WORLD_RANK='1'), False)],
+)
+def test_who_claims_the_work_directory(monkeypatch, environment, first):
+    for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert train._is_first() is first
+
+
 def test_evaluation_returns_the_metrics(config, work_dir, tmp_path, capfd):
     metrics = test.run(test.parse_args([str(config), str(work_dir / 'iter_2.pth'), '--work-dir', str(tmp_path)]))
     scores = {name: value for name, value in metrics.items() if name.endswith('J&F')}
@@ -207,6 +244,19 @@ def test_published_weights(config, work_dir, tmp_path):
     assert published['state_dict']['backbone.bn1.num_batches_tracked'].dtype == torch.int64
     assert target.stat().st_size < source.stat().st_size / 2
     assert [path.name for path in target.parent.iterdir()] == ['model.pth'], 'no part is left'
+
+
+def test_publishing_loads_no_other_weights_of_the_text_encoder(config, work_dir, tmp_path, monkeypatch):
+    def build(cfg):
+        assert cfg['text_encoder']['pretrained'] is False
+        raise KeyError('far enough')
+
+    cfg = Config.fromfile(config)
+    cfg.model.text_encoder = dict(type='RobertaTextEncoder', name='roberta-base')
+    cfg.dump(tmp_path / 'hub.py')
+    monkeypatch.setattr(publish_model.MODELS, 'build', build)
+    with pytest.raises(KeyError, match='far enough'):
+        publish_model.main([str(work_dir / 'iter_2.pth'), str(tmp_path / 'hub.py'), str(tmp_path / 'a.pth')])
 
 
 def test_publishing_gives_the_same_bytes(config, work_dir, tmp_path):

@@ -4,9 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from mmengine.evaluator import BaseMetric
 from runs import run, tiny_config, without_validation
 
 from ifirvos.checkpoint import load_checkpoint
+from ifirvos.registry import METRICS
 from ifirvos.training import AtomicLocalBackend
 from ifirvos.training.checkpointing import latest_checkpoint
 
@@ -50,6 +52,48 @@ def test_a_crash_while_a_checkpoint_is_written(data_root, tmp_path, monkeypatch)
     (tmp_path / '.iter_3.pth.part').write_bytes(b'half of it')  # what SIGKILL would have left
     run(cfg, tmp_path, resume=True, train_cfg__max_iters=4)
     assert [name for name in files(tmp_path) if '.pth' in name] == ['iter_4.pth']
+
+
+@METRICS.register_module()
+class Better(BaseMetric):
+    """Measures more every time."""
+
+    default_prefix = 'more'
+    measured = 0.0
+
+    def process(self, data_batch, data_samples) -> None:
+        self.results.append(0)
+
+    def compute_metrics(self, results) -> dict:
+        type(self).measured += 1
+        return dict(and_more=self.measured, still_more=-self.measured)
+
+
+@pytest.mark.parametrize('save_best', ['more/and_more', ['more/and_more', 'more/still_more']])
+def test_the_best_is_there_until_a_better_one_is(data_root, tmp_path, monkeypatch, save_best):
+    cfg = tiny_config(data_root)
+    cfg.train_cfg.update(max_iters=3, val_interval=1)
+    cfg.val_evaluator = dict(type='Better')
+    cfg.default_hooks.checkpoint.update(save_best=save_best, rule='greater')
+    replace = os.replace
+
+    def crash(source, target):
+        if 'best' in str(target) and str(target).endswith('iter_3.pth'):
+            raise SystemError('power cut')
+        replace(source, target)
+
+    def best():
+        return [name for name in files(tmp_path) if name.startswith('best')]
+
+    monkeypatch.setattr(os, 'replace', crash)
+    with pytest.raises(SystemError):
+        run(cfg, tmp_path)
+    first = [] if isinstance(save_best, str) else ['best_more_still_more_iter_1.pth']
+    assert best() == ['best_more_and_more_iter_2.pth', *first]
+    monkeypatch.undo()
+    run(cfg, tmp_path, resume=True, train_cfg__max_iters=4)
+    assert len(best()) == 1 + len(first)
+    assert load_checkpoint(tmp_path / best()[0])['meta']['iter'] > 2
 
 
 def test_the_latest_checkpoint(tmp_path):

@@ -1,6 +1,7 @@
 """A run that is killed or stopped, and resumed, ends where one ends that was left alone."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from mmengine.hooks import Hook
 from runs import ROOT, At, Losses, by_epochs, run, tiny_config, weights, without_validation
 
 from ifirvos.checkpoint import load_checkpoint
+from ifirvos.training import DrawSampler
 
 
 class Killed(Exception):
@@ -161,6 +163,30 @@ def test_a_batch_sampler_is_refused(data_root, tmp_path):
     cfg.train_dataloader.batch_sampler = dict(type='AspectRatioBatchSampler')
     with pytest.raises(ValueError, match='batch_sampler'):
         run(cfg, tmp_path)
+
+
+def test_a_sampler_without_an_end_is_refused(data_root, tmp_path, monkeypatch):
+    """mmengine's gives its indices once: the second pass over the data would be awaited for ever."""
+    cfg = without_validation(tiny_config(data_root))
+    cfg.train_dataloader.sampler.type = 'InfiniteSampler'
+    with pytest.raises(ValueError, match='DefaultSampler'):
+        run(cfg, tmp_path)
+    monkeypatch.setattr(DrawSampler, '__iter__', once(DrawSampler.__iter__))
+    with pytest.raises(ValueError, match='no batch in pass 2'):
+        run(without_validation(tiny_config(data_root)), tmp_path)
+
+
+def once(function):
+    calls = iter([function])
+    return lambda self: next(calls, lambda _: iter(()))(self)
+
+
+def test_missing_masks_are_said_before_the_first_iteration(data_root, tmp_path):
+    shutil.copytree(data_root, tmp_path / 'data')
+    next((tmp_path / 'data/valid/Annotations').rglob('*.png')).unlink()
+    cfg = tiny_config(tmp_path / 'data')
+    with pytest.raises(FileNotFoundError, match='which RVOSMetric compares with'):
+        run(cfg, tmp_path, At(0, kill))
 
 
 def test_a_validation_that_is_stopped_is_run_again(data_root, tmp_path):

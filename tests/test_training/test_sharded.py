@@ -1,6 +1,7 @@
 """FSDP and DeepSpeed through FlexibleRunner, in two processes on the CPU, against plain data parallelism."""
 
 import importlib.util
+import logging
 import os
 import socket
 import subprocess
@@ -11,15 +12,16 @@ from pathlib import Path
 import pytest
 import torch
 from mmdet.models.backbones.resnet import Bottleneck
-from mmengine._strategy import FSDPStrategy
+from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
 from mmengine.config import Config
+from mmengine.optim import OptimWrapper
 from mmengine.registry import RUNNERS, init_default_scope
 from runs import ROOT, by_epochs, tiny_config, without_validation
 from torch import nn
 
 from ifirvos.checkpoint import load_checkpoint, runners_own_allowed
 from ifirvos.registry import MODELS
-from ifirvos.training import AtomicFSDPStrategy
+from ifirvos.training import AtomicFSDPStrategy, HandOverDeepSpeedStrategy
 from ifirvos.training.sharded import ShardedOptimWrapper, wrap_by_class_name
 
 CONFIGS = ROOT / 'configs/ifirvos'
@@ -74,6 +76,19 @@ def test_a_whole_checkpoint_is_written_beside_and_renamed(tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         strategy.save_checkpoint(str(tmp_path / 'a.pth'), extra_ckpt='crash')
     assert (tmp_path / 'a.pth').read_text() == 'old'
+
+
+def test_deepspeed_scales_the_rate(monkeypatch):
+    """Without DeepSpeed itself, whose class refuses to be made."""
+    strategy = object.__new__(HandOverDeepSpeedStrategy)
+    wrapper = OptimWrapper(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=0.5))
+    monkeypatch.setattr(DeepSpeedStrategy, 'build_optim_wrapper', lambda self, cfg, model: wrapper)
+    monkeypatch.setattr(DeepSpeedStrategy, 'world_size', 4)
+    strategy._auto_scale_lr = dict(enable=True, base_batch_size=2)
+    strategy.dispatch_kwargs = dict(train_micro_batch_size_per_gpu=1)
+    strategy.logger = logging.getLogger('deepspeed')
+    assert strategy.build_optim_wrapper({}, None) is wrapper
+    assert wrapper.param_groups[0]['lr'] == 1
 
 
 def test_deepspeed_says_what_is_missing(data_root, tmp_path):

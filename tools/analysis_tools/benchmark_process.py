@@ -121,7 +121,7 @@ def build(setting: dict) -> tuple[Callable[[], object], object]:
     )
     if setting['frame_chunk']:
         model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
-    if not setting['compiled']:  # as where numba is not installed
+    if not setting['compiled']:  # training as where numba is not installed
         from ifirvos.models import deformable_sampling
 
         deformable_sampling.has_compiled = lambda: False

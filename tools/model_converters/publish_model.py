@@ -48,6 +48,7 @@ from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.config import need, read_config
 from ifirvos.errors import CheckpointError, InputError
 from ifirvos.files import check_file, write_whole
+from ifirvos.models.text_encoder import without_weights
 from ifirvos.registry import MODELS
 
 # A few kilobytes, and variances may lie outside the range of float16.
@@ -101,8 +102,11 @@ def publish(
         meta=dict(config_text=cfg.pretty_text, dtype=dtype, **meta, **card),
         state_dict=convert(checkpoint['state_dict'], getattr(torch, dtype)),
     )
+    model = dict(cfg.model)
+    if model.get('text_encoder'):
+        model['text_encoder'] = without_weights(model['text_encoder'])  # the checkpoint has them
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
-        load_strictly(MODELS.build(cfg.model), published, str(source), str(config))
+        load_strictly(MODELS.build(model), published, str(source), str(config))
     content = io.BytesIO()  # torch.save would write the name of a file into it
     torch.save(published, content)
     write_whole(target, content.getvalue())
