@@ -9,7 +9,10 @@ from pathlib import Path
 import av
 from mmengine.logging import MMLogger
 
-from .opening import file_address, video_stream
+from ifirvos.errors import VideoError
+
+from .opening import file_address
+from .streams import first_moment
 
 # What browsers play in each container: copied as it is; everything else is encoded again.
 _COPIED = {'mp4': ('aac', 'mp3'), 'webm': ('opus', 'vorbis')}
@@ -18,10 +21,10 @@ _RATE = 48000  # samples a second of what is encoded again; Opus knows no 44100
 
 
 class SoundTrack:
-    """Moves a file's first sound stream into an open output, up to a moment at a time.
+    """Moves the first sound stream of a file that decodes into an open output, up to a moment at a time.
 
-    Both streams start where the file's pictures start. Sound that cannot be read ends there; a warning says so, because
-    a video without sound is worth more than none.
+    Both streams start at the file's first picture that decodes. Sound that cannot be read ends there; a warning says
+    so, because a video without sound is worth more than none.
 
     Args:
         source: The video file.
@@ -30,12 +33,14 @@ class SoundTrack:
 
     Raises:
         av.FFmpegError, OSError: the file cannot be opened.
+        VideoError: it has no picture, or sound of unknown kinds alone.
     """
 
     def __init__(self, source: str | Path, output: av.container.OutputContainer, container_format: str) -> None:
         self._source, self._output = source, output
         self._input = av.open(file_address(source), options=dict(protocol_whitelist='file'), metadata_errors='replace')
         self._packets = self._waiting = None
+        self._next = 0  # sample, of what is encoded again
         try:
             self._open(output, container_format)
         except BaseException:
@@ -45,9 +50,10 @@ class SoundTrack:
     def _open(self, output: av.container.OutputContainer, container_format: str) -> None:
         if not self._input.streams.audio:
             return
-        sound = self._input.streams.audio[0]
-        pictures = video_stream(self._input, str(self._source))
-        offset = (pictures.start_time or 0) * pictures.time_base
+        sound = next((stream for stream in self._input.streams.audio if stream.codec_context is not None), None)
+        if sound is None:
+            raise VideoError('its kind (codec) is not known')
+        offset = first_moment(Path(self._source))
         if sound.codec_context.name in _COPIED[container_format]:
             self._stream = output.add_stream_from_template(sound)
             self._packets = self._copied(sound, offset)
@@ -68,7 +74,7 @@ class SoundTrack:
                 self._output.mux(packet)
         except StopIteration:
             self._packets = None
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, ValueError) as error:
             MMLogger.get_current_instance().warning(f'{self._source}: the sound ends early ({error}).')
             self._packets = None
 
@@ -95,10 +101,24 @@ class SoundTrack:
             yield packet
 
     def _encoded(self, sound: av.AudioStream, offset: Fraction) -> Iterator[av.Packet]:
+        kind = resampler = None
         for frame in self._input.decode(sound):
             if frame.pts is None:
                 continue
             frame.pts -= round(offset / frame.time_base)
-            if frame.pts >= 0:
-                yield from self._stream.encode(frame)
+            if frame.pts < 0:
+                continue
+            # Broadcasts change on the way, from stereo to 5.1 say, which a resampler does not follow.
+            if kind != (kind := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                yield from self._encode(resampler, None)
+                target = self._stream.codec_context
+                resampler = av.AudioResampler(format=target.format, layout=target.layout, rate=target.sample_rate)
+            yield from self._encode(resampler, frame)
+        yield from self._encode(resampler, None)
         yield from self._stream.encode(None)
+
+    def _encode(self, resampler: av.AudioResampler | None, frame: av.AudioFrame | None) -> Iterator[av.Packet]:
+        for part in [] if resampler is None else resampler.resample(frame):
+            part.pts = max(part.pts or 0, self._next)  # what follows a change may overlap with what was before
+            self._next = part.pts + part.samples
+            yield from self._stream.encode(part)

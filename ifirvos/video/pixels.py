@@ -10,10 +10,11 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
+from av.video.reformatter import Colorspace
 
 # Codes of ITU-T H.273.
 _BT2020 = 9  # primaries
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
+_UNSPECIFIED = 2
 _TRANSFERS = {16: 'PQ', 18: 'HLG'}
 
 _WHITE = 203.0  # cd/m2 of SDR's white in HDR, ITU-R BT.2408
@@ -57,7 +58,11 @@ def to_rgb(frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
         else:
             levels = grey * np.float32(1 / 257)
         return cv2.cvtColor(np.clip(np.rint(levels), 0, 255).astype(np.uint8), cv2.COLOR_GRAY2RGB)
-    return frame.to_ndarray(format='rgb24', width=width, height=height)
+    # Where a file does not say which matrix its colours have, HD has that of BT.709, as in players (mpv, VLC).
+    guessed = int(frame.colorspace) == _UNSPECIFIED and (frame.width >= 1280 or frame.height > 576)
+    is_yuv = frame.format.name.startswith(('yuv', 'nv', 'p0'))
+    matrix = dict(src_colorspace=Colorspace.ITU709) if guessed and is_yuv else {}
+    return frame.to_ndarray(format='rgb24', width=width, height=height, **matrix)
 
 
 def _linear_light(hdr: str | None) -> np.ndarray:

@@ -103,8 +103,9 @@ class VideoReader:
 
     @property
     def sound_source(self) -> Path | None:
-        """File with the sound of these frames; None if there is none or the rate was changed."""
-        return self.source if isinstance(self._frames, StreamSource) and self._is_file and not self._fps else None
+        """File with the sound of these frames; None if there is none, or the rate was changed, or it is read once."""
+        is_stream = isinstance(self._frames, StreamSource) and self._is_file and not self._frames.reads_once
+        return self.source if is_stream and not self._fps else None
 
     @property
     def _is_file(self) -> bool:

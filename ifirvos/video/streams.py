@@ -61,7 +61,7 @@ class StreamSource:
         self.problem: str | None = None
         self.notes: list[str] = []
         self._allow_special = allow_special
-        self._once = not is_url(source) and Path(source).exists() and is_special(Path(source))
+        self.reads_once = not is_url(source) and Path(source).exists() and is_special(Path(source))
         self._opened = None
         container = self._open()
         stream = video_stream(container, self.name, max_pixels)
@@ -69,7 +69,7 @@ class StreamSource:
         self.num_frames = stream.frames or None  # what the header promises
         # Width of a pixel by its height, as the frames are stored, then as they are given.
         self.pixel_aspect = Fraction(stream.sample_aspect_ratio or 1)
-        if self._once:
+        if self.reads_once:
             self._opened = container
         else:
             self._learn_orientation(container, stream)
@@ -96,7 +96,7 @@ class StreamSource:
             VideoError: at the end, when not one frame decoded; where nothing comes before the timeout.
         """
         self.problem, self.notes = None, []
-        if self._once and self._opened is None:
+        if self.reads_once and self._opened is None:
             raise VideoError(f'{self.name} is a FIFO or device: it can be read only once.')
         container, self._opened = self._opened or self._open(), None
         run = _Run(self, container)
@@ -125,6 +125,9 @@ class _Run:
         self.stream.thread_type = 'AUTO'
         self.fps = source.fps
         self.decoded = self.broken = self.before = self.hidden = self.repaired = 0
+        self.empty = 0  # packets without content, which stand for frames that a camera dropped
+        self.start: Fraction | None = None  # time of the first frame, by the file's clock
+        self._fed: list[int] = []  # times of the packets before the first frame
         self.ended = False
         self.stopped: str | None = None  # why the container broke off
         self.heard = Fraction(0)  # end of the last packet, of sound or picture, from the file's start
@@ -133,7 +136,7 @@ class _Run:
         self._deadline = None
 
     def frames(self) -> Iterator[TimedFrame]:
-        size = last = start = None
+        size = last = None
         for frame in self._decoded():
             if frame.width * frame.height > self.source._max_pixels:
                 raise VideoError(
@@ -143,15 +146,18 @@ class _Run:
             # A stream may change its size on the way: everything follows the first frame.
             size = size or (frame.width, frame.height)
             moment = None if frame.pts is None else frame.pts * (frame.time_base or self.stream.time_base)
-            start = moment if start is None and moment is not None else start
-            if moment is None or (last is not None and moment - start <= last):
+            self.start = moment if self.start is None and moment is not None else self.start
+            if moment is None or (last is not None and moment - self.start <= last):
                 moment = Fraction(0) if last is None else last + 1 / self.fps
             else:
-                moment -= start
+                moment -= self.start
             self.longest = max(self.longest, moment - (last or 0))
             self.repaired += frame.is_corrupt
             if not self.decoded:
                 self._note_kind(frame)
+                # What precedes the first key frame is dropped without an error.
+                self.before += sum(pts < frame.pts for pts in self._fed) if frame.pts is not None else 0
+                self._fed = []
             last = moment
             image = upright(to_rgb(frame, *size), *orientation(frame))
             self.decoded += 1
@@ -173,7 +179,11 @@ class _Run:
                 continue
             except EOFError:
                 continue
+            if not self.decoded and packet is not None and packet.pts is not None and not packet.is_discard:
+                self._fed.append(packet.pts)
             for frame in frames:
+                if frame.time_base is None:  # of what the decoder still held at the end
+                    frame.time_base = self.stream.time_base
                 yield from (frame,) if deinterlacer is None else deinterlacer.feed(frame)
         if deinterlacer is not None:
             yield from deinterlacer.feed(None)
@@ -203,14 +213,19 @@ class _Run:
             if packet.pts is not None and packet.stream.type in ('video', 'audio'):
                 self.heard = max(self.heard, (packet.pts + (packet.duration or 0)) * packet.time_base)
             if packet.stream.index == self.stream.index:
-                yield packet if packet.size else None
+                if packet.size:
+                    yield packet
+                elif packet.dts is None:
+                    yield None
+                else:
+                    self.empty += 1
             if self._waited_too_long():
                 self._give_up()
                 yield None
                 return
 
     def _waited_too_long(self) -> bool:
-        waits = is_url(self.source._source) or self.source._once
+        waits = is_url(self.source._source) or self.source.reads_once
         return waits and time.monotonic() > self._deadline
 
     def _wait_from_now(self) -> None:
@@ -234,7 +249,8 @@ class _Run:
 
     def problem(self) -> str | None:
         """Return what could not be read so far."""
-        expected = self.stream.frames
+        # AVI counts frames that were dropped, whose packets FFmpeg leaves out.
+        expected = 0 if self.container.format.name == 'avi' else self.stream.frames - self.empty
         if self.stopped:
             return f'{self.name}: reading stopped after {self.decoded} frames ({self.stopped}).'
         lost = self.broken + (self.before if expected else 0)
@@ -254,7 +270,9 @@ class _Run:
         return None
 
     def _promised_duration(self) -> Fraction | None:
-        """Seconds that a Matroska or WebM header promises; it knows the duration, not the number of frames."""
+        """Seconds that a header promises: of Matroska and WebM, which know no number of frames, and of AVI."""
+        if self.container.format.name == 'avi' and self.stream.duration:
+            return self.stream.duration * self.stream.time_base
         if not self.container.format.name.startswith('matroska') or self.container.duration is None:
             return None
         # A tag for every stream where the muxer wrote one: another stream's may be longer.
@@ -263,6 +281,20 @@ class _Run:
             hours, minutes, seconds = tag.groups()
             return Fraction(hours) * 3600 + Fraction(minutes) * 60 + Fraction(seconds)
         return Fraction(self.container.duration, av.time_base)
+
+
+def first_moment(source: Path) -> Fraction:
+    """Return the time of a file's first frame that decodes, in seconds by the file's clock.
+
+    Raises:
+        VideoError: not one does.
+    """
+    opened = StreamSource(source)
+    with opened._open() as container:
+        run = _Run(opened, container)
+        if next(run.frames(), None) is None:
+            raise VideoError(f'{opened.name}: not one frame could be decoded.')
+        return Fraction(0) if run.start is None else run.start
 
 
 class AnimatedWebPSource:

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
 from mmengine.logging import MMLogger
 
 from ifirvos.errors import VideoError
@@ -31,6 +32,7 @@ _TIME_BASE = Fraction(1, 90000)
 # MP4 keeps a frame's duration in 32 bits of that clock: 13 hours. Slower video takes a clock of milliseconds, which
 # FFmpeg makes one of 1/16 of them: 37 hours.
 _SLOW, _SLOW_TIME_BASE, _SLOWEST = Fraction(1, 20_000), Fraction(1, 1000), Fraction(1, 100_000)
+_BT709 = 1  # code of ITU-T H.273, for matrix, primaries and transfer
 _FASTEST = Fraction(1000)  # frames per second
 _LARGEST = 16_384  # of a side, that both encoders take
 
@@ -126,6 +128,9 @@ class VideoWriter:
             self._start(*frame.shape[:2])
         time = self._end if time is None else Fraction(time)
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format='rgba' if self._alpha else 'rgb24')
+        picture = picture.reformat(
+            format=self._stream.pix_fmt, dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
+        )
         # Times of a source may lie closer than the clock's ticks, or wider apart than it holds.
         ticks = round(time / self._time_base)
         if self._last is not None:
@@ -165,6 +170,10 @@ class VideoWriter:
             self._stream.codec_context.time_base = self._time_base
             self._stream.width, self._stream.height = width, height
             self._stream.pix_fmt = 'yuva420p' if self._alpha else 'yuv420p'
+            # Without these, players guess the matrix from the size.
+            context = self._stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = ColorRange.MPEG
             if self._pixel_aspect != 1 and self.encoder == 'libx264':
                 self._stream.codec_context.sample_aspect_ratio = self._pixel_aspect
             if self._alpha:

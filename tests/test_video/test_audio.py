@@ -1,5 +1,8 @@
 """The sound of a video goes along with its pictures."""
 
+import os
+import threading
+from fractions import Fraction
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -8,6 +11,7 @@ import numpy as np
 import pytest
 from clips import moving_bar, write
 
+from ifirvos.errors import VideoError
 from ifirvos.video.audio import SoundTrack
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter, video_suffix
@@ -111,3 +115,83 @@ def test_no_sound_where_there_is_none_or_the_rate_was_changed(tmp_path):
         assert not container.streams.audio
     assert VideoReader(silent, fps=5).sound_source is None
     assert VideoReader(silent).sound_source == silent
+
+
+def test_sound_stays_with_the_pictures_where_the_first_of_them_are_lost(tmp_path):
+    """A recording that begins between two key frames: a flash and a tone 8 s after its real beginning."""
+    path = tmp_path / 'whole.ts'
+    with av.open(str(path), 'w', format='mpegts') as container:
+        pictures = container.add_stream('libx264', rate=10, options=dict(g='50', bf='0', sc_threshold='0'))
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, 'yuv420p'
+        sound = container.add_stream('aac', rate=48000)
+        sound.layout = 'mono'
+        for t in range(120):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 255 * (t == 80), np.uint8), format='rgb24')
+            frame.pts, frame.time_base = t, Fraction(1, 10)
+            container.mux(pictures.encode(frame))
+            tone = (t == 80) * np.sin(np.arange(4800) / 17).astype(np.float32)[None]
+            tone = av.AudioFrame.from_ndarray(tone, format='fltp', layout='mono')
+            tone.sample_rate, tone.pts, tone.time_base = 48000, 4800 * t, Fraction(1, 48000)
+            container.mux(sound.encode(tone))
+        container.mux(pictures.encode())
+        container.mux(sound.encode())
+    with av.open(str(path)) as container:
+        places = [packet.pos for packet in container.demux(container.streams.video[0]) if packet.size]
+    data = path.read_bytes()
+    cut = tmp_path / 'cut.ts'
+    cut.write_bytes(data[: 3 * 188] + data[places[20] // 188 * 188 :])  # the tables of the stream, then from 2 s on
+    reader = VideoReader(cut)
+    frames = [time for frame, time in reader.timed() if frame.mean() > 128]
+    assert 'its first 30 frames cannot be decoded' in reader.problem
+    _, samples, rate = samples_of(copy_with_sound(cut, tmp_path / 'copy.mp4'))
+    heard_at = np.flatnonzero(np.abs(samples) > 0.3)[0] / rate
+    assert [float(time) for time in frames] == [3.0]
+    assert abs(heard_at - 3) < 0.05
+
+
+def test_sound_whose_channels_change_on_the_way(tmp_path):
+    """As television does between programmes; the tone stays."""
+    parts = []
+    for layout, first in (('stereo', 0), ('5.1', 20)):
+        path = tmp_path / f'{layout}.ts'
+        with av.open(str(path), 'w') as container:
+            pictures = container.add_stream('mpeg2video', rate=10)
+            pictures.width, pictures.height, pictures.pix_fmt = 64, 48, 'yuv420p'
+            sound = container.add_stream('ac3', rate=48000)
+            sound.layout = layout
+            channels = len(sound.layout.channels)
+            for t in range(first, first + 20):
+                frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 5 * t, np.uint8), format='rgb24')
+                frame.pts, frame.time_base = t, Fraction(1, 10)
+                container.mux(pictures.encode(frame))
+                wave = np.sin(np.arange(4800 * t, 4800 * t + 4800) * (2 * np.pi * 440 / 48000)).astype(np.float32) / 2
+                tone = av.AudioFrame.from_ndarray(np.repeat(wave[None], channels, 0), format='fltp', layout=layout)
+                tone.sample_rate, tone.pts, tone.time_base = 48000, 4800 * t, Fraction(1, 48000)
+                container.mux(sound.encode(tone))
+            container.mux(pictures.encode())
+            container.mux(sound.encode())
+        parts.append(path.read_bytes())
+    (tmp_path / 'both.ts').write_bytes(b''.join(parts))
+    codec, seconds, frequency = heard(copy_with_sound(tmp_path / 'both.ts', tmp_path / 'copy.mp4'))
+    assert codec == 'aac'
+    assert seconds > 3
+    assert abs(frequency - 440) < 5
+
+
+def test_sound_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
+    source = with_sound(tmp_path / 'clip.mp4', 'aac')
+    monkeypatch.setattr(SoundTrack, '_open', Mock(side_effect=VideoError('its kind (codec) is not known')))
+    with av.open(str(copy_with_sound(source, tmp_path / 'copy.mp4'))) as container:
+        assert not container.streams.audio
+
+
+@pytest.mark.skipif(not hasattr(os, 'mkfifo'), reason='needs named pipes')
+def test_a_pipe_is_not_opened_again_for_its_sound(tmp_path):
+    source = with_sound(tmp_path / 'clip.ts', 'aac')
+    os.mkfifo(tmp_path / 'pipe')
+    thread = threading.Thread(target=lambda: (tmp_path / 'pipe').write_bytes(source.read_bytes()))
+    thread.start()
+    reader = VideoReader(tmp_path / 'pipe', allow_special=True, timeout=10)
+    assert reader.sound_source is None
+    assert len(list(reader)) == 20
+    thread.join()

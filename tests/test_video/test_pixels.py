@@ -138,7 +138,8 @@ def as_fields(array):
     return graph.pull()
 
 
-def test_interlaced_is_said_and_mended_on_request(tmp_path):
+@pytest.mark.parametrize('suffix', ['.mkv', '.ts'])
+def test_interlaced_is_said_and_mended_on_request(tmp_path, suffix):
     frames = []
     for t in range(8):  # a bar that moves 8 pixels from one field to the next
         frame = np.full((64, 96), 30, np.uint8)
@@ -146,7 +147,7 @@ def test_interlaced_is_said_and_mended_on_request(tmp_path):
         frame[1::2, 8 * t + 8 : 8 * t + 24] = 230
         frames.append(np.repeat(frame[..., None], 3, 2))
     options = {'flags': '+ilme+ildct', 'alternate_scan': '1', 'top': '1'}
-    path = tmp_path / 'fields.mkv'
+    path = tmp_path / f'fields{suffix}'
     with av.open(str(path), 'w') as container:
         stream = container.add_stream('mpeg2video', rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 96, 64, 'yuv422p', 10_000_000

@@ -1,5 +1,6 @@
 """Files that are cut, damaged or odd: what decodes is given, and what is lost is said."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -86,6 +87,45 @@ def test_a_stream_cut_between_key_frames_begins_at_the_next(tmp_path):
     original = list(VideoReader(whole))
     assert (frames[-16][0] == original[8]).all()
     assert (frames[-1][0] == original[23]).all()
+
+
+@pytest.mark.parametrize('codec', ['mjpeg', 'mpeg4'])
+def test_frames_that_a_camera_dropped_are_no_damage(tmp_path, codec):
+    """AVI counts them, but has nothing of them."""
+    times = [0, 1, 2, 3, 4, 8, 9, 10, 15, 16]
+    path = tmp_path / 'gaps.avi'
+    with av.open(str(path), 'w') as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
+        stream.codec_context.time_base = Fraction(1, 10)
+        for image, time in zip(noise(len(times)), times, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format='rgb24')
+            frame.pts, frame.time_base = time, Fraction(1, 10)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    reader = VideoReader(path)
+    assert [time for _, time in reader.timed()] == [Fraction(time, 10) for time in times]
+    assert reader.problem is None
+    (tmp_path / 'cut.avi').write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    cut = VideoReader(tmp_path / 'cut.avi')
+    assert 0 < len(list(cut)) < len(times)
+    assert cut.problem
+
+
+def test_an_empty_sample_ends_nothing(tmp_path):
+    """QuickTime files may hold them: the size in the table of samples is 0, and the bytes are not there."""
+    path = encode(tmp_path / 'whole.mov', 'mjpeg', moving_bar(12), pix_fmt='yuvj420p')
+    data = bytearray(path.read_bytes())
+    table, chunks, content = data.index(b'stsz') + 16, data.index(b'stco') + 12, data.index(b'mdat') - 4
+    sizes = struct.unpack_from('>12I', data, table)
+    first = struct.unpack_from('>I', data, chunks)[0] + sum(sizes[:5])
+    struct.pack_into('>I', data, table + 4 * 5, 0)
+    struct.pack_into('>I', data, content, struct.unpack_from('>I', data, content)[0] - sizes[5])
+    del data[first : first + sizes[5]]
+    (tmp_path / 'empty.mov').write_bytes(data)
+    reader = VideoReader(tmp_path / 'empty.mov')
+    assert [time for _, time in reader.timed()] == [Fraction(t, 10) for t in range(12) if t != 5]
+    assert reader.problem is None
 
 
 @pytest.mark.parametrize('rate', [Fraction(1, 2400), Fraction(1, 86_400)])

@@ -8,6 +8,7 @@ import pytest
 from clips import moving_bar, write
 
 from ifirvos.errors import VideoError
+from ifirvos.video.pixels import to_rgb
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter, browser_encoder, video_suffix
 
@@ -31,6 +32,27 @@ def test_colours_are_rgb(tmp_path):
     back = next(iter(VideoReader(write(tmp_path / 'red.mp4', red))))
     assert back[16, 16, 0] > 180
     assert back[16, 16, 1:].max() < 40
+
+
+@pytest.mark.parametrize('tagged', [True, False])
+@pytest.mark.parametrize('encoder', ['libx264', 'libvpx-vp9'])
+@pytest.mark.parametrize(('height', 'width'), [(720, 1280), (240, 320)])
+def test_colours_are_those_of_bt709(tmp_path, height, width, encoder, tagged):
+    """What is written says so; and HD that does not say is taken for it, as players do."""
+    colour = (40, 180, 60)
+    path = tmp_path / f'green{video_suffix(encoder)}'
+    write(path, np.full((1, height, width, 3), colour, np.uint8), encoder=encoder)
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+    assert (int(frame.colorspace), int(frame.color_range)) == (1, 1)
+    y, cb, cr = (int(np.frombuffer(plane, np.uint8)[0]) for plane in frame.planes)
+    assert abs(y - (16 + 219 * (0.2126 * 40 + 0.7152 * 180 + 0.0722 * 60) / 255)) < 2
+    if not tagged:
+        frame = av.VideoFrame.from_ndarray(frame.to_ndarray(format='yuv420p'), format='yuv420p')
+        assert int(frame.colorspace) == 2
+    back = to_rgb(frame, width, height)[0, 0]
+    if tagged or height == 720:
+        assert np.abs(back.astype(int) - colour).max() <= 3, (y, cb, cr)
 
 
 def test_a_browser_plays_it(tmp_path):
