@@ -183,8 +183,6 @@ def inferencer_options(args: argparse.Namespace) -> dict:
 def prepare(args: argparse.Namespace) -> tuple[VideoReader, RVOSInferencer, list[str], list[Path]]:
     """Return the video, the model, the sentences and their folders; cheap checks come before the model is loaded."""
     options = inferencer_options(args)
-    if args.max_sentences is not None:
-        os.environ['IFIRVOS_MAX_SENTENCES'] = str(args.max_sentences)
 
     from ifirvos.inference.inferencer import RVOSInferencer
     from ifirvos.inference.sentences import check_sentences
@@ -249,6 +247,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         )
     warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
+
+    if args.max_sentences is not None:
+        os.environ['IFIRVOS_MAX_SENTENCES'] = str(args.max_sentences)
 
     def show_written() -> int:
         if args.manifest is not None:

@@ -37,8 +37,8 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     named = resolve_model(model['model'], model['weights'])  # said, and downloaded, before workers start
     workers = args.workers or (1 if count > 1 else max(1, torch.cuda.device_count()))
     made_with = {
-        'config': None if named.config is None else str(named.config),
-        'weights': named.weights,
+        'config': os.path.abspath(named.config) if isinstance(named.config, str) else None,
+        'weights': named.weights and os.path.abspath(named.weights),
         'cfg_options': {key: str(value) for key, value in (model.get('cfg_options') or {}).items()},
         'save': list(check_saves(args.save)),
         **{name: model[name] for name in ('text_encoder', 'dtype', 'clip_len', 'overlap', 'link')},
@@ -57,7 +57,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
 
     def failed(job, why: str) -> None:
         failures[job.name] = why
-        console.print(f'failed: {job.video}: {why}', markup=False, highlight=False, soft_wrap=True)
+        console.print(f'failed: {job.shown}: {why}', markup=False, highlight=False, soft_wrap=True)
 
     left = []
     for job in mine:

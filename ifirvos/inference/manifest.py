@@ -13,7 +13,7 @@ from pathlib import Path
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.json_files import parse_json, read_regular
 from ifirvos.names import slug, unique_slugs
-from ifirvos.video.opening import is_url
+from ifirvos.video.opening import is_url, without_password
 
 SEPARATOR = ';'  # between the sentences of a csv's cell, as in make demo TEXT="a; b"
 _OPTIONS = dict(fps=float, max_frames=int, score_threshold=float)
@@ -42,7 +42,12 @@ class Job:
 
     def settings(self) -> dict:
         """Return the settings that determine the result, for json."""
-        return {**asdict(self), 'sentences': list(self.sentences)}
+        return {**asdict(self), 'video': self.shown, 'sentences': list(self.sentences)}
+
+    @property
+    def shown(self) -> str:
+        """The video, an address without its password."""
+        return without_password(self.video) if is_url(self.video) else self.video
 
 
 def read_manifest(path: str | os.PathLike) -> list[Job]:
@@ -154,11 +159,11 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)
-    return video if is_url(video) else str(folder / video), str(row.get('name') or '').strip(), *options
+    return video if is_url(video) else os.path.abspath(folder / video), str(row.get('name') or '').strip(), *options
 
 
 def _stem(video: str) -> str:
-    return slug(Path(video.split('?')[0]).stem)
+    return slug(Path((without_password(video) if is_url(video) else video).split('?')[0]).stem)
 
 
 def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:

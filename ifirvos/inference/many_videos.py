@@ -15,7 +15,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,8 @@ def _claimed(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        except OSError:  # the file system knows no locks
+            pass
         yield True
 
 
@@ -97,27 +99,36 @@ def do_job(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bo
     Returns:
         The record; None where another process has the video.
     """
-    folder = out / job.name
-    with _claimed(folder) as mine:
-        if not mine:
-            return None
-        began = time.monotonic()
-        record = dict(status='done', settings=dict(job.settings(), **made_with))
-        try:
-            if not overwrite and is_done(out, job, made_with):
-                return record_of(out, job)
-            for unfinished in folder.glob('.unfinished-*'):  # of a run that was killed
-                shutil.rmtree(unfinished)
-            (folder / RECORD).unlink(missing_ok=True)
-            record.update(segment(job, folder, True))
-        except OutputExistsError as error:
-            return dict(status='failed', error=str(error), settings=record['settings'])
-        except Exception as error:  # a failing video does not stop the others
-            MMLogger.get_current_instance().debug(traceback.format_exc())
-            record.update(status='failed', error=f'{type(error).__name__}: {error}'.splitlines()[0])
-        record['seconds'] = round(time.monotonic() - began, 3)
-        write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
-        return record
+    folder, settings = out / job.name, dict(job.settings(), **made_with)
+    try:
+        with _claimed(folder) as mine:
+            return _do_claimed(segment, job, out, made_with, overwrite) if mine else None
+    except (OSError, OutputError) as error:  # what cannot be written there is no record either
+        return dict(status='failed', error=_in_a_line(error), settings=settings)
+
+
+def _do_claimed(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bool) -> dict:
+    began, folder = time.monotonic(), out / job.name
+    record = dict(status='done', settings=dict(job.settings(), **made_with))
+    try:
+        if not overwrite and is_done(out, job, made_with):
+            return record_of(out, job)
+        for unfinished in folder.glob('.unfinished-*'):  # of a run that was killed
+            shutil.rmtree(unfinished)
+        (folder / RECORD).unlink(missing_ok=True)
+        record.update(segment(job, folder, True))
+    except OutputExistsError as error:
+        return dict(status='failed', error=str(error), settings=record['settings'])
+    except Exception as error:  # a failing video does not stop the others
+        MMLogger.get_current_instance().debug(traceback.format_exc())
+        record.update(status='failed', error=_in_a_line(error))
+    record['seconds'] = round(time.monotonic() - began, 3)
+    write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+    return record
+
+
+def _in_a_line(error: Exception) -> str:
+    return f'{type(error).__name__}: {error}'.splitlines()[0]
 
 
 # ---------------------------------------------------------------------- processes
@@ -226,7 +237,9 @@ def _bury(worker: _Worker, out: Path, made_with: dict, finished: Callable[[Job, 
     how = f'signal {-code}' if code < 0 else f'exit code {code}'
     error = f'its process died ({how}); out of memory? Try fewer --workers or a smaller --memory.'
     record = dict(status='failed', error=error, settings=dict(worker.job.settings(), **made_with))
-    write_whole(out / worker.job.name / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+    with suppress(OSError, OutputError):  # it may be why the process died
+        if not (out / worker.job.name).is_symlink():
+            write_whole(out / worker.job.name / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
     finished(worker.job, record)
 
 
@@ -308,7 +321,7 @@ def write_summary(out: Path, jobs: Sequence[Job], made_with: dict) -> list[dict]
             dict(
                 name=job.name,
                 status=record['status'],
-                video=job.video,
+                video=job.shown,
                 sentences=len(job.sentences),
                 frames=record.get('frames'),
                 seconds=record.get('seconds'),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -44,6 +44,17 @@ class MaskSequence(Sequence):
         if mask.shape != self._size:
             raise ValueError(f'a mask of {mask.shape} cannot follow masks of {self._size}')
         self._codes.append(rle_tools.encode(np.asfortranarray(mask, np.uint8))['counts'])
+
+    def part(self, frames: slice) -> MaskSequence:
+        """Return some frames, still encoded."""
+        part = MaskSequence()
+        part._codes, part._size = self._codes[frames], self._size
+        return part
+
+    def extend(self, masks: MaskSequence) -> None:
+        """Add encoded masks of the same size."""
+        self._size = self._size or masks._size
+        self._codes += masks._codes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -131,8 +142,13 @@ class SentenceResult:
     @property
     def rles(self) -> list[dict]:
         """The masks as COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
-        masks = self.masks if isinstance(self.masks, MaskSequence) else MaskSequence(self.masks)
-        return masks.rles
+        return self.encoded().masks.rles
+
+    def encoded(self) -> SentenceResult:
+        """Return the same with a :class:`MaskSequence`, a thousandth of the memory."""
+        if isinstance(self.masks, MaskSequence):
+            return self
+        return replace(self, masks=MaskSequence(self.masks))
 
     def __repr__(self) -> str:
         frames, height, width = self.masks.shape
@@ -146,7 +162,7 @@ class SentenceResult:
         queries = self.query_indices[cut]
         return SentenceResult(
             self.text,
-            self.masks[cut],
+            self.masks.part(cut) if isinstance(self.masks, MaskSequence) else self.masks[cut],
             self.scores[cut],
             self.boxes[cut],
             int(queries[0]) if len(queries) else self.query_index,
@@ -178,7 +194,8 @@ class WindowResult:
         start: Number of the first frame in the video.
         frames: The n originals, uint8 RGB (H, W, 3).
         times: Their times, in seconds from the first frame of the video.
-        results: One per sentence, for these n frames, masks bool (n, H, W).
+        results: One per sentence, for these n frames, masks bool (n, H, W), or, where memory does not hold all
+            sentences at once, a :class:`MaskSequence` that reads like it.
     """
 
     start: int
@@ -205,10 +222,9 @@ class ResultCollector:
     def add(self, part: SentenceResult, vis: np.ndarray | None = None) -> None:
         """Append a part, and its painted frames where they are wanted."""
         if self._coded is None:
-            self._masks.append(part.masks)
+            self._masks.append(np.asarray(part.masks))
         else:
-            for mask in part.masks:
-                self._coded.append(mask)
+            self._coded.extend(part.encoded().masks)
         if vis is not None:
             self._vis.append(vis)
         self._rest.append((part.scores, part.boxes, part.present, part.query_indices))

@@ -133,5 +133,6 @@ def _segment_window(
             inferencer.smaller_parts.take(error, inferencer.model)
             linkers[part] = before
             continue
-        results += inferencer.postprocess(samples, texts[part], score_threshold)
+        given = inferencer.postprocess(samples, texts[part], score_threshold)
+        results += given if len(given) == len(texts) else [result.encoded() for result in given]
     return results

@@ -110,6 +110,9 @@ def local_weights(entry: Mapping[str, Any], offline: bool | None = None, show_pr
     if address is None:
         return shipped(weights[0] if isinstance(weights, list) else weights)
     place = place_of(entry)
+    if place.is_file() and not os.access(place.parent, os.W_OK):  # shared by an administrator
+        _check_digest(entry, place)
+        return place
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f'{place}.lock', timeout=LOCK_SECONDS):
@@ -329,10 +332,10 @@ def _check_digest(entry: Mapping, place: Path) -> None:
     known, what = _known_digest(entry), 'the SHA-256 of the index'
     if known is None and record.is_file():
         known, what = record.read_text(encoding='utf-8').split()[0], f'the SHA-256 of its first use, in {record.name}'
-    if known is None:
+    if known is None and os.access(place.parent, os.W_OK):
         write_whole(record, f'{found}  {place.name}\n')
         MMLogger.get_current_instance().info('%s has SHA-256 %s, written to %s', place.name, found, record.name)
-    elif known != found:
+    elif known not in (None, found):
         raise DownloadError(
             f'{place} does not have {what}: it is damaged, or another file. Remove it and {record.name}; the next use '
             'downloads it anew.'

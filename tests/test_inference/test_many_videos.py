@@ -1,6 +1,8 @@
 """Many videos: each once, by several processes, whatever happens to one of them or to the run."""
 
 import csv
+import errno
+import fcntl
 import json
 import os
 import signal
@@ -9,13 +11,13 @@ import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, Mock
 
 import numpy as np
 import pytest
 
 from ifirvos.errors import OutputExistsError, VideoError
-from ifirvos.inference.manifest import Job
+from ifirvos.inference.manifest import Job, read_manifest
 from ifirvos.inference.many_videos import SUMMARY, do_job, is_done, record_of, run_jobs, write_summary
 from ifirvos.video.writer import VideoWriter
 
@@ -115,6 +117,52 @@ def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypa
     with pytest.raises(Stop):
         worker.segment(one, tmp_path / 'one', False)
     assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)
+
+
+def test_where_there_are_no_locks_or_a_link_stands(tmp_path, monkeypatch):
+    fake, linked = Fake(tmp_path / 'log'), tmp_path / 'elsewhere'
+    linked.mkdir()
+    (tmp_path / 'two').symlink_to(linked)
+    monkeypatch.setattr(fcntl, 'flock', Mock(side_effect=OSError(errno.ENOSYS, 'no locks')))
+    assert do_job(fake.segment, job('one'), tmp_path, MADE_WITH, False)['status'] == 'done'
+    record = do_job(fake.segment, job('two'), tmp_path, MADE_WITH, True)
+    assert (record['status'], 'two is a link' in record['error']) == ('failed', True)
+    assert list(linked.iterdir()) == []
+
+
+def test_the_limit_of_sentences_holds_for_manifests(tmp_path, monkeypatch):
+    from ifirvos_cli import infer, many_videos
+
+    (tmp_path / 'videos.csv').write_text('video,sentences\na.mp4,a cat\n')
+    seen = []
+    monkeypatch.setenv('IFIRVOS_MAX_SENTENCES', '5')  # so that it is as before afterwards
+    monkeypatch.setattr(many_videos, 'run_manifest', lambda *_: seen.append(os.environ['IFIRVOS_MAX_SENTENCES']) or 0)
+    assert infer.main(['--manifest', str(tmp_path / 'videos.csv'), '--out', 'out', '--max-sentences', '2']) == 0
+    assert seen == ['2']
+
+
+def test_passwords_are_in_no_file(tmp_path):
+    address = 'rtsp://admin:secret@10.0.0.5:554/live'
+    (tmp_path / 'videos.csv').write_text(f'video,sentences\n{address},a cat\nrtsp://admin:secret@10.0.0.5:554,a cat\n')
+    jobs = read_manifest(tmp_path / 'videos.csv')
+    assert jobs[0].video == address, 'it is needed to open it'
+    for one in jobs:
+        do_job(Fake(tmp_path / 'log').segment, one, tmp_path / 'out', MADE_WITH, False)
+    write_summary(tmp_path / 'out', jobs, MADE_WITH)
+    for path in (tmp_path / 'out').rglob('*'):
+        assert 'secret' not in str(path)
+        assert path.is_dir() or 'secret' not in path.read_text()
+
+
+def test_a_run_goes_on_from_another_folder(tmp_path, monkeypatch):
+    (tmp_path / 'lists').mkdir()
+    (tmp_path / 'lists/videos.csv').write_text('video,sentences\na.mp4,a cat\n')
+    monkeypatch.chdir(tmp_path)
+    (first,) = read_manifest('lists/videos.csv')
+    do_job(Fake(tmp_path / 'log').segment, first, tmp_path / 'out', MADE_WITH, False)
+    monkeypatch.chdir(tmp_path / 'lists')
+    (again,) = read_manifest('videos.csv')
+    assert is_done(tmp_path / 'out', again, MADE_WITH)
 
 
 def test_results_of_sentences_that_the_manifest_no_longer_has_go(tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from threshold_rvos import ThresholdRVOS
 from ifirvos.errors import LimitError
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.memory import BYTES_A_FEATURE_BYTE
+from ifirvos.inference.results import MaskSequence
 from ifirvos.video.writer import VideoWriter
 
 
@@ -141,6 +142,11 @@ def test_sentences_go_through_in_batches_that_memory_allows(inferencer, frames, 
     results = inferencer(frames, texts)
     assert [len(samples) for _, samples in inferencer.model.calls] == [2, 2, 1]
     assert [result.text for result in results] == texts
+    (window,) = inferencer.stream(frames, texts)
+    for part, result in zip(window.results, results, strict=True):
+        assert isinstance(part.masks, MaskSequence), 'the masks of all sentences take more than the memory'
+        assert isinstance(result.masks, np.ndarray)
+        np.testing.assert_array_equal(part.masks, result.masks)
     inferencer.memory = 1e-9
     inferencer.model.calls.clear()
     inferencer(frames, texts)

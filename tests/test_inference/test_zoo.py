@@ -214,6 +214,19 @@ def test_a_file_put_there_by_hand_is_taken(server, entry):
     assert not server.requests
 
 
+def test_a_cache_that_is_only_read(server, entry, monkeypatch):
+    """An administrator's, for all users of a machine: nothing is written there, but what is there is checked."""
+    place = zoo.place_of(entry)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(FILE)
+    monkeypatch.setattr(zoo.os, 'access', lambda path, mode: mode != os.W_OK)
+    assert get(entry) == place
+    assert [path.name for path in place.parent.iterdir()] == [place.name]
+    place.with_name(f'{place.name}.sha256').write_text(f'{"0" * 64}  {place.name}\n')
+    with pytest.raises(DownloadError, match='SHA-256 of its first use'):
+        get(entry)
+
+
 @pytest.mark.parametrize('how', ['argument', 'environment'])
 def test_offline_touches_no_network(server, entry, how, monkeypatch):
     if how == 'environment':
