@@ -145,6 +145,14 @@ def add_model_options(parser: argparse._ActionsContainer) -> None:
     parser.add_argument('--offline', action='store_true', help='do not use the network')
 
 
+def check_model_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    """End with the parser's error where the options of :func:`add_model_options` contradict each other."""
+    if args.config and not args.weights:
+        parser.error('--config needs --weights: the model would be random')
+    if args.model and args.config:
+        parser.error('--model and --config name the same thing twice')
+
+
 def model_options(args: argparse.Namespace) -> dict:
     """Return the options of :func:`add_model_options` as arguments of ``RVOSInferencer``, but for ``--offline``."""
     return dict(

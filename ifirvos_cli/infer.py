@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from .common import (
     USER_ERROR,
     add_model_options,
+    check_model_options,
     finite_number,
     is_missing,
     model_options,
@@ -139,10 +140,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.error('with --manifest, fps and max_frames are columns of the manifest')
     if args.score_threshold is not None and args.score_threshold > 1:
         parser.error('--score-threshold is a score, from 0 to 1')
-    if args.config and not args.weights:
-        parser.error('--config needs --weights: the model would be random')
-    if args.model and args.config:
-        parser.error('--model and --config name the same thing twice')
+    check_model_options(parser, args)
     unknown = set(args.save) - set(SAVES)
     if unknown:
         parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
@@ -230,7 +228,8 @@ def run(args: argparse.Namespace) -> list[Path]:
     if writer.overlays and (height % 2 or width % 2):
         print(f'note: {width}x{height} is odd, so the overlay repeats the last row or column.', file=sys.stderr)
     together = [args.out / FOLDER / f'overlay{video_suffix()}'] if 'together' in args.save else []
-    return [*writer.overlays, *together] or folders
+    exports = [args.out / FOLDER] if writer.exports and not together else []
+    return [*writer.overlays, *together, *exports] or folders
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:

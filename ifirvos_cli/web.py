@@ -13,11 +13,24 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .common import USER_ERROR, add_model_options, model_options, positive_int, run_command, whole_number
+from .common import (
+    USER_ERROR,
+    add_model_options,
+    check_model_options,
+    model_options,
+    positive_int,
+    run_command,
+    whole_number,
+)
+
+try:
+    import fcntl
+except ImportError:  # Windows: what a killed server left stays
+    fcntl = None
 
 # Name -> default, meaning; those of ifirvos.webdemo.job.Limits, which takes seconds to import.
 LIMITS = dict(
@@ -33,7 +46,7 @@ LIMITS = dict(
 
 
 PREFIX = 'ifirvos-webdemo-'
-OWNER = 'server'  # file in the folder that names the process
+OWNER = 'server'  # file in the folder that a running server has locked
 
 
 def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> argparse.Namespace:
@@ -49,33 +62,40 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         parser.add_argument(
             f'--max-{name}', type=positive_int, default=default, metavar='N', help=f'{text} ({default})'
         )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    check_model_options(parser, args)
+    return args
 
 
 def _stop(*_) -> None:
     raise KeyboardInterrupt  # as Ctrl-C, for which Gradio closes its server
 
 
-def _identity(pid: int) -> str:
-    """Return a process's number and when it began, by which a later process of the same number is told apart."""
-    try:
-        began = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]
-    except (OSError, IndexError):  # gone, or a system without /proc
-        began = ''
-    return f'{pid} {began}'
+@contextmanager
+def owned(folder: Path) -> Iterator[None]:
+    """Hold the lock that says that a server runs in a folder, also to servers in other containers."""
+    if fcntl is None:
+        yield
+        return
+    with open(folder / f'{OWNER}.new', 'w') as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        os.replace(folder / f'{OWNER}.new', folder / OWNER)  # it is never there without its lock
+        yield
 
 
 def remove_leftovers(parent: Path) -> None:
     """Remove the folders of servers that were killed before they could; of this user's only, and of no running one."""
+    if fcntl is None:
+        return
     for folder in parent.glob(f'{PREFIX}*'):
         try:
-            if folder.is_symlink() or (hasattr(os, 'getuid') and folder.stat().st_uid != os.getuid()):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            owner = (folder / OWNER).read_text(encoding='utf-8')
-        except OSError:  # being made just now, or somebody else's
+            with open(folder / OWNER) as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:  # it runs; it is being made just now; it is somebody else's
             continue
-        if owner.split()[:1] and owner != _identity(int(owner.split()[0])):
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,8 +114,7 @@ def run(args: argparse.Namespace) -> int:
     remove_leftovers(Path(tempfile.gettempdir()))
     # What a service manager sends: it must end the block below, which removes what visitors left.
     signal.signal(signal.SIGTERM, _stop)
-    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        Path(folder, OWNER).write_text(_identity(os.getpid()), encoding='utf-8')
+    with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix=PREFIX) as folder, owned(Path(folder)):
         inferencer = RVOSInferencer(**options, device=args.device, show_progress=False)
         launch(build_page(inferencer, Path(folder), limits), args.host, args.port, limits)
     return 0

@@ -29,6 +29,7 @@ from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
 from .absence import checked_threshold, clip_threshold_of
+from .exporters import EXPORTS, FOLDER
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
@@ -192,7 +193,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         folders = [None if out_dir is None else Path(out_dir) / name for name in names]
         for folder, sentences in zip(folders, texts, strict=True):  # all before the first video is segmented
             if folder is not None:
-                check_free([folder / name for name in unique_slugs(sentences)], overwrite)
+                together = [FOLDER] if set(save) & EXPORTS.keys() else []
+                check_free([folder / name for name in (*unique_slugs(sentences), *together)], overwrite)
         return [
             self._segment(video, sentences, out_dir=folder, **options)
             for video, sentences, folder in zip(inputs, texts, folders, strict=True)

@@ -109,7 +109,8 @@ class ResultWriter:
         self.folders, self.texts, self.reader = list(folders), list(texts), reader
         self.save, self.info, self.overwrite = check_saves(save), dict(info or {}), overwrite
         overlay = [f'overlay{video_suffix()}'] if 'overlay' in self.save else []
-        source = 'frames' if reader is None else reader.name
+        # Frames have no name of their own, but their results have a place.
+        source = str(Path(self.folders[0]).parent.resolve()) if reader is None else reader.name
         self.video_id = stable_id(source) if video_id is None else video_id
         self.sentence_ids = [stable_id(str(self.video_id), str(i), text) for i, text in enumerate(self.texts)]
         self.exports = [name for name in self.save if name in EXPORTS]

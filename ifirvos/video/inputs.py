@@ -8,14 +8,16 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ifirvos.errors import InputError
 
 from .reader import VideoReader
 from .sources import DEFAULT_FPS, TimedFrame
 
-# A path, an address, the number of a webcam, an open reader, or uint8 frames (H, W), (H, W, 1), (H, W, 3), (H, W, 4).
-VideoInput = str | os.PathLike | int | VideoReader | np.ndarray | Iterable[np.ndarray]
+# A path, an address, the number of a webcam, an open reader, or uint8 frames (H, W), (H, W, 1), (H, W, 3), (H, W, 4),
+# arrays or tensors.
+VideoInput = str | os.PathLike | int | VideoReader | np.ndarray | torch.Tensor | Iterable[np.ndarray | torch.Tensor]
 CHANNEL_ORDERS = ('rgb', 'bgr')
 
 
@@ -39,6 +41,7 @@ class VideoStream:
     def __init__(self, video: VideoInput, channel_order: str = 'rgb') -> None:
         if channel_order not in CHANNEL_ORDERS:
             raise InputError(f"channel_order must be 'rgb' or 'bgr', not {channel_order!r}.")
+        video = _on_host(video)
         if isinstance(video, str | os.PathLike | int) and not isinstance(video, bool):
             video = VideoReader(video)
         if isinstance(video, np.ndarray) and video.ndim == 3 and video.shape[2] in (1, 3, 4):
@@ -84,7 +87,7 @@ def as_rgb(frame: np.ndarray, index: int = 0, channel_order: str = 'rgb') -> np.
     Raises:
         InputError: it is not uint8, or not an image; names the frame.
     """
-    frame = np.asarray(frame)
+    frame = np.asarray(_on_host(frame))
     channels = frame.shape[2] if frame.ndim == 3 else 1
     if frame.dtype != np.uint8 or frame.ndim not in (2, 3) or channels not in (1, 3, 4) or not frame.size:
         raise InputError(
@@ -97,13 +100,18 @@ def as_rgb(frame: np.ndarray, index: int = 0, channel_order: str = 'rgb') -> np.
     return np.ascontiguousarray(frame)
 
 
+def _on_host(value: object) -> object:
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
+
+
 def is_batch(inputs: VideoInput | Sequence[VideoInput]) -> bool:
     """Return whether these are several videos: a list of paths, readers or (T, H, W, C) arrays, or one of five axes."""
-    if isinstance(inputs, np.ndarray):
+    arrays = np.ndarray | torch.Tensor
+    if isinstance(inputs, arrays):
         return inputs.ndim == 5
     if not isinstance(inputs, list | tuple) or not inputs:
         return False
     return all(
-        isinstance(item, str | Path | os.PathLike | VideoReader) or (isinstance(item, np.ndarray) and item.ndim == 4)
+        isinstance(item, str | Path | os.PathLike | VideoReader) or (isinstance(item, arrays) and item.ndim == 4)
         for item in inputs
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from mmengine.logging import MMLogger
 
 from ifirvos.errors import InputError, VideoError
 from ifirvos.evaluation.functional.absence import clip_score
@@ -133,6 +134,9 @@ def run_job(
         return _run(inferencer, path, texts, folder, limits, progress)
     except (InputError, VideoError, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, InputError | VideoError):  # a full disk, which names the folder
+            MMLogger.get_current_instance().error(str(error))
+            raise InputError('This server cannot write the result.') from error
         raise InputError(_without_path(str(error), path)) from error
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)

@@ -80,8 +80,8 @@ def describe(limits: Limits) -> str:
     """Format the limits in one line."""
     return (
         f'Up to {limits.seconds} seconds, {limits.frames} frames, {limits.megabytes} MB, and {limits.sentences} '
-        f'sentences of {limits.characters} characters. What you upload stays on this machine and is deleted about an '
-        'hour later, or when the server stops; results when this page is closed.'
+        f'sentences of {limits.characters} characters. What you upload and its results stay on this machine and are '
+        'deleted about an hour later, or when the server stops.'
     )
 
 
@@ -141,7 +141,11 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
         return frame_at(job.overlays[index], job.times[t]), '. '.join(filter(None, [text, job.note]))
 
     def stop_request(request: gr.Request) -> None:
-        store.stop(request.session_hash)
+        if not store.stop(request.session_hash):
+            gr.Info('Nothing of yours is running; a request that waits in line can be stopped when it begins.')
+
+    def uploaded() -> None:
+        store.trim()
 
     def close(request: gr.Request) -> None:
         store.close(request.session_hash)
@@ -197,6 +201,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
         )
         # Not in the queue, behind the request that it stops.
         stop.click(stop_request, queue=False, **private)
+        video.upload(uploaded, queue=False, **private)
         page.unload(close)
         choice.input(show, [choice], [overlay], show_progress='minimal', **private)
         choice.input(step, [choice, slider], [frame, about], show_progress='hidden', **private)

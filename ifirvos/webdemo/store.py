@@ -68,7 +68,6 @@ class Store:
                 self._kept[session] = job
             if old is not None:
                 old.remove()
-            self.trim(session)
             return job
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
@@ -76,16 +75,19 @@ class Store:
         finally:
             with self._lock:
                 del self._running[session]
+            self.trim(session)  # also of what was refused
 
     def _check(self, session: str) -> None:
         if self._running.get(session):
             raise InputError('Stopped.')
 
-    def stop(self, session: str) -> None:
-        """Stop the running request of a session after its current window."""
+    def stop(self, session: str) -> bool:
+        """Stop the running request of a session after its current window; return whether there is one."""
         with self._lock:
-            if session in self._running:
-                self._running[session] = True
+            if session not in self._running:
+                return False
+            self._running[session] = True
+            return True
 
     def close(self, session: str) -> None:
         """End a session: stop its running request and remove its result."""

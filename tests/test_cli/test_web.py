@@ -75,3 +75,10 @@ def test_what_a_killed_server_left_goes_at_the_next_start(tmp_path):
         server.terminate()
         assert server.wait(30) == 0
     assert not list(tmp_path.glob('*/gradio'))
+
+
+@pytest.mark.parametrize('options', [['--config', 'a.py'], ['--config', 'a.py', '--weights', 'a.pth', '--model', 'b']])
+def test_a_random_model_or_two_are_refused(options, capsys):
+    with pytest.raises(SystemExit):
+        web.parse_args(options)
+    assert '--config' in capsys.readouterr().err

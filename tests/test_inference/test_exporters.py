@@ -2,7 +2,10 @@
 
 import importlib.util
 import json
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from urllib.parse import parse_qs
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,8 +20,8 @@ from pycocotools.coco import COCO
 from ifirvos.errors import InputError
 from ifirvos.inference.exporters import best_frame, refine_with_sam2, stable_id, to_supervision
 from ifirvos.inference.exporters.cvat import run_lengths
-from ifirvos.inference.exporters.label_studio import brush_rle
-from ifirvos.inference.exporters.together import distinct_labels
+from ifirvos.inference.exporters.label_studio import brush_rle, label_studio
+from ifirvos.inference.exporters.together import Together, distinct_labels
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.inference.writers import SAVES, ResultWriter, check_saves
 from ifirvos.label_maps import read_palette_png
@@ -245,7 +248,33 @@ def test_label_studio(tmp_path):
     box = second['value']['sequence'][0]
     assert [box[key] for key in ('x', 'y', 'width', 'height')] == pytest.approx([25, 100 / 3, 62.5, 50])
     assert first['value']['framesCount'] == 3
-    assert {tag.tag for tag in ElementTree.parse(folder / 'label_studio_video_config.xml').iter()} >= {'VideoRectangle'}
+    tags = {tag.tag: tag for tag in ElementTree.parse(folder / 'label_studio_video_config.xml').iter()}
+    assert 'VideoRectangle' in tags
+    assert tags['Video'].get('frameRate') == '$fps', 'else it counts 24 frames a second'
+    assert task['data']['fps'] == '10'
+
+
+def test_names_that_an_address_does_not_hold_are_quoted(tmp_path):
+    name = 'me & you #1 50%.mp4'
+    with label_studio(Together(tmp_path, ['a cat'], Fraction(30000, 1001), (HEIGHT, WIDTH), name, 1, [2])):
+        pass
+    (task,) = json.loads((tmp_path / 'label_studio_video.json').read_text())
+    path, _, query = task['data']['video'].partition('?')
+    assert (path, parse_qs(query)['d']) == ('/data/local-files/', [f'video/{name}'])
+    assert task['data']['fps'] == '29.97'
+
+
+def test_characters_that_xml_does_not_have_are_left_out(tmp_path):
+    one, other = two_results()
+    folder = written(tmp_path, ['cvat', 'label-studio'], [replace(one, text='the red\x0bstar\x08'), other])
+    for name in ('cvat.xml', 'label_studio_config.xml', 'label_studio_video_config.xml'):
+        ElementTree.parse(folder / name)
+    assert json.loads((folder / 'cvat_labels.json').read_text())[0]['name'] == 'the red star'
+
+
+def test_videos_of_frames_have_ids_of_their_own(tmp_path):
+    found = [json.loads((written(tmp_path / name, ['coco']) / 'coco.json').read_text()) for name in 'ab']
+    assert found[0]['videos'][0]['id'] != found[1]['videos'][0]['id']
 
 
 # ---------------------------------------------------------------------- one picture of all objects, the frames

@@ -74,6 +74,11 @@ def test_every_overlay_is_named(left_half, clip, tmp_path, capsys):
     assert all(VideoReader(path).num_frames == 6 for path in named)
 
 
+def test_the_folder_of_exports_is_named(left_half, clip, tmp_path, capsys):
+    assert infer.main([str(clip), 'a star', '--out', str(tmp_path / 'out'), '--save', 'coco']) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / 'out/all_sentences')]
+
+
 def test_garbage_is_collected_once_the_model_is_there(left_half, clip, tmp_path):
     """Before, the collector would go through all that has been imported, a tenth of a start."""
     assert infer.main([str(clip), 'a star', '--out', str(tmp_path / 'out')]) == 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ifirvos.errors import InputError
 from ifirvos.video.inputs import VideoStream, as_rgb, is_batch
@@ -44,6 +45,17 @@ def test_arrays_come_with_times():
     assert stream.num_frames == 2
     assert [(frame[0, 0, 0], time) for frame, time in stream] == [(10, 0), (11, Fraction(1, 10))]
     assert VideoStream(iter([RGB])).num_frames is None
+
+
+def test_tensors_are_arrays():
+    frames = torch.from_numpy(np.stack([RGB, RGB]))
+    assert [frame.tolist() for frame, _ in VideoStream(frames)] == [RGB.tolist()] * 2
+    assert [frame.tolist() for frame, _ in VideoStream(list(frames))] == [RGB.tolist()] * 2
+    assert is_batch([frames, frames])
+    assert is_batch(frames[None])
+    assert not is_batch(frames)
+    with pytest.raises(InputError, match=r'give it as \[frame\]'):
+        VideoStream(frames[0])
 
 
 def test_a_file_keeps_its_times(tmp_path):

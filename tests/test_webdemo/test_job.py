@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from ifirvos import RVOSInferencer
-from ifirvos.errors import VideoError
+from ifirvos.errors import InputError, OutputError, VideoError
 from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.synth import draw_frames, make_clip
 from ifirvos.testing import shrink
@@ -137,6 +137,16 @@ def test_a_text_file_is_refused_without_naming_our_folder(inferencer, tmp_path):
         run_job(inferencer, path, ['a star'], tmp_path / 'job', LIMITS, lambda *args: None)
     assert str(tmp_path) not in str(info.value)
     assert not (tmp_path / 'job').exists()
+
+
+def test_a_full_disk_is_told_without_naming_our_folder(inferencer, video, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OutputError(f'{tmp_path}/jobs/x cannot be written: No space left on device.')
+
+    monkeypatch.setattr('ifirvos.webdemo.job.ResultWriter', full)
+    with pytest.raises(InputError, match='cannot write the result') as told:
+        run_job(inferencer, video, ['a'], tmp_path / 'job', Limits(), lambda *_: None)
+    assert str(tmp_path) not in str(told.value)
 
 
 def test_a_file_that_hides_its_length_is_stopped_on_the_way(inferencer, video, tmp_path, monkeypatch):

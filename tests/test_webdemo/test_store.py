@@ -115,3 +115,25 @@ def test_what_fails_leaves_no_folder(folders):
         store.run('s', fail)
     assert list(folders[0].iterdir()) == []
     store.run('s', lambda folder, check: made(folder))
+
+
+def test_what_is_refused_keeps_no_uploads_beyond_the_limit(folders):
+    store = Store(*folders, most=5, megabytes=1)
+
+    def refuse(folder, check):
+        raise InputError('too long')
+
+    for number in range(4):
+        upload = folders[1] / f'{number}'
+        upload.mkdir()
+        (upload / 'a.mp4').write_bytes(bytes(400_000))
+        os.utime(upload, (number, number))  # long ago
+        with pytest.raises(InputError, match='too long'):
+            store.run('s', refuse)
+    assert sorted(path.name for path in folders[1].iterdir()) == ['2', '3']
+
+
+def test_nothing_that_runs_is_not_stopped(folders):
+    store = Store(*folders, most=5, megabytes=1)
+    assert not store.stop('s')
+    assert store.run('s', lambda folder, check: (check(), made(folder))[1]), 'the next request was stopped'

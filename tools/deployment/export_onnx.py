@@ -12,7 +12,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from ifirvos_cli.common import add_model_options, main_of, output_path, positive_int, tool_arguments
+from ifirvos_cli.common import (
+    add_model_options,
+    check_model_options,
+    main_of,
+    output_path,
+    positive_int,
+    tool_arguments,
+)
 
 SENTENCE = 'the red circle'
 
@@ -28,7 +35,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--words', type=positive_int, default=32, help='tokens of a sentence, with padding (%(default)s)'
     )
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    check_model_options(parser, args)
+    return args
 
 
 if __name__ == '__main__':

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
@@ -19,7 +20,7 @@ from ifirvos.inference.results import FrameResult
 
 from .together import FRAME_FILE, ExportSink, Together, distinct_labels
 
-LOCAL_FILES = '/data/local-files/?d='  # where Label Studio serves a local storage
+LOCAL_FILES = '/data/local-files/?d='  # where Label Studio serves a local storage, from its document root on
 _WORD, _SIZES = 8, (3, 4, 8, 16)  # bits of a value; bits of a run's length, four choices
 _LONGEST = 1 << _SIZES[-1]
 
@@ -87,7 +88,8 @@ def _interface(kind: str, labels: Sequence[str]) -> str:
             f'{names}  </BrushLabels>\n</View>\n'
         )
     return (
-        f'<View>\n  <Video name="video" value="$video"/>\n  <VideoRectangle name="box" toName="video"/>\n'
+        '<View>\n  <Video name="video" value="$video" frameRate="$fps"/>\n'
+        '  <VideoRectangle name="box" toName="video"/>\n'
         f'  <Labels name="videoLabels" toName="video">\n{names}  </Labels>\n</View>\n'
     )
 
@@ -140,5 +142,7 @@ def label_studio(to: Together) -> Iterator[ExportSink]:
         for sentence_id, label, track, of_frames in zip(to.sentence_ids, labels, tracks, scores, strict=True)
         if track
     ]
-    task = dict(data=dict(video=LOCAL_FILES + to.video), predictions=[dict(model_version='ifirvos', result=boxes)])
+    # Served below a folder: Label Studio refuses a storage that is its whole root.
+    data = dict(video=LOCAL_FILES + quote(f'video/{to.video}'), fps=f'{float(to.fps):g}')
+    task = dict(data=data, predictions=[dict(model_version='ifirvos', result=boxes)])
     (to.folder / 'label_studio_video.json').write_text(json.dumps([task], indent=1), encoding='utf-8')

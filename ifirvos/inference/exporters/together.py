@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,6 +14,8 @@ from ifirvos.visualization import STYLES, OverlayColors
 
 FOLDER = 'all_sentences'  # no sentence's folder has an underscore in its name
 FRAME_FILE = 'frames/{:05d}.jpg'
+
+_NOT_IN_XML = re.compile('[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]')
 
 # Takes one frame's results, one per sentence.
 ExportSink = Callable[[Sequence[FrameResult]], None]
@@ -59,9 +62,12 @@ def stable_id(*names: str) -> int:
 
 
 def distinct_labels(texts: Sequence[str], max_length: int) -> list[str]:
-    """Return the sentences cut to a length and made unique: duplicates end in ' (2)', ' (3)' …"""
+    """Return the sentences cut to a length and made unique: duplicates end in ' (2)', ' (3)' …
+
+    Characters that XML does not have, as a vertical tab that was copied along, are left out.
+    """
     labels: list[str] = []
-    for text in texts:
+    for text in (_NOT_IN_XML.sub('', ' '.join(text.split())) for text in texts):
         label, number = text[:max_length].rstrip(), 1
         while label in labels:
             number += 1
