@@ -90,6 +90,12 @@ def output_path(text: str) -> Path:
     return Path(text)
 
 
+def split_name(spec: str) -> tuple[str, str]:
+    """Split ``[NAME=][CONFIG,]PATH`` into the name and the rest; a path that is there may have a '='."""
+    name, _, rest = spec.partition('=')
+    return ('', spec) if '=' not in spec.partition(',')[0] or Path(spec).exists() else (name, rest)
+
+
 def is_missing(*paths: str | Path | None) -> bool:
     """Return whether a path does not exist, and say so in one line: a typing error need not wait for the imports."""
     for path in paths:

@@ -50,5 +50,11 @@ class ResumableEarlyStopping(EarlyStoppingHook):
             write_whole(Path(runner.work_dir) / f'{STATE}.json', json.dumps(state))
 
 
+def was_stopped_early(work_dir: str | Path, iteration: int) -> bool:
+    """Return whether the hook ended training behind an iteration."""
+    state = _read(Path(work_dir) / f'{STATE}.json')
+    return bool(state.get('stopped')) and state['iter'] == iteration
+
+
 def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding='utf-8')) if path.is_file() else {}

@@ -14,6 +14,7 @@ from ifirvos_cli.common import (
     positive_int,
     positive_number,
     seed_number,
+    split_name,
     uncollected,
     whole_number,
 )
@@ -97,3 +98,17 @@ def test_garbage_is_collected_again_after_a_start(before):
         assert gc.isenabled() is before
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_names_of_runs_and_paths_with_an_equals_sign(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'lr=0.1').mkdir()
+    (tmp_path / 'lr=0.1/x.pth').touch()
+    (tmp_path / 'a.pth').touch()
+    assert split_name('ours=a.pth') == ('ours', 'a.pth')
+    assert split_name('a.pth') == ('', 'a.pth')
+    assert split_name('lr=0.1/x.pth') == ('', 'lr=0.1/x.pth')
+    assert split_name('ours=lr=0.1/x.pth') == ('ours', 'lr=0.1/x.pth')
+    assert split_name('a.py,lr=0.1/x.pth') == ('', 'a.py,lr=0.1/x.pth')
+    assert split_name('ours=a.py,lr=0.1/x.pth') == ('ours', 'a.py,lr=0.1/x.pth')
+    assert split_name('ours=gone.pth') == ('ours', 'gone.pth')

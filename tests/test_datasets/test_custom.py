@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Container
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ from PIL import Image
 from pycocotools import mask as rle_tools
 
 from ifirvos.datasets import RefYouTubeVOSDataset
-from ifirvos.datasets.custom import convert, find_format, read_annotations, read_sentences
+from ifirvos.datasets.custom import conversion, convert, find_format, read_annotations, read_sentences
 from ifirvos.datasets.custom.label_studio import decode_brush
 from ifirvos.datasets.custom.video import to_rle
 from ifirvos.errors import InputError, OutputExistsError, UserError
@@ -358,8 +359,8 @@ def test_listed_files_that_lie_elsewhere_are_found_by_their_names(tmp_path, fram
         one['segmentations'] = [one['segmentations'][t] for t in (0, 1, 3)]
     path.write_text(json.dumps(content))
     convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
-    assert names_of_frames(tmp_path / 'out') == ['00000', '00001', '00003']
-    assert (read_palette_png(tmp_path / 'out/train/Annotations/clip/00003.png') == labels_of(3)).all()
+    assert names_of_frames(tmp_path / 'out') == ['00000', '00001', '00002']
+    assert (read_palette_png(tmp_path / 'out/train/Annotations/clip/00002.png') == labels_of(3)).all()
 
 
 def test_videos_with_a_dot_in_their_name_have_sentences_of_their_own(tmp_path):
@@ -617,3 +618,92 @@ def test_a_mask_of_cvat_that_is_none(tmp_path, mask, says):
     (tmp_path / 'a.xml').write_text(f'{text}<track id="0"><mask frame="0" {mask}/></track></annotations>')
     with pytest.raises(InputError, match=says):
         read_annotations(tmp_path / 'a.xml')
+
+
+def test_uploads_of_label_studio_are_in_the_order_of_their_own_names(tmp_path, frames):
+    """It stores '0.png' as '3f0c1d2e-0.png'; the random prefixes would put them into another order."""
+    prefixes = ['ffff0000', '0000ffff', '8888aaaa', '44440000']
+    path = as_label_studio(tmp_path)
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        number = int(Path(task['data']['image']).stem)
+        task['data'] = dict(image=f'/data/upload/7/{prefixes[number]}-{number}.png')
+    path.write_text(json.dumps(tasks))
+    (video,) = read_annotations(path)
+    assert [Path(name).stem.partition('-')[2] for name in video.files] == ['0', '1', '2', '3']
+    uploads = tmp_path / 'media/upload/7'
+    uploads.mkdir(parents=True)
+    for number, prefix in enumerate(prefixes):
+        shutil.copy(frames / f'clip/{number}.png', uploads / f'{prefix}-{number}.png')
+    for source, out in ((frames / 'clip', 'original'), (uploads, 'uploaded')):
+        convert([video], source, tmp_path / out, val_share=0)
+        for t in range(LENGTH):
+            (folder,) = (tmp_path / out / 'train/JPEGImages').iterdir()
+            assert abs(cv2.imread(str(folder / f'{t:05d}.jpg')).astype(int) - 40 * t).max() <= 2
+            labels = read_palette_png(tmp_path / out / 'train/Annotations' / folder.name / f'{t:05d}.png')
+            assert (labels == labels_of(t)).all()
+
+
+def test_listed_files_are_not_taken_for_others(tmp_path, frames):
+    path = as_youtube_vis(tmp_path)
+    content = json.loads(path.read_text())
+    content['videos'][0]['file_names'] = [f'other/clip/shot{t}.png' for t in range(LENGTH)]
+    path.write_text(json.dumps(content))
+    with pytest.raises(FileNotFoundError, match='none called shot0'):
+        convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
+
+
+def test_tasks_that_nobody_annotated_are_left_out(tmp_path, frames):
+    path = as_label_studio(tmp_path)
+    tasks = json.loads(path.read_text())
+    for task in tasks:
+        if task['data']['image'].endswith('2.png'):
+            task['annotations'] = []
+    tasks.append(dict(id=99, data=dict(video='/data/upload/1/other.mp4'), annotations=[dict(result=[])]))
+    path.write_text(json.dumps(tasks))
+    report = convert(read_annotations(path), frames, tmp_path / 'out', val_share=0)
+    assert (report.frames, report.empty) == (LENGTH - 1, 0)
+    for task in tasks:
+        if task['data'].get('image', '').endswith('2.png'):
+            task['annotations'] = [dict(result=[])]  # looked at, and nothing there
+    path.write_text(json.dumps(tasks))
+    report = convert(read_annotations(path), frames, tmp_path / 'again', val_share=0)
+    assert (report.frames, report.empty) == (LENGTH, 1)
+
+
+def test_pictures_of_cvat_go_by_their_names(tmp_path):
+    """CVAT numbers frame10 before frame2."""
+
+    def column(number):
+        return np.broadcast_to(np.arange(WIDTH) == number, SIZE)
+
+    names = sorted(f'frame{t}.png' for t in range(12))
+    images = ''.join(
+        f'<image id="{number}" name="{name}" width="{WIDTH}" height="{HEIGHT}">'
+        + mask_element(column(int(name[5:-4])), 'thing')
+        + '</image>'
+        for number, name in enumerate(names)
+    )
+    (tmp_path / 'annotations.xml').write_text(f'<annotations><meta><task/></meta>{images}</annotations>')
+    (tmp_path / 'frames').mkdir()
+    for name in names:
+        cv2.imwrite(str(tmp_path / 'frames' / name), np.full((*SIZE, 3), 20 * int(name[5:-4]), np.uint8))
+    convert(read_annotations(tmp_path / 'annotations.xml'), tmp_path / 'frames', tmp_path / 'out', val_share=0)
+    (folder,) = (tmp_path / 'out/train/Annotations').iterdir()
+    for t in range(12):
+        labels = read_palette_png(folder / f'{t:05d}.png')
+        assert ((labels > 0) == column(t)).all(), t
+
+
+def test_rows_by_number_and_by_label_are_both_taken(tmp_path, frames):
+    (tmp_path / 'said.csv').write_text('video,object,sentence\nclip,1,brown dog\nclip,thing,the dog\n')
+    path = as_cvat_video(tmp_path)
+    path.write_text(path.read_text().replace('<track id="2" label="thing"', '<track id="2" label="other"'))
+    convert(read_annotations(path), frames, tmp_path / 'out', read_sentences(tmp_path / 'said.csv'), val_share=0)
+    index = json.loads((tmp_path / 'out/meta_expressions/train/meta_expressions.json').read_text())['videos']['clip']
+    assert [one['exp'] for one in index['expressions'].values()][:2] == ['brown dog', 'the dog']
+
+
+@pytest.mark.parametrize(('number', 'share', 'valid'), [(2, 0.8, 1), (3, 0.9, 2), (1, 0.5, 0), (5, 0.2, 1)])
+def test_one_video_at_least_is_for_training(number, share, valid):
+    assert conversion._split(number, share, 0).count('valid') == valid

@@ -31,6 +31,7 @@ from ifirvos_cli.common import (
     output_path,
     positive_int,
     reported,
+    split_name,
     tool_arguments,
 )
 
@@ -106,7 +107,7 @@ def read_scores(spec: str) -> Scores:
         FileNotFoundError: The folder holds no such files.
         InputError: They are not RVOSMetric's.
     """
-    name, _, path = spec.rpartition('=')
+    name, path = split_name(spec)
     found = sorted(Path(path).rglob(EXPRESSIONS), key=lambda file: file.stat().st_mtime)
     if not found:
         raise MissingFileError(f'There is no {EXPRESSIONS} in {path or "."} or below; tools/test.py writes it.')

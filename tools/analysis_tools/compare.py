@@ -25,6 +25,7 @@ from ifirvos_cli.common import (
     positive_int,
     positive_number,
     reported,
+    split_name,
     tool_arguments,
 )
 
@@ -106,7 +107,7 @@ class Run:
     """
 
     def __init__(self, spec: str, device: str | None = None) -> None:
-        name, _, path = spec.rpartition('=')
+        name, path = split_name(spec)
         config, _, path = path.rpartition(',')
         self.path, self.config, self.device = Path(path), config or None, device
         if not self.path.exists():

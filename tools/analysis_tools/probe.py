@@ -56,12 +56,14 @@ from tqdm import tqdm
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.config import load_config, need
+from ifirvos.errors import InputError
 from ifirvos.evaluation.functional.probe import probe_expression
 from ifirvos.evaluation.metrics.samples import annotation, union
 from ifirvos.files import check_file, csv_text, write_whole
 from ifirvos.inference.loading import checked_device
 from ifirvos.label_maps import read_labels
 from ifirvos.registry import DATASETS, MODELS
+from ifirvos.structures import have_key_frames
 from ifirvos.training.run_info import git_commit
 
 
@@ -127,6 +129,11 @@ def probe_video(model, dataset, indices: list[int], seed: int) -> Iterator[dict]
     infos = [dataset.get_data_info(index) for index in indices]
     data = model.data_preprocessor(pseudo_collate([dataset[index] for index in indices]), False)
     frames, clips = data['inputs'][0], data['data_samples']
+    if have_key_frames(clips):
+        raise InputError(
+            f'{type(dataset).__name__} has clips around annotated frames, other ones for every sentence: probing needs '
+            'whole videos with masks of all frames.'
+        )
     order = np.arange(len(frames))
     shuffled = np.random.default_rng([seed, zlib.crc32(infos[0]['video_id'].encode())]).permutation(order)
     plain_order = predict(model, frames, clips, order, candidates=True)

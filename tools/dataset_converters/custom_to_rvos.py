@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         print(f'note: {note}')
     if report.from_labels:
         print(f'note: {report.from_labels} objects have no sentence; their label is used')
+    if report.empty:
+        print(f'note: {report.empty} of {report.frames} frames have no mask; they count as frames without the objects')
     if report.shared_pixels:
         print(f'note: {report.shared_pixels} pixels belong to several objects; the last one gets them')
     code = doctor.main(['ref-youtube-vos', str(args.out), '--out', str(args.out / 'doctor.json')])

@@ -12,12 +12,12 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import cv2
 import numpy as np
 
-from ifirvos.errors import InputError, OutputExistsError
+from ifirvos.errors import InputError, MissingFileError, OutputExistsError
 from ifirvos.files import check_folder, make_folder, write_whole
 from ifirvos.json_files import read_regular
 from ifirvos.label_maps import write_palette_png
@@ -26,6 +26,7 @@ from ifirvos.safe_names import shown
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource, read_picture
 
+from .label_studio import uploaded_name
 from .video import CustomVideo, base_name, label_map
 
 JPEG_QUALITY = 95
@@ -43,6 +44,7 @@ class ConversionReport:
         expressions: Sentences by split.
         frames: Frames of all videos.
         from_labels: Objects without a sentence, which get their label as sentence.
+        empty: Frames without any mask, which count as frames without the objects.
         shared_pixels: Pixels of several objects, which go to the last.
         notes: What was left out, and why.
     """
@@ -51,6 +53,7 @@ class ConversionReport:
     expressions: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     frames: int = 0
     from_labels: int = 0
+    empty: int = 0
     shared_pixels: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -102,7 +105,7 @@ def convert(
         frames_root: A video file, a folder of frames, or the folder that holds those of all videos.
         out: Folder to create.
         sentences: See :func:`read_sentences`; they replace those of the annotations.
-        val_share: Share of the videos for validation, at least one; 0: none.
+        val_share: Share of the videos for validation, at least one, and not all; 0: none.
         seed: Seed of the choice of validation videos.
         every: Keep every N-th frame; 5 in Ref-YouTube-VOS.
         progress: Wraps the videos, to show a bar.
@@ -173,17 +176,32 @@ def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | l
         return root
     for candidate in (root / Path(video.name).name, root / name):
         if candidate.exists() and candidate != root:
-            return candidate
+            return candidate if video.files is None or candidate.is_file() else _listed(video, candidate, listed)
     others = ('.json', '.xml')
     found = [p for p in sorted(root.glob('*')) if base_name(p.name) == name and p.suffix.lower() not in others]
     if found:
-        return found[0]
+        return found[0] if video.files is None or found[0].is_file() else _listed(video, found[0], listed)
     if alone and any(path.suffix.lower() in IMAGE_SUFFIXES for path in root.iterdir()):
-        return root
+        return root if video.files is None else _listed(video, root, listed)
     raise FileNotFoundError(
         f'The frames of video {video.name!r} are missing: looked for {listed}, and for {name} as a video file or a '
         f'folder of images in {root} (--frames).'
     )
+
+
+def _listed(video: CustomVideo, folder: Path, missing: str) -> list[Path]:
+    """Return the files that the annotations list elsewhere, by their names in a folder."""
+    images = FolderSource(folder).images
+    by_stem = {**{PurePath(uploaded_name(f'upload/{path.name}')).stem: path for path in images}}
+    by_stem.update({path.stem: path for path in images})
+    stems = video.stems or [PurePath(file).stem for file in video.files]
+    unknown = [stem for stem in stems if stem not in by_stem]
+    if unknown or len(set(stems)) < len(stems):
+        raise MissingFileError(
+            f'The frames of video {video.name!r} are missing: looked for {missing}, and for pictures of the same names '
+            f'in {folder}, which has none called {(unknown or stems)[0]} (--frames).'
+        )
+    return [by_stem[stem] for stem in stems]
 
 
 def _inside(root: Path, name: str, video: CustomVideo) -> Path:
@@ -201,9 +219,9 @@ def _fitted(video: CustomVideo, source: Path | list[Path]) -> CustomVideo:
     Raises:
         InputError: Names and number of the frames are others than the annotations have.
     """
-    stems = video.stems if video.files is None else [Path(file).stem for file in video.files]
+    stems = video.stems or (video.files and [PurePath(file).stem for file in video.files])
     if stems is None or isinstance(source, list):  # the very files that the annotations list
-        return video
+        return replace(video, stems=None)
     if source.is_dir():
         images = [path.stem for path in FolderSource(source).images]
         place = {stem: number for number, stem in enumerate(images)}
@@ -259,6 +277,7 @@ def _write_video(
             file.write_bytes(coded[1].tobytes())
         labels, shared = label_map(video, number, frame.shape[:2])
         report.shared_pixels += shared
+        report.empty += not labels.any()
         write_palette_png(masks / f'{number:05d}.png', labels)
         kept.append(f'{number:05d}')
     if number < last:
@@ -313,7 +332,7 @@ def _sentences_of(
         names = dict.fromkeys((one.name, one.label) if alike == 1 else (one.name,))
         keys = [key for name in names if (key := (base_name(video.name), name)) in given]
         used.update(keys)
-        texts = [text for key in keys[:1] for text in given[key]] or one.sentences
+        texts = [text for key in keys for text in given[key]] or one.sentences
         if not texts:
             texts = [one.label]
             report.from_labels += 1
@@ -329,6 +348,6 @@ def _known(videos: Sequence[CustomVideo]) -> str:
 def _split(number: int, val_share: float, seed: int) -> list[str]:
     if not 0 <= val_share < 1:
         raise InputError(f'The share for validation must be from 0 to below 1, not {val_share}.')
-    count = 0 if val_share == 0 or number == 1 else max(1, round(number * val_share))
+    count = 0 if val_share == 0 or number == 1 else min(max(1, round(number * val_share)), number - 1)
     chosen = set(random.Random(seed).sample(range(number), count))
     return ['valid' if index in chosen else 'train' for index in range(number)]

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree import ElementTree
 
 import numpy as np
 
 from ifirvos.errors import InputError
 from ifirvos.json_files import read_regular
+from ifirvos.video.sources import IMAGE_SUFFIXES
 
 from .boxes import refuse_box
 from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
@@ -65,12 +66,19 @@ def _tracks(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[Cus
 
 def _images(root: ElementTree.Element, path: Path, fill_boxes: bool) -> list[CustomVideo]:
     objects: dict[tuple, CustomObject] = {}
-    for image in root.findall('image'):
+    images = root.findall('image')
+    stems = [PurePosixPath(image.get('name', '')) for image in images]
+    # Of a task of pictures the names count: CVAT numbers frame10 before frame2. Frames of a video have no ending.
+    named = all(stem.suffix.lower() in IMAGE_SUFFIXES for stem in stems)
+    for place, image in enumerate(images):
         number, size = int(image.get('id')), (int(image.get('height')), int(image.get('width')))
+        number = place if named else number
         for shape in image:
             if shape.tag != 'tag':
                 one = _object_of_shape(objects, shape, _sentences(shape))
-                one.add(number, _rle(shape, size, f'{path}, image {number}', fill_boxes))
+                one.add(number, _rle(shape, size, f'{path}, image {image.get("id")}', fill_boxes))
+    if named:
+        return [CustomVideo(_name(root, path), list(objects.values()), stems=[stem.stem for stem in stems])]
     return [CustomVideo(_name(root, path), list(objects.values()), None, _frames(root, objects.values(), path))]
 
 
@@ -127,7 +135,10 @@ def _said(attribute: ElementTree.Element) -> list[str]:
 def _size(meta: ElementTree.Element | None, path: Path) -> tuple[int, int]:
     size = None if meta is None else next(meta.iter('original_size'), None)
     if size is None:
-        raise InputError(f'{path} has no <original_size>, so the size of its frames is not known: export it again.')
+        raise InputError(
+            f'{path} has no <original_size>: its task is of pictures, not of a video. Export it as CVAT for images '
+            '1.1, with a group or a sentence for every object.'
+        )
     return int(size.findtext('height')), int(size.findtext('width'))
 
 

@@ -8,6 +8,7 @@ Formats: https://labelstud.io/guide/export, https://labelstud.io/tags/videorecta
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -20,6 +21,8 @@ from ifirvos.video.sources import natural_key
 
 from .boxes import refuse_box
 from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
+
+_UPLOADED = re.compile(r'^[0-9a-f]{8}-(?=.)')
 
 
 def read_label_studio(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
@@ -47,18 +50,25 @@ class _Video:
     def finished(self) -> CustomVideo:
         if not self.frames:
             return CustomVideo(self.name, list(self.objects.values()))
-        self.frames.sort(key=lambda frame: (frame[0], natural_key(PurePosixPath(frame[1]))))
+        self.frames.sort(key=lambda frame: (frame[0], natural_key(PurePosixPath(uploaded_name(frame[1])))))
         for index, (_, _, masks) in enumerate(self.frames):
             for name, rles in masks.items():
                 for rle in rles:
                     self.objects[name].add(index, rle)
-        return CustomVideo(self.name, list(self.objects.values()), [file for _, file, _ in self.frames])
+        files = [file for _, file, _ in self.frames]
+        stems = [PurePosixPath(uploaded_name(file)).stem for file in files]
+        return CustomVideo(self.name, list(self.objects.values()), files, stems=stems)
 
 
 def _read_task(task: dict, number: int, videos: dict[str, _Video], path: Path, fill_boxes: bool) -> None:
     results = [one['result'] for one in task.get('annotations', []) if not one.get('was_cancelled')]
-    regions = (results or [one['result'] for one in task.get('predictions', [])] or [[]])[-1]
+    results = results or [one['result'] for one in task.get('predictions', [])]
     where, data = f'{path}, task {task.get("id", number)}', task['data']
+    if not {'image', 'video'} & data.keys():
+        raise KeyError('image')
+    if not results or ('image' not in data and not any(one.get('type') == 'videorectangle' for one in results[-1])):
+        return  # nobody annotated it; or a video without boxes
+    regions = results[-1]
     said: dict[str, list[str]] = {}
     for region in regions:
         if region.get('type') == 'textarea':
@@ -136,6 +146,12 @@ def local_path(address: str) -> str:
     parts = urlsplit(address)
     inner = parse_qs(parts.query).get('d')
     return inner[0] if inner else unquote(parts.path).lstrip('/') or address
+
+
+def uploaded_name(path: str) -> str:
+    """Return the path of an upload without the random prefix of its name: 'upload/1/0a1b2c3d-1.jpg' is of '1.jpg'."""
+    where = PurePosixPath(path)
+    return str(where.with_name(_UPLOADED.sub('', where.name))) if 'upload' in where.parts else path
 
 
 def decode_brush(data: list[int], most: int | None = None) -> np.ndarray:

@@ -23,9 +23,9 @@ def chance_region(gt: np.ndarray, labels: np.ndarray) -> float:
 
     Args:
         gt: bool (T, H, W), the object that the sentence refers to.
-        labels: (T, H, W), the number of the object at every pixel, 0 for none.
+        labels: (T, H, W), the number of the object at every pixel, 0 for none, 255 for what nobody annotated.
     """
-    objects = np.setdiff1d(labels, [0])
+    objects = np.setdiff1d(labels, [0, 255])
     return float(np.mean([region_similarity(gt, labels == number).mean() for number in objects]))
 
 

@@ -13,6 +13,7 @@ from ifirvos.checkpoint import load_checkpoint
 from ifirvos.config import merge_options, need, read_config
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.training.checkpointing import latest_checkpoint
+from ifirvos.training.early_stopping import was_stopped_early
 
 
 @dataclass(frozen=True)
@@ -204,11 +205,13 @@ def refuse_other_configs(runs: Sequence[Run]) -> None:
 
 
 def is_trained(run: Run, stage: int) -> str | None:
-    """Return the last checkpoint of a stage if it has gone all the way."""
+    """Return the last checkpoint of a stage if it has gone all the way, or was ended early by its hook."""
     path = latest_checkpoint(run.work_dir(stage))
     if path is None or not Path(path).is_file():
         return None
     meta, loop = load_checkpoint(path)['meta'], run.stages[stage].train_cfg
+    if was_stopped_early(run.work_dir(stage), meta['iter']):
+        return path
     done = meta['iter'] >= loop.max_iters if 'max_iters' in loop else meta['epoch'] >= loop.max_epochs
     return path if done else None
 

@@ -31,6 +31,8 @@ def test_chance_is_any_object_with_its_perfect_masks():
     assert chance_region(box(LEFT, LEFT), labels) == 0.5
     labels = np.where(box(slice(5, 6), slice(5, 6)), 3, labels)
     assert chance_region(box(LEFT, LEFT), labels) == pytest.approx(1 / 3)
+    void = np.where(box(slice(5, 6), slice(5, 6)), 255, 1 * box(LEFT, LEFT) + 2 * box(RIGHT, RIGHT))  # of DAVIS
+    assert chance_region(box(LEFT, LEFT), void) == 0.5
     absent = 1 * box(LEFT, NONE) + 2 * box(RIGHT, NONE)  # both absent in the second frame: right by accident
     assert chance_region(box(LEFT, NONE), absent) == 0.75
 
