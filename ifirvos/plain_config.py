@@ -19,7 +19,8 @@ from mmengine.config import Config
 from .config_types import MODEL_TYPES, RESIZE_TYPES, TEXT_ENCODERS
 from .errors import CheckpointError
 
-SCOPES = {'mmdet', 'mmcv', 'mmengine'}  # the registries that our configs build from
+SCOPES = {'mmdet', 'mmcv', 'mmengine', 'ifirvos'}  # the registries that our configs build from; ours is empty
+_DOTTED = re.compile(r'(?:mmdet|mmcv|mmengine|ifirvos)\.(?:\w+\.)*(\w+)', re.ASCII)  # of configs in pure Python
 MAX_CHARACTERS = 2**20  # the longest of ours has 40,000
 MAX_DEPTH = 50
 MAX_NUMBER = 100_000  # the largest of ours is the size of RoBERTa's vocabulary, 50,265
@@ -111,7 +112,12 @@ def model_config(text: str, text_encoder: str | None = None, where: str = 'the c
 
 # ---------------------------------------------------------------------- what it may name
 def _check_type_and_scope(node: dict) -> None:
-    """Refuse what a registry would import: a dotted name, or the package that a scope names."""
+    """Refuse what a registry would import: a dotted name, or the package that a scope names.
+
+    Dotted names of the registries' packages are cut to that of the class, which is then looked up, not imported.
+    """
+    if isinstance(node.get('type'), str) and (dotted := _DOTTED.fullmatch(node['type'])):
+        node['type'] = dotted[1]
     if '.' in str(node.get('type', '')):
         raise ValueError(f'type={node["type"]!r} is not the name of a registered class')
     if node.get('_scope_', 'mmdet') not in SCOPES:

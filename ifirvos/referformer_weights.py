@@ -175,6 +175,7 @@ def convert(checkpoint: Mapping) -> tuple[dict[str, Tensor], dict[str, str]]:
             report[name] = f'alias of {alias[1]}'
         elif image_swin and name.startswith(BODY):
             # mmdet's names, and its order of the channels that a patch merging reads
+            report[name] = 'dropped (the classifier of ImageNet)'  # all that mmdet's converter leaves out
             for ours, ordered in swin_converter({name.removeprefix(BODY): tensor}).items():
                 converted[ours] = ordered
                 report[name] = ours

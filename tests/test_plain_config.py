@@ -110,6 +110,15 @@ def test_nothing_is_imported(tmp_path, monkeypatch):
     assert 'imported_by_config' not in sys.modules
 
 
+def test_our_scope_and_dotted_names_of_our_classes_are_read():
+    """As mmengine writes them for ``_base_ = 'ifirvos::…'``, and for configs in pure Python; nothing is imported."""
+    dotted = "backbone=dict(_scope_='ifirvos', type='mmdet.models.backbones.resnet.ResNet', depth=18)"
+    assert model_config(MODEL.format(dotted)).model.backbone.type == 'ResNet'
+    for name in ('os.system', 'mmdet.os.system', 'ifirvos.files.write_whole', 'mmdetx.ResNet'):
+        with pytest.raises(CheckpointError):
+            model_config(MODEL.format(f"backbone=dict(type='{name}')"))
+
+
 @pytest.fixture(scope='module')
 def shipped():
     return {path: Config.fromfile(path).to_dict() for path in build_config_types().configs()}

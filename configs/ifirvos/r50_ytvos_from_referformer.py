@@ -4,6 +4,7 @@
 _base_ = './r50_ytvos.py'
 load_from = 'referformer-r50-refcoco'
 model = dict(
+    positional_encoding=dict(padding_encoding='reference'),  # on padding too, of which training has much
     vli=dict(lewv=dict(gate=True)),
     decoder=dict(layer_cfg=dict(ifi_cfg=dict(gate=True))),
 )

@@ -12,6 +12,7 @@ from mmengine.model import ModuleList
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
 from .deformable_sampling import sample_values
@@ -135,6 +136,8 @@ class ClipDeformableEncoder(DeformableDetrTransformerEncoder):
 
     def __init__(self, *args, with_cp: bool = False, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        if self.num_cp > 0:
+            raise InputError('encoder.num_cp is not supported: encoder.with_cp=True recomputes all layers')
         for layer in self.layers:
             layer.with_cp = with_cp
 

@@ -22,6 +22,9 @@ ClipList = list[TrackDataSample]
 FPN_TEXTS = ('raw', 'lewv')
 
 
+TEST_OPTIONS = {'candidates', 'frame_chunk', 'mask_probs', 'window'}  # of test_cfg
+
+
 @MODELS.register_module()
 class IFIRVOS(ClipDeformableDETR):
     r"""Referring video object segmentation with inter-frame and vision-language interaction (arXiv 2307.00536).
@@ -98,11 +101,36 @@ class IFIRVOS(ClipDeformableDETR):
         self.text_projection = TextProjection(self.text_encoder.embed_dims, self.embed_dims, text_dropout)
         self.word_encoding = SinePositionalEncoding1D(self.embed_dims)
         self.pixel_decoder = MODELS.build(pixel_decoder)
+        self._check_parts()
         self.frozen_trunk = frozen_trunk
         if frozen_trunk:
             self.level_embed.requires_grad_(False)
             for module in self._trunk():
                 module.requires_grad_(False)
+
+    def _check_parts(self) -> None:
+        """Raise an InputError where parts do not fit one another, which would train on wrong targets or fail late."""
+        stride = getattr(getattr(self.bbox_head, 'mask_head', None), 'stride', None)
+        drawn = getattr(self.pixel_decoder, 'mask_stride', stride)
+        if stride != drawn:
+            raise InputError(
+                f'pixel_decoder.mask_stride is {drawn}, bbox_head.mask_head.stride {stride}: they must be the same'
+            )
+        levels = self.encoder.layers[0].self_attn.num_levels
+        if levels != self.num_feature_levels:
+            raise InputError(
+                f"num_feature_levels is {self.num_feature_levels}, the encoder's self_attn_cfg.num_levels {levels}: "
+                'they must be the same'
+            )
+        test_cfg = {key: value for key, value in (self.test_cfg or {}).items() if key != '_scope_'}
+        if unknown := sorted(test_cfg.keys() - TEST_OPTIONS):
+            raise InputError(f'test_cfg.{unknown[0]} is none of {", ".join(sorted(TEST_OPTIONS))}')
+        if test_cfg.get('candidates') not in (None, False, True, 'smooth'):
+            raise InputError(f"test_cfg.candidates must be True, False or 'smooth', not {test_cfg['candidates']!r}")
+        for key in ('window', 'frame_chunk'):
+            value = test_cfg.get(key)
+            if value is not None and not (isinstance(value, int) and value >= 0):
+                raise InputError(f'test_cfg.{key} must be None or a number of frames, not {value!r}')
 
     def _trunk(self) -> list[nn.Module]:
         modules = [getattr(self, name) for name in self.TRUNK]

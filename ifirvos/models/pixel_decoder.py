@@ -108,7 +108,7 @@ class CrossModalFPN(BaseModule):
             1x1 convolution to the four sub-pixels that starts at zero. The mask head's ``stride`` must be the same.
 
     Raises:
-        ValueError: ``mask_stride`` is neither 4 nor 2.
+        ValueError: ``mask_stride`` is neither 4 nor 2, or ``reductions`` has not a number for each level.
     """
 
     def __init__(
@@ -125,6 +125,9 @@ class CrossModalFPN(BaseModule):
         super().__init__()
         if mask_stride not in (4, 2):
             raise InputError(f'mask_stride must be 4 or 2, not {mask_stride!r}')
+        if len(reductions) != len(in_channels):
+            raise InputError(f'reductions has {len(reductions)} numbers, in_channels {len(in_channels)}: one a level')
+        self.mask_stride = mask_stride
         norm_cfg = dict(type='GN', num_groups=num_groups)
         self.lateral_convs = ModuleList(
             ConvModule(channels, embed_dims, 1, bias=False, norm_cfg=norm_cfg, act_cfg=None) for channels in in_channels

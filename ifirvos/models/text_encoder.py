@@ -46,7 +46,8 @@ def without_weights(cfg: Mapping[str, Any], folder: str | None = None) -> dict[s
             known.
     """
     cfg = dict(cfg)
-    if cfg.get('type', 'RobertaTextEncoder') != 'RobertaTextEncoder':
+    kind = cfg.get('type', RobertaTextEncoder)
+    if (MODELS.get(kind) if isinstance(kind, str) else kind) is not RobertaTextEncoder:
         return cfg
     name = cfg.get('name', _HUB_NAMES[0])
     if cfg.get('pretrained', True):

@@ -1,10 +1,14 @@
 """IFIRVOS from ReferFormer's weights: behind gates that start at zero, its first forward is ReferFormer's."""
 
 import re
+from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from mmengine.config import Config
+
+CONFIGS = Path(__file__).parents[2] / 'configs'
 
 REFERFORMER = dict(vli__lewv=None, decoder__layer_cfg__ifi_cfg=None)
 CLIPS = ['the red circle', 'the small blue star that moves']
@@ -19,9 +23,20 @@ def outputs(model, inputs):
 @pytest.fixture
 def both():
     torch.manual_seed(0)
-    referformer = tiny.tiny_model(**REFERFORMER)
-    model = tiny.tiny_model(vli__lewv__gate=True, decoder__layer_cfg__ifi_cfg__gate=True)
+    padding = dict(positional_encoding__padding_encoding='reference')
+    referformer = tiny.tiny_model(**REFERFORMER, **padding)
+    model = tiny.tiny_model(vli__lewv__gate=True, decoder__layer_cfg__ifi_cfg__gate=True, **padding)
     return referformer, model
+
+
+@pytest.mark.parametrize('name', ['r50_ytvos_from_referformer', 'video_swin_t_ytvos_from_referformer'])
+def test_the_configs_encode_positions_as_referformer_does(name):
+    """Elsewhere padding has no positions; training pads most clips, and the first forward would be another."""
+    ours, theirs = (
+        Config.fromfile(CONFIGS / path).model.positional_encoding
+        for path in (f'ifirvos/{name}.py', 'referformer/r50_ytvos.py')
+    )
+    assert ours == theirs
 
 
 def test_the_first_forward_is_that_of_referformer(both):

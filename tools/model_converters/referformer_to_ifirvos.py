@@ -2,8 +2,8 @@
 
     python tools/model_converters/referformer_to_ifirvos.py SRC DST [--config CONFIG] [--report REPORT.json]
 
-Prints a report of every key; if one is left over, exits with 1 without writing. Conversion is optional: official
-checkpoints can be used directly.
+Prints a report of every key. If one is left over, or the weights do not fit the config, nothing is written.
+Conversion is optional: official checkpoints can be used directly.
 """
 
 import argparse
@@ -30,27 +30,40 @@ if __name__ == '__main__':
     parse_args(tool_arguments())  # so that --help and a wrong option answer before the slow imports
 
 import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
-from ifirvos.checkpoint import read_checkpoint
+from ifirvos.checkpoint import load_strictly, read_checkpoint
 from ifirvos.config import load_config, need
 from ifirvos.errors import CheckpointError, InputError, UserError, one_line
 from ifirvos.files import check_file, write_whole, written_whole
 from ifirvos.inference.loading import official_config
 from ifirvos.models.text_encoder import without_weights
 from ifirvos.referformer_weights import ConversionError, convert, convert_checkpoint
+from ifirvos.registry import MODELS
 
 __all__ = ['ConversionError', 'convert', 'main']
 
 
-def config_text_of(path: Path) -> str:
-    """Return a config as text, with what of it inference needs: no file of weights is asked for."""
+def config_of(path: Path) -> Config:
+    """Return a config with what of it inference needs: no file of weights is asked for."""
     config = load_config(path)
     need(config, ('model',), path)
     if not {'text_encoder', 'backbone'} <= config.model.keys():
         raise InputError(f'{path}: its model has no text_encoder or no backbone: name the config of a ReferFormer.')
     config.model.text_encoder = without_weights(config.model.text_encoder)
     config.model.backbone.init_cfg = None
-    return config.pretty_text
+    return config
+
+
+def check_fits(converted: dict, config: Config, source: Path) -> None:
+    """Load the converted weights into the config's model.
+
+    Raises:
+        CheckpointError: a tensor is missing, left over, or of another shape.
+    """
+    with DefaultScope.overwrite_default_scope(config.get('default_scope', 'mmdet')):
+        load_strictly(MODELS.build(config.model), converted, str(source), str(config.filename))
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,9 +77,12 @@ def main(argv: list[str] | None = None) -> int:
         converted = convert_checkpoint(checkpoint, args.src.name)
         meta = converted['meta']
         try:
-            meta['config_text'] = config_text_of(args.config or official_config(converted['origin'], args.src.name))
+            config = config_of(args.config or official_config(converted['origin'], args.src.name))
         except CheckpointError as error:  # it converts, but nothing says which config it is for
             print(f'note: the file will hold no config. {one_line(error)}', file=sys.stderr)
+        else:
+            check_fits(converted, config, args.src)
+            meta['config_text'] = config.pretty_text
         with written_whole(args.dst) as part:
             torch.save(dict(meta=meta, state_dict=converted['state_dict']), part)
         if args.report:
