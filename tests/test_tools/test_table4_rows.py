@@ -1,4 +1,4 @@
-"""docs/table4_rows: what reproduction.md says of seeds 43 and 44 is what its command makes of every sentence's J and F."""
+"""docs/table4_rows: what reproduction.md says of seeds 43 and 44 is what its command makes of all J and F."""
 
 import importlib.util
 import os
