@@ -31,11 +31,6 @@ class AnnotatedFrameDataset(BaseRVOSDataset):
     def get_data_info(self, idx: int) -> dict:
         """See :meth:`BaseRVOSDataset.get_data_info`."""
         info = super().get_data_info(idx)
-        if not 0 <= info['key_frame_id'] < info['video_length']:
-            raise AnnotationError(
-                f'Frame {info["key_frame_id"] + 1} of video {info["video_id"]} is annotated, but the video has '
-                f'{info["video_length"]} frames.'
-            )
         for index, image in enumerate(info['images']):
             image['key_frame_flags'] = index == info['key_frame_id']
             if not image['key_frame_flags']:

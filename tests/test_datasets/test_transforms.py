@@ -27,6 +27,7 @@ from ifirvos.datasets.transforms.clip_sampling import reference_indices, stratif
 from ifirvos.datasets.transforms.flip_expression import swap_left_right
 from ifirvos.datasets.transforms.loading import mask_to_box
 from ifirvos.datasets.transforms.resize import shrink_image
+from ifirvos.errors import AnnotationError
 
 
 def record(length: int, **extra) -> dict:
@@ -376,3 +377,10 @@ def test_a_size_that_does_not_fit_for_its_exif_orientation_is_explained(tmp_path
     frame['ori_shape'] = (8, 7)
     with pytest.raises(ValueError, match=r'\(8, 7\)\.$'):
         LoadRVOSMasks().transform(frame)
+
+
+def test_an_annotated_frame_that_the_video_does_not_have_is_named():
+    sample = RVOSClipSample(num_frames=3, mode='window')
+    frames = [dict(frame_id=t, key_frame_flags=False) for t in range(4)]
+    with pytest.raises(AnnotationError, match='Frame 8 of video v1 is annotated, but it has 4 frames'):
+        sample(dict(video_id='v1', video_length=4, key_frame_id=7, images=frames))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from mmdet.datasets.transforms import BaseFrameSample
 
-from ifirvos.errors import InputError, UserError
+from ifirvos.errors import AnnotationError, InputError, UserError
 from ifirvos.frame_sizes import check_picture
 from ifirvos.registry import TRANSFORMS
 from ifirvos.structures import spread
@@ -151,13 +151,18 @@ class RVOSClipSample(BaseFrameSample):
             ``key_frame_flags``, one frame keeps its flag: the first, if the clip shows the key frame several times.
 
         Raises:
-            AnnotationError: a frame is a folder, a pipe, a device, or no picture.
+            AnnotationError: the annotated frame is not of the video; a frame is a folder, a pipe, a device, or no
+                picture.
             LimitError: a frame has too many pixels.
         """
         length = results['video_length']
         key_frame = results.get('key_frame_id')
         if key_frame is None:
             key_frame = int(np.random.randint(length))
+        elif not 0 <= key_frame < length:
+            raise AnnotationError(
+                f'Frame {key_frame + 1} of video {results.get("video_id")} is annotated, but it has {length} frames.'
+            )
         clip = dict(self.prepare_data(results, SAMPLERS[self.mode](length, self.num_frames, key_frame)))
         if 'key_frame_flags' in clip:
             first = clip['key_frame_flags'].index(True)

@@ -34,7 +34,7 @@ class SubmissionWriter(BaseMetric):
     Args:
         out_dir: Folder for ``Annotations/VIDEO/EXPRESSION/FRAME.png``. None: ``submission`` beside the run's log file.
         zip_path: The zip. None: ``out_dir`` with ``.zip`` appended.
-        layout: Of the zip: 'ytvos', or 'mevis', which has no ``Annotations`` above the videos.
+        layout: Layout of the zip, 'ytvos' or 'mevis': without ``Annotations`` above the videos.
         overwrite: False keeps complete expressions of an earlier run. With `SubmissionLoop` the model skips them.
         collect_device: Where the processes' counts are collected, 'cpu' or 'gpu'.
         prefix: Prefix of the logged name.
