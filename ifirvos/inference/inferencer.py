@@ -24,7 +24,7 @@ from ifirvos.errors import InputError
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
-from ifirvos.video.opening import is_url, readable, without_password
+from ifirvos.video.opening import readable
 from ifirvos.video.reader import VideoReader
 from ifirvos.visualization import STYLES, OverlayColors
 
@@ -374,5 +374,4 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
 def _video_name(video: VideoInput, number: int) -> str:
     source = video.source if isinstance(video, VideoReader) else video
-    source = without_password(source) if is_url(source) else source
     return Path(readable(source)).stem if isinstance(source, str | os.PathLike) else f'video {number}'

@@ -13,7 +13,7 @@ from pathlib import Path
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.json_files import parse_json, read_regular
 from ifirvos.names import slug, unique_slugs
-from ifirvos.video.opening import is_url, without_password
+from ifirvos.video.opening import is_url, readable
 
 SEPARATOR = ';'  # between the sentences of a csv's cell, as in make demo TEXT="a; b"
 _OPTIONS = dict(fps=float, max_frames=int, score_threshold=float)
@@ -47,7 +47,7 @@ class Job:
     @property
     def shown(self) -> str:
         """The video, an address without its password."""
-        return without_password(self.video) if is_url(self.video) else self.video
+        return readable(self.video)
 
 
 def read_manifest(path: str | os.PathLike) -> list[Job]:
@@ -163,7 +163,7 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
 
 
 def _stem(video: str) -> str:
-    return slug(Path((without_password(video) if is_url(video) else video).split('?')[0]).stem)
+    return slug(Path(readable(video).split('?')[0]).stem)
 
 
 def shard(jobs: Sequence[Job], index: int, count: int) -> list[Job]:

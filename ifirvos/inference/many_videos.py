@@ -99,12 +99,11 @@ def do_job(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bo
     Returns:
         The record; None where another process has the video.
     """
-    folder, settings = out / job.name, dict(job.settings(), **made_with)
     try:
-        with _claimed(folder) as mine:
+        with _claimed(out / job.name) as mine:
             return _do_claimed(segment, job, out, made_with, overwrite) if mine else None
-    except (OSError, OutputError) as error:  # what cannot be written there is no record either
-        return dict(status='failed', error=_in_a_line(error), settings=settings)
+    except OSError as error:  # where nothing can be written, no record can
+        return dict(status='failed', error=_in_a_line(error), settings=dict(job.settings(), **made_with))
 
 
 def _do_claimed(segment: Segment, job: Job, out: Path, made_with: dict, overwrite: bool) -> dict:
@@ -237,7 +236,7 @@ def _bury(worker: _Worker, out: Path, made_with: dict, finished: Callable[[Job, 
     how = f'signal {-code}' if code < 0 else f'exit code {code}'
     error = f'its process died ({how}); out of memory? Try fewer --workers or a smaller --memory.'
     record = dict(status='failed', error=error, settings=dict(worker.job.settings(), **made_with))
-    with suppress(OSError, OutputError):  # it may be why the process died
+    with suppress(OSError):  # it may be why the process died
         if not (out / worker.job.name).is_symlink():
             write_whole(out / worker.job.name / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
     finished(worker.job, record)

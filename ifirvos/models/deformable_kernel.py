@@ -1,4 +1,4 @@
-"""The gradient of ``sample_values`` compiled by numba for CPUs; that of ``embedding_bag`` takes seven times as long."""
+"""The gradient of ``sample_values`` compiled by numba for CPUs; ``embedding_bag`` takes several times as long."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ def without_password(url: str) -> str:
 
 
 def readable(path: object) -> str:
-    """Return a path as text that every file can hold; bytes of a name that are not UTF-8 become '\\xff'."""
-    return os.fsencode(str(path)).decode('utf-8', 'backslashreplace') if not is_url(path) else str(path)
+    """Return a path as text that every file can hold: bytes that are not UTF-8 become '\\xff', passwords are gone."""
+    return without_password(path) if is_url(path) else os.fsencode(str(path)).decode('utf-8', 'backslashreplace')
 
 
 def file_address(path: str | os.PathLike) -> str:

@@ -23,7 +23,6 @@ from .opening import (
     open_media,
     readable,
     video_stream,
-    without_password,
 )
 from .pixels import Deinterlacer, hdr_name, orientation, to_rgb, upright
 from .sources import DEFAULT_FPS, TimedFrame
@@ -57,7 +56,7 @@ class StreamSource:
     ) -> None:
         self._source, self._timeout, self._deinterlace = source, timeout, deinterlace
         self._max_pixels = max_pixels or most_pixels()
-        self.name = without_password(source) if is_url(source) else readable(source)
+        self.name = readable(source)
         self.problem: str | None = None
         self.notes: list[str] = []
         self._allow_special = allow_special

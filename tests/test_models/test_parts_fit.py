@@ -39,4 +39,6 @@ def test_what_does_not_fit_is_refused(options, says):
 
 
 def test_what_fits_is_built():
-    build(pixel_decoder__mask_stride=2, bbox_head__mask_head__stride=2, test_cfg__window=36, test_cfg__candidates=True)
+    fine = dict(pixel_decoder__mask_stride=2, bbox_head__mask_head__stride=2)
+    model = build(**fine, test_cfg__window=36, test_cfg__candidates=True)
+    assert model.pixel_decoder.mask_stride == model.bbox_head.mask_head.stride == 2

@@ -26,7 +26,7 @@ from ifirvos.safe_names import shown
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import IMAGE_SUFFIXES, FolderSource, read_picture
 
-from .label_studio import uploaded_name
+from .label_studio import without_prefix
 from .video import CustomVideo, base_name, label_map
 
 JPEG_QUALITY = 95
@@ -192,8 +192,8 @@ def find_frames(root: Path, video: CustomVideo, alone: bool = False) -> Path | l
 def _listed(video: CustomVideo, folder: Path, missing: str) -> list[Path]:
     """Return the files that the annotations list elsewhere, by their names in a folder."""
     images = FolderSource(folder).images
-    by_stem = {**{PurePath(uploaded_name(f'upload/{path.name}')).stem: path for path in images}}
-    by_stem.update({path.stem: path for path in images})
+    by_stem = {without_prefix(path.stem): path for path in images}
+    by_stem |= {path.stem: path for path in images}
     stems = video.stems or [PurePath(file).stem for file in video.files]
     unknown = [stem for stem in stems if stem not in by_stem]
     if unknown or len(set(stems)) < len(stems):

@@ -151,7 +151,12 @@ def local_path(address: str) -> str:
 def uploaded_name(path: str) -> str:
     """Return the path of an upload without the random prefix of its name: 'upload/1/0a1b2c3d-1.jpg' is of '1.jpg'."""
     where = PurePosixPath(path)
-    return str(where.with_name(_UPLOADED.sub('', where.name))) if 'upload' in where.parts else path
+    return str(where.with_name(without_prefix(where.name))) if 'upload' in where.parts else path
+
+
+def without_prefix(name: str) -> str:
+    """Return the name that a file had before it was uploaded: '0a1b2c3d-1.jpg' gives '1.jpg'."""
+    return _UPLOADED.sub('', name)
 
 
 def decode_brush(data: list[int], most: int | None = None) -> np.ndarray:
