@@ -109,8 +109,10 @@ def _is_whole(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) < 19  # fits into 64 bits
 
 
-def add_allow_unknown(parser: argparse.ArgumentParser) -> None:
-    """Add ``--allow-unknown``, see :func:`ifirvos.config.check_options`."""
+def add_config_options(parser: argparse.ArgumentParser) -> None:
+    """Add what changes a config: arguments of :func:`ifirvos.config.load_config`."""
+    parser.add_argument('--data-root', type=Path, help='data folder, in place of every data_root of the config')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
     parser.add_argument(
         '--allow-unknown', action='store_true', help='let --cfg-options set a key that the config does not have'
     )

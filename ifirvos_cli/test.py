@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     add_data_limits,
     go_offline,
     output_path,
@@ -41,9 +40,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     parser.add_argument('--text-encoder', metavar='FOLDER', help='folder with tokenizer files')
     parser.add_argument('--offline', action='store_true', help='do not use the network')
     parser.add_argument('--work-dir', type=output_path, help='default: work_dirs/PATH_OF_THE_CONFIG_BELOW_configs')
-    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     add_data_limits(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
@@ -54,26 +51,19 @@ def load_config(args: argparse.Namespace) -> Config:
     """Return the config with the command line's changes, and no weights but those of the command line."""
     from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
-    from ifirvos.errors import UserError
     from ifirvos.files import check_folder
     from ifirvos.models.text_encoder import without_weights
     from ifirvos.training.launch import default_work_dir, run_without_gpu
 
-    try:
-        args.config = config_file(args.config)
-        cfg = open_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
-        need(cfg, ('model', 'test_dataloader', 'test_evaluator'), args.config)
-        if 'text_encoder' in cfg.model:  # the checkpoint brings its weights
-            cfg.model.text_encoder = without_weights(cfg.model.text_encoder, getattr(args, 'text_encoder', None))
-    except UserError as error:
-        raise SystemExit(str(error)) from error
+    args.config = config_file(args.config)
+    cfg = open_config(args.config, args.cfg_options, args.data_root, ('test',), args.allow_unknown)
+    need(cfg, ('model', 'test_dataloader', 'test_evaluator'), args.config)
+    if 'text_encoder' in cfg.model:  # the checkpoint brings its weights
+        cfg.model.text_encoder = without_weights(cfg.model.text_encoder, getattr(args, 'text_encoder', None))
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     check_folder(cfg.work_dir)
-    try:
-        run_without_gpu(cfg)
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    run_without_gpu(cfg)
     cfg.load_from, cfg.resume = None, False
     return cfg
 
@@ -100,7 +90,6 @@ def build(args: argparse.Namespace) -> Runner:
 
     from ifirvos.allocator import keep_freed_memory
     from ifirvos.checkpoint import load_checkpoint, load_strictly, make_runners_load_safely
-    from ifirvos.errors import UserError
     from ifirvos.inference.loading import named_weights, unregistered
     from ifirvos.models.text_encoder import load_tokenizers
     from ifirvos.training.launch import join_processes
@@ -116,8 +105,6 @@ def build(args: argparse.Namespace) -> Runner:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
         load_strictly(model, checkpoint, weights, str(args.config))
         load_tokenizers(model)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
     except KeyError as error:
         if reason := unregistered(error):
             raise SystemExit(f'{args.config}: {reason}') from error

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     add_data_limits,
     output_path,
     seed_number,
@@ -61,9 +60,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         help="with --resume: rate, decay and schedule of the config, in place of the checkpoint's",
     )
     parser.add_argument('--seed', type=seed_number, help="default: the config's")
-    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     add_data_limits(parser)
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)  # what torch.distributed.launch passes
@@ -74,7 +71,6 @@ def load_config(args: argparse.Namespace) -> Config:
     """Load the config with the command line's changes; what cannot be trained stops here, before anything is built."""
     from ifirvos.config import config_file, need
     from ifirvos.config import load_config as open_config
-    from ifirvos.errors import InputError
     from ifirvos.files import check_folder
     from ifirvos.training.launch import (
         amp_without_gpu,
@@ -84,32 +80,23 @@ def load_config(args: argparse.Namespace) -> Config:
         set_amp,
     )
 
-    try:
-        args.config = config_file(args.config)
-        cfg = open_config(args.config, args.cfg_options, args.data_root, ('train', 'val'), args.allow_unknown)
-        need(cfg, ('model', 'train_dataloader', 'optim_wrapper'), args.config)
-    except InputError as error:
-        raise SystemExit(str(error)) from error
+    args.config = config_file(args.config)
+    cfg = open_config(args.config, args.cfg_options, args.data_root, ('train', 'val'), args.allow_unknown)
+    need(cfg, ('model', 'train_dataloader', 'optim_wrapper'), args.config)
     cfg.launcher = args.launcher
     cfg.work_dir = str(args.work_dir or cfg.get('work_dir') or default_work_dir(args.config))
     check_folder(cfg.work_dir)
     if args.seed is not None:
         cfg.randomness = dict(cfg.get('randomness') or {}, seed=args.seed)
     if args.amp:
-        try:
-            set_amp(cfg, args.amp)
-        except ValueError as error:
-            raise SystemExit(str(error)) from error
+        set_amp(cfg, args.amp)
     if args.auto_scale_lr:
         if 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
             raise SystemExit(f'--auto-scale-lr: {args.config} does not say auto_scale_lr.base_batch_size.')
         cfg.auto_scale_lr.enable = True
-    try:
-        amp_without_gpu(cfg)
-        run_without_gpu(cfg)
-        copy_without_waiting(cfg)
-    except ValueError as error:
-        raise SystemExit(str(error)) from error
+    amp_without_gpu(cfg)
+    run_without_gpu(cfg)
+    copy_without_waiting(cfg)
     if args.resume:
         _set_resume(cfg, args.resume)
     if args.reset_optimizer:
@@ -139,15 +126,9 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def _named_weights(weights: str | None) -> str | None:
     """Return the file of ``load_from``: where it is the name of a model, the weights of that."""
-    from ifirvos.errors import UserError
     from ifirvos.inference.loading import named_weights
 
-    if not weights or '://' in weights:
-        return weights
-    try:
-        return named_weights(weights)
-    except UserError as error:
-        raise SystemExit(str(error)) from error
+    return weights if not weights or '://' in weights else named_weights(weights)
 
 
 def _without_own_weights(cfg: Config) -> None:
@@ -182,18 +163,14 @@ def run(args: argparse.Namespace) -> None:
 
     with uncollected():
         from ifirvos.checkpoint import make_runners_load_safely
-        from ifirvos.errors import UserError
         from ifirvos.training.launch import join_processes
         from ifirvos.training.work_dir import claimed
 
         make_runners_load_safely()
         cfg = load_config(args)
     join_processes(cfg)
-    try:
-        with claimed(cfg.work_dir) if _is_first() else contextlib.nullcontext():
-            _build(cfg).train()
-    except UserError as error:  # no tokenizer, or what it should start from does not fit
-        raise SystemExit(str(error)) from error
+    with claimed(cfg.work_dir) if _is_first() else contextlib.nullcontext():
+        _build(cfg).train()
 
 
 def _is_first() -> bool:

@@ -11,6 +11,7 @@ from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from PIL import Image
 
+from ifirvos.errors import MissingFileError
 from ifirvos.testing import demo_rvos_inputs, write_demo_dataset
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +152,6 @@ def test_what_cannot_be_drawn(tmp_path):
     with pytest.raises(SystemExit, match=r'no data to val.*train, test'):
         browse.main([SYNTH, '--phase', 'val', '--cfg-options', 'val_dataloader=None'])
     options = ['--cfg-options', f'train_dataloader.dataset.data_root={tmp_path}']
-    with pytest.raises(SystemExit, match='train/JPEGImages is missing'):
+    with pytest.raises(MissingFileError, match='train/JPEGImages is missing'):
         browse.main([PRETRAIN, '--output-dir', str(tmp_path / 'out'), '--not-show', *options])
     assert not (tmp_path / 'out').exists()

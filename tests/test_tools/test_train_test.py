@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
-from ifirvos.errors import CheckpointError, InputError, MissingFileError
+from ifirvos.errors import CheckpointError, InputError, MissingFileError, UserError
 from ifirvos.registry import MODELS
 from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.run_info import git_commit
@@ -86,7 +86,7 @@ def test_a_process_of_torchrun(config, tmp_path, monkeypatch):
 def test_a_launcher_that_needs_gpus(config, monkeypatch):
     monkeypatch.setattr(torch.cuda, 'is_available', lambda: False)
     for tool, more in ((train, []), (test, [str(config)])):
-        with pytest.raises(SystemExit, match='slurm needs GPUs'):
+        with pytest.raises(InputError, match='slurm needs GPUs'):
             tool.load_config(tool.parse_args([str(config), *more, '--launcher', 'slurm']))
 
 
@@ -134,7 +134,7 @@ def test_nothing_to_resume_keeps_the_weights_to_start_from(config, work_dir, tmp
 
 
 def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
-    with pytest.raises(SystemExit, match=r'none\.py'):
+    with pytest.raises(UserError, match=r'none\.py'):
         train.load_config(train.parse_args(['none.py']))
     with pytest.raises(SystemExit, match=r'stage1\.pth.*load_from=None'):
         train.load_config(train.parse_args([str(config), '--cfg-options', 'load_from=stage1.pth']))
@@ -143,9 +143,9 @@ def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
     options = ['load_from=None', 'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=True']
     cfg = train.load_config(train.parse_args([str(config), '--cfg-options', *options]))
     assert not cfg.val_dataloader.persistent_workers  # torch refuses it without workers
-    with pytest.raises(SystemExit, match=r'none\.pth'):
+    with pytest.raises(UserError, match=r'none\.pth'):
         test.main([str(config), str(tmp_path / 'none.pth')])
-    with pytest.raises(SystemExit, match=r'none\.py'):
+    with pytest.raises(UserError, match=r'none\.py'):
         test.load_config(test.parse_args(['none.py', 'none.pth']))
 
 
@@ -197,7 +197,7 @@ def test_evaluation_returns_the_metrics(config, work_dir, tmp_path, capfd):
 
 def test_weights_of_another_model_are_refused(config, work_dir, tmp_path):
     options = ['--work-dir', str(tmp_path), '--cfg-options', 'model.decoder.layer_cfg.ifi_cfg.temporal_pos=learned']
-    with pytest.raises(SystemExit, match=r'does not fit .*missing .decoder.*time_projection'):
+    with pytest.raises(UserError, match=r'does not fit .*missing .decoder.*time_projection'):
         test.main([str(config), str(work_dir / 'iter_2.pth'), *options])
 
 

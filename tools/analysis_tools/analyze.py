@@ -25,8 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 from ifirvos_cli.common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     main_of,
     output_path,
     positive_int,
@@ -52,9 +51,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--frames', type=positive_int, default=5, help='columns per image')
     parser.add_argument('--width', type=positive_int, default=200, help='width of a frame in a figure, in pixels')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     args = parser.parse_args(argv)
     if len(args.runs) > 2:
         parser.error('give one or two runs')

@@ -32,7 +32,7 @@ from benchmark_model import add_infer, add_train
 from benchmark_targets import add_targets
 from benchmark_video import add_long_video, add_synth_video
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, positive_int, positive_number
+from ifirvos_cli.common import add_config_options, main_of, positive_int, positive_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -275,9 +275,7 @@ def add_hours(subcommands) -> None:
     parser.add_argument('config', type=Path)
     parser.add_argument('--gpus', type=positive_int, default=8)
     parser.add_argument('--seconds', type=positive_number, help='seconds per step, as measured by `step`')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     parser.set_defaults(run=run_hours)
 
 

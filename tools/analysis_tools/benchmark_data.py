@@ -13,7 +13,7 @@ from statistics import median
 
 from benchmark_stages import watched
 
-from ifirvos_cli.common import DictAction, positive_int
+from ifirvos_cli.common import add_config_options, positive_int
 
 
 def add_data(subcommands) -> None:
@@ -21,8 +21,7 @@ def add_data(subcommands) -> None:
     parser.add_argument('config', type=Path)
     parser.add_argument('--loader', default='train_dataloader', help='of the config; default: train_dataloader')
     parser.add_argument('--clips', type=positive_int, default=50, help='so many records, spread over the data set')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
+    add_config_options(parser)
     parser.set_defaults(run=run_data)
 
 
@@ -33,7 +32,8 @@ def run_data(args: argparse.Namespace) -> None:
     from ifirvos.config import load_config
     from ifirvos.registry import DATASETS
 
-    cfg = load_config(args.config, args.cfg_options, args.data_root, [args.loader.partition('_')[0]])
+    phase = args.loader.partition('_')[0]
+    cfg = load_config(args.config, args.cfg_options, args.data_root, (phase,), args.allow_unknown)
     init_default_scope('mmdet')
     dataset = DATASETS.build(cfg[args.loader].dataset)
     seconds, of_clip, frames = defaultdict(float), [], 0

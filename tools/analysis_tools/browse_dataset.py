@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 from ifirvos_cli.common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     finite_number,
     main_of,
     output_path,
@@ -45,9 +44,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--max-frames', type=positive_int, default=8, help='frames per clip to draw, evenly spaced')
     parser.add_argument('--seed', type=seed_number, default=0, help='seed of the augmentation')
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
-    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     args = parser.parse_args(argv)
     if args.not_show and args.output_dir is None:
         parser.error('--not-show without --output-dir would show nothing')
@@ -85,10 +82,7 @@ def build_dataset(args: argparse.Namespace) -> BaseDataset:
     if loader is None:
         phases = [phase for phase in ('train', 'val', 'test') if cfg.get(f'{phase}_dataloader')]
         raise SystemExit(f'{args.config} has no data to {args.phase}: choose another --phase ({", ".join(phases)}).')
-    try:
-        return DATASETS.build(loader.dataset)
-    except FileNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    return DATASETS.build(loader.dataset)
 
 
 def draw_clip(packed: dict, max_frames: int) -> np.ndarray:

@@ -18,8 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 from ifirvos_cli.common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     main_of,
     output_path,
     positive_int,
@@ -46,9 +45,7 @@ def parse_args(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
     parser.add_argument('--device', help='cpu, cuda, cuda:1 …; default: a GPU if there is one')
     parser.add_argument('--overwrite', action='store_true', help='replace images of an earlier run')
-    parser.add_argument('--data-root', type=Path, help='where the data lie, in place of all data_root of the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     return parser.parse_args(argv)
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
-from ifirvos_cli.common import DictAction, add_allow_unknown, main_of, output_path, positive_int, tool_arguments
+from ifirvos_cli.common import add_config_options, main_of, output_path, positive_int, tool_arguments
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
@@ -33,9 +33,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', type=output_path, help='folder for json and csv files; default: none are written')
     parser.add_argument('--split', choices=['test', 'val'], default='test', help='dataloader of the config')
     parser.add_argument('--workers', type=positive_int, default=min(8, os.cpu_count() or 1), help='number of processes')
-    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     return parser.parse_args(argv)
 
 

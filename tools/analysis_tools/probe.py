@@ -20,8 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 
 from ifirvos_cli.common import (
-    DictAction,
-    add_allow_unknown,
+    add_config_options,
     main_of,
     output_path,
     positive_int,
@@ -39,9 +38,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--per-kind', type=positive_int, help='number of expressions per kind')
     parser.add_argument('--seed', type=seed_number, default=0, help='seed of the random order')
     parser.add_argument('--device', help='default: a GPU if there is one')
-    parser.add_argument('--data-root', type=Path, help='data folder, instead of data_root in the config')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={}, help='KEY=VALUE overrides')
-    add_allow_unknown(parser)
+    add_config_options(parser)
     return parser.parse_args(argv)
 
 
