@@ -159,7 +159,7 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)
-    return video if is_url(video) else os.path.abspath(folder / video), str(row.get('name') or '').strip(), *options
+    return video if is_url(video) else str((folder / video).absolute()), str(row.get('name') or '').strip(), *options
 
 
 def _stem(video: str) -> str:

@@ -119,6 +119,9 @@ class SoundTrack:
 
     def _encode(self, resampler: av.AudioResampler | None, frame: av.AudioFrame | None) -> Iterator[av.Packet]:
         for part in [] if resampler is None else resampler.resample(frame):
-            part.pts = max(part.pts or 0, self._next)  # what follows a change may overlap with what was before
+            # A frame that is in the right format already keeps the clock of its container.
+            pts = round((part.pts or 0) * part.time_base * part.sample_rate) if part.time_base else 0
+            part.time_base = Fraction(1, part.sample_rate)
+            part.pts = max(pts, self._next)  # what follows a change may overlap with what was before
             self._next = part.pts + part.samples
             yield from self._stream.encode(part)

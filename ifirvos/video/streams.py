@@ -126,7 +126,7 @@ class _Run:
         self.decoded = self.broken = self.before = self.hidden = self.repaired = 0
         self.empty = 0  # packets without content, which stand for frames that a camera dropped
         self.start: Fraction | None = None  # time of the first frame, by the file's clock
-        self._fed: list[int] = []  # times of the packets before the first frame
+        self._fed: list[Fraction] = []  # times, in seconds, of the packets before the first frame
         self.ended = False
         self.stopped: str | None = None  # why the container broke off
         self.heard = Fraction(0)  # end of the last packet, of sound or picture, from the file's start
@@ -155,7 +155,9 @@ class _Run:
             if not self.decoded:
                 self._note_kind(frame)
                 # What precedes the first key frame is dropped without an error.
-                self.before += sum(pts < frame.pts for pts in self._fed) if frame.pts is not None else 0
+                if frame.pts is not None:  # a deinterlacer has another time base than the file
+                    first = frame.pts * (frame.time_base or self.stream.time_base)
+                    self.before += sum(time < first for time in self._fed)
                 self._fed = []
             last = moment
             image = upright(to_rgb(frame, *size), *orientation(frame))
@@ -179,7 +181,7 @@ class _Run:
             except EOFError:
                 continue
             if not self.decoded and packet is not None and packet.pts is not None and not packet.is_discard:
-                self._fed.append(packet.pts)
+                self._fed.append(packet.pts * packet.time_base)
             for frame in frames:
                 if frame.time_base is None:  # of what the decoder still held at the end
                     frame.time_base = self.stream.time_base
@@ -270,8 +272,8 @@ class _Run:
 
     def _promised_duration(self) -> Fraction | None:
         """Seconds that a header promises: of Matroska and WebM, which know no number of frames, and of AVI."""
-        if self.container.format.name == 'avi' and self.stream.duration:
-            return self.stream.duration * self.stream.time_base
+        if self.container.format.name == 'avi' and self.stream.frames:
+            return self.stream.frames * self.stream.time_base  # FFmpeg cuts the duration to what the file holds
         if not self.container.format.name.startswith('matroska') or self.container.duration is None:
             return None
         # A tag for every stream where the muxer wrote one: another stream's may be longer.

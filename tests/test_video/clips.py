@@ -1,5 +1,6 @@
 """Clips that the tests of videos share."""
 
+import av
 import numpy as np
 
 from ifirvos.video import VideoWriter
@@ -17,6 +18,30 @@ def write(path, frames, fps=10, **kwargs):
     with VideoWriter(path, fps, **kwargs) as writer:
         for frame in frames:
             writer.write(frame)
+    return path
+
+
+def with_sound(path, codec, seconds=2.0, fps=10, rate=44100, delay=0, layout='mono'):
+    """A video with a tone of 440 Hz; with a delay in seconds both begin later, and until then there is silence."""
+    with av.open(str(path), 'w') as container:
+        pictures = container.add_stream('libvpx-vp9' if path.suffix == '.webm' else 'mpeg4', rate=fps)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, 'yuv420p'
+        sound = container.add_stream(codec, rate=rate)
+        sound.layout = layout
+        for t in range(round(seconds * fps)):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * t % 256, np.uint8), format='rgb24')
+            frame.pts = t + round(delay * fps)
+            container.mux(pictures.encode(frame))
+        channels = len(sound.layout.channels)
+        samples = np.sin(np.arange(round(seconds * rate)) * (2 * np.pi * 440 / rate))
+        samples = np.concatenate([np.zeros(round(delay * rate)), samples])
+        for first in range(0, len(samples), 1024):
+            part = np.repeat(samples[first : first + 1024] * 20000, channels).astype(np.int16)[None]
+            tone = av.AudioFrame.from_ndarray(part, format='s16', layout=layout)
+            tone.sample_rate, tone.pts = rate, first
+            container.mux(sound.encode(tone))
+        for stream in (pictures, sound):
+            container.mux(stream.encode())
     return path
 
 

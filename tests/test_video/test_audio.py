@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import av
 import numpy as np
 import pytest
-from clips import moving_bar, write
+from clips import moving_bar, with_sound, write
 
 from ifirvos.errors import VideoError
 from ifirvos.video.audio import SoundTrack
@@ -17,30 +17,6 @@ from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter, video_suffix
 
 OPEN_FILES = Path('/proc/self/fd')
-
-
-# ---------------------------------------------------------------------- sound
-def with_sound(path, codec, seconds=2.0, fps=10, rate=44100, delay=0):
-    """A video with a tone of 440 Hz; with a delay in seconds both begin later, and until then there is silence."""
-    with av.open(str(path), 'w') as container:
-        pictures = container.add_stream('mpeg4', rate=fps)
-        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, 'yuv420p'
-        sound = container.add_stream(codec, rate=rate)
-        sound.layout = 'mono'
-        for t in range(round(seconds * fps)):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 10 * t, np.uint8), format='rgb24')
-            frame.pts = t + round(delay * fps)
-            container.mux(pictures.encode(frame))
-        samples = np.sin(np.arange(round(seconds * rate)) * (2 * np.pi * 440 / rate))
-        samples = np.concatenate([np.zeros(round(delay * rate)), samples])
-        for first in range(0, len(samples), 1024):
-            part = (samples[first : first + 1024] * 20000).astype(np.int16)[None]
-            tone = av.AudioFrame.from_ndarray(part, format='s16', layout='mono')
-            tone.sample_rate, tone.pts = rate, first
-            container.mux(sound.encode(tone))
-        for stream in (pictures, sound):
-            container.mux(stream.encode())
-    return path
 
 
 def copy_with_sound(source, path, max_frames=None):
@@ -90,6 +66,16 @@ def test_sound_is_kept(tmp_path, name, codec):
     assert seconds == pytest.approx(2, abs=0.1)
     assert frequency == pytest.approx(440, abs=3)
     assert len(list(VideoReader(tmp_path / f'copy{video_suffix()}'))) == 20
+
+
+@pytest.mark.parametrize(('name', 'codec'), [('clip.webm', 'libopus'), ('clip.mkv', 'ac3'), ('clip.mkv', 'libopus')])
+@pytest.mark.parametrize('layout', ['mono', 'stereo'])
+def test_sound_that_needs_no_resampling_is_kept(tmp_path, name, codec, layout):
+    """Matroska counts in milliseconds."""
+    source = with_sound(tmp_path / name, codec, rate=48000, layout=layout)
+    _, seconds, frequency = heard(copy_with_sound(source, tmp_path / 'copy.mp4'))
+    assert seconds == pytest.approx(2, abs=0.1)
+    assert frequency == pytest.approx(440, abs=3)
 
 
 def test_sound_ends_with_the_pictures(tmp_path):

@@ -167,4 +167,4 @@ def test_interlaced_is_said_and_mended_on_request(tmp_path, suffix):
     assert len(smooth) == 8, 'a frame for every frame'
     assert combing([image for image, _ in smooth]) < combed / 3
     assert [time for _, time in smooth] == [time for _, time in plain.timed()]
-    assert mended.notes == []
+    assert (mended.notes, mended.problem) == ([], None)

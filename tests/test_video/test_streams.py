@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clips import moving_bar, write
+from clips import moving_bar, with_sound, write
 from PIL import Image
 
 from ifirvos.errors import VideoError
@@ -110,6 +110,18 @@ def test_frames_that_a_camera_dropped_are_no_damage(tmp_path, codec):
     cut = VideoReader(tmp_path / 'cut.avi')
     assert 0 < len(list(cut)) < len(times)
     assert cut.problem
+
+
+@pytest.mark.parametrize('share', [0.5, 0.6, 0.8])
+def test_an_avi_that_was_cut_says_so(tmp_path, share):
+    """FFmpeg takes its duration from the bytes that are there."""
+    path = with_sound(tmp_path / 'whole.avi', 'pcm_s16le', seconds=4, fps=25)
+    whole = VideoReader(path)
+    assert (len(list(whole)), whole.problem) == (100, None)
+    (tmp_path / 'cut.avi').write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
+    cut = VideoReader(tmp_path / 'cut.avi')
+    assert 0 < len(list(cut)) < 100
+    assert 'should last 4.00 seconds' in cut.problem
 
 
 def test_an_empty_sample_ends_nothing(tmp_path):

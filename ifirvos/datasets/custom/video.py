@@ -16,7 +16,10 @@ from ifirvos.json_files import limit_of
 from ifirvos.run_lengths import encode_segmentation, size_problem
 from ifirvos.video.sources import IMAGE_SUFFIXES
 
-_VIDEO_SUFFIXES = re.compile(r'\.(3gp|avi|flv|gif|m2?ts|m4v|mkv|mov|mp4|mpe?g|ogv|ts|vob|webm|wmv|y4m)')
+_VIDEO_SUFFIXES = re.compile(
+    r'\.(3g[2p]|asf|avi|divx|dv|f4v|flv|gif|h26[45]|hevc|m2?ts|m[24]v|mjpe?g|mkv|mov|mp4|mpe?g|mxf|og[gmv]|rm(vb)?|ts|vob|'
+    r'webm|wmv|wtv|y4m)'
+)
 
 
 def base_name(name: str) -> str:
