@@ -174,8 +174,11 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _is_first() -> bool:
-    """Return whether this is the first process of a run, by what torchrun, Slurm or Open MPI say beforehand."""
-    ranks = (os.environ.get(name) for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'))
+    """Return whether this is the first process of a run, by what torchrun, Open MPI or Slurm say beforehand.
+
+    Slurm comes last: what mpirun starts in a batch job has the rank of the batch script too.
+    """
+    ranks = (os.environ.get(name) for name in ('RANK', 'OMPI_COMM_WORLD_RANK', 'SLURM_PROCID'))
     return int(next(filter(None, ranks), 0)) == 0
 
 

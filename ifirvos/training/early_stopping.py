@@ -32,8 +32,9 @@ class ResumableEarlyStopping(EarlyStoppingHook):
         state = latest[0] if latest[0].get('iter') == runner.iter else runner.message_hub.runtime_info.get(STATE)
         if state and runner.iter:
             self.wait_count, self.best_score = state['wait_count'], state['best_score']
-            runner.train_loop.stop_training = state['stopped']
-            if state['stopped']:
+            # With other limits a run that was ended goes on.
+            runner.train_loop.stop_training = state['stopped'] and state.get('limits') == self._limits()
+            if runner.train_loop.stop_training:
                 runner.logger.info('Training was ended early before: there is nothing left to do.')
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
@@ -44,10 +45,14 @@ class ResumableEarlyStopping(EarlyStoppingHook):
             wait_count=self.wait_count,
             best_score=float(self.best_score),
             stopped=bool(runner.train_loop.stop_training),
+            limits=self._limits(),
         )
         runner.message_hub.update_info(STATE, state)
         if is_main_process():
             write_whole(Path(runner.work_dir) / f'{STATE}.json', json.dumps(state))
+
+    def _limits(self) -> list[float | None]:
+        return [self.patience, self.stopping_threshold]
 
 
 def was_stopped_early(work_dir: str | Path, iteration: int) -> bool:

@@ -176,7 +176,7 @@ def test_a_schedule_without_a_batch_size_to_scale_from(config, tmp_path):
 
 @pytest.mark.parametrize(
     ('environment', 'first'),
-    [({}, True), (dict(RANK='0', SLURM_PROCID='1'), True), (dict(OMPI_COMM_WORLD_RANK='1'), False)],
+    [({}, True), (dict(RANK='0', SLURM_PROCID='1'), True), (dict(OMPI_COMM_WORLD_RANK='1', SLURM_PROCID='0'), False)],
 )
 def test_who_claims_the_work_directory(monkeypatch, environment, first):
     for name in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):

@@ -49,6 +49,12 @@ def test_a_resumed_run_stops_where_one_that_was_left_alone_does(config, tmp_path
     assert run(config, tmp_path, resume=True).iter == 9, 'an ended run trained on'
 
 
+def test_a_run_that_was_ended_goes_on_with_more_patience(config, tmp_path):
+    assert run(config, tmp_path).iter == 9
+    config.custom_hooks[-1].patience = 4
+    assert run(config, tmp_path, resume=True).iter == 15
+
+
 def test_an_earlier_checkpoint_has_its_own_count(config, tmp_path):
     config.default_hooks.checkpoint.max_keep_ckpts = -1
     assert run(config, tmp_path).iter == 9
