@@ -12,7 +12,9 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import StreamHandler
 from pathlib import Path
+from typing import TextIO
 
 USER_ERROR = 2  # exit code where an input is at fault
 # Functions of mmengine that make something of a config.
@@ -100,7 +102,7 @@ def is_missing(*paths: str | Path | None) -> bool:
     """Return whether a path does not exist, and say so in one line: a typing error need not wait for the imports."""
     for path in paths:
         if path is not None and not os.path.lexists(path):
-            _print_error(f'error: No such file or folder: {str(path)!r}')
+            print_line(f'error: No such file or folder: {str(path)!r}', sys.stderr)
             return True
     return False
 
@@ -307,14 +309,35 @@ def _fail(error: BaseException, debug: bool | None) -> int:
     if of_config:
         text = f'{text.rstrip(".")}: mend the config or --cfg-options'
         text += ', or import what registers the type with custom_imports' if 'is not in the' in text else ''
-    _print_error(text)
+    print_line(text, sys.stderr)
     return USER_ERROR
 
 
-def _print_error(text: str) -> None:
-    """Print on stderr, with what it cannot encode escaped."""
-    encoding = sys.stderr.encoding or 'utf-8'
-    print(text.encode(encoding, 'backslashreplace').decode(encoding), file=sys.stderr)
+def print_line(text: object, file: TextIO | None = None) -> None:
+    """Print on stdout, or a file, with what it cannot encode escaped; that nobody reads on is no error."""
+    file = file or sys.stdout
+    encoding = file.encoding or 'utf-8'
+    try:
+        print(str(text).encode(encoding, 'backslashreplace').decode(encoding), file=file, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())  # or Python complains when it ends
+
+
+@contextmanager
+def logged_to_stderr() -> Iterator[None]:
+    """Send what mmengine logs there: stdout is for the result."""
+    with uncollected():
+        from mmengine.logging import MMLogger
+
+    handlers = [handler for handler in MMLogger.get_current_instance().handlers if type(handler) is StreamHandler]
+    before = [handler.stream for handler in handlers]
+    for handler in handlers:
+        handler.stream = sys.stderr
+    try:
+        yield
+    finally:
+        for handler, stream in zip(handlers, before, strict=True):
+            handler.stream = stream
 
 
 def main_of(main: Callable[[Sequence[str] | None], object]) -> int:

@@ -14,7 +14,6 @@ import argparse
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,10 +24,12 @@ from .common import (
     check_model_options,
     finite_number,
     is_missing,
+    logged_to_stderr,
     model_options,
     output_path,
     positive_int,
     positive_number,
+    print_line,
     run_command,
     uncollected,
     whole_number,
@@ -129,7 +130,13 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
         '--cutout', action='store_true', help='also write cutout.webm: the object on a transparent background'
     )
     output.add_argument('--overwrite', action='store_true', help='replace the results of an earlier run')
-    args = parser.parse_args(argv)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args, rest = parser.parse_known_args(argv)
+    # Sentences behind an option: argparse takes all positional arguments at the first of them.
+    behind = argv[argv.index('--') + 1 :] if '--' in argv else []
+    if unknown := [text for text in rest if text.startswith('-') and text not in ('--', *behind)]:
+        parser.error(f'unrecognized arguments: {" ".join(unknown)}')
+    args.sentences += [text for text in rest if text != '--']
     if args.manifest is None and not args.sentences:
         parser.error('give a video and at least one sentence, or --manifest')
     if args.manifest is not None and args.video is not None:
@@ -141,8 +148,7 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     if args.score_threshold is not None and args.score_threshold > 1:
         parser.error('--score-threshold is a score, from 0 to 1')
     check_model_options(parser, args)
-    unknown = set(args.save) - set(SAVES)
-    if unknown:
+    if unknown := set(args.save) - set(SAVES):
         parser.error(f'--save knows {",".join(SAVES)}, not {", ".join(sorted(unknown))}')
     if args.cutout and 'cutout' not in args.save:
         args.save = (*args.save, 'cutout')
@@ -244,7 +250,6 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             f'"{" ".join(args.sentences)[:60]}"',
             file=sys.stderr,
         )
-    warnings.filterwarnings('ignore', message='torch.meshgrid')  # mmdet's and mmcv's own; no user can act on it
     logging.getLogger('libav').setLevel(logging.ERROR)
 
     if args.max_sentences is not None:
@@ -255,8 +260,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
             from .many_videos import run_manifest
 
             return run_manifest(args, inferencer_options(args))
-        for path in run(args):
-            print(path)
+        with logged_to_stderr():
+            for path in run(args):
+                print_line(path)
         return 0
 
     return run_command(show_written, args.offline)

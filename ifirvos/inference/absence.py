@@ -68,8 +68,8 @@ def warn_of_absent(
 ) -> None:
     """Log the warning of :func:`probably_absent`; without a score threshold, also how to get no masks."""
     said = probably_absent(model, texts, scores, video)
-    if said and score_threshold is None:
-        threshold = clip_threshold_of(model)
+    threshold = threshold_of(model)
+    if said and score_threshold is None and threshold is not None:
         said += (
             f' With --score-threshold {threshold} (score_threshold={threshold}) frames with a lower score get no mask.'
         )

@@ -17,6 +17,7 @@ from ifirvos.structures import spread
 from ifirvos.synth.clip import Clip, clip_with
 from ifirvos.synth.render import draw_frames
 from ifirvos.video.reader import VideoReader
+from ifirvos.video.sources import natural_key
 from ifirvos.video.writer import VideoWriter
 from ifirvos.visualization import contact_sheet, object_color
 from ifirvos.visualization.comparison import draw_cell
@@ -71,7 +72,7 @@ class MaskFiles(Sequence):
     """The PNG masks written by `ifirvos infer`, bool (H, W) each, read when they are asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self._paths = sorted(folder.glob('*.png'))
+        self._paths = sorted(folder.glob('*.png'), key=natural_key)  # 99999.png, 100000.png
 
     def __len__(self) -> int:
         return len(self._paths)

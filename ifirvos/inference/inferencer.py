@@ -265,8 +265,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         """Return what the result files say of the model, and of thresholds of its scores: the one used, its card's."""
         return dict(
             model=self.model_name,
-            config=self.config_name,
-            weights=self.weights_name,
+            config=readable(self.config_name),
+            weights=None if self.weights_name is None else readable(self.weights_name),
             score_threshold=score_threshold,
             absent_below=clip_threshold_of(self.model_name),
         )

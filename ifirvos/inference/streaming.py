@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterator
 from copy import copy
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -19,7 +20,7 @@ from .domain import warn_of_another_domain
 from .memory import sentences_within
 from .precision import AUTO, faster_dtype
 from .results import SentenceResult, WindowResult
-from .windows import FeatureWindow, Window, ahead, windows
+from .windows import FeatureWindow, Window, ahead, until, windows
 
 if TYPE_CHECKING:
     from .inferencer import RVOSInferencer
@@ -68,15 +69,15 @@ def _with_features(
 ) -> Iterator[tuple[Window, list[Tensor], dict]]:
     """Yield every window with the features of its T frames, (T, C, h, w) per level, and their common metainfo."""
     # Features of a backbone whose frames attend to one another cannot be reused, so the frames are kept instead.
-    kept, is_first = FeatureWindow(), True
+    kept, is_first, left = FeatureWindow(), True, Event()
 
     def prepared() -> Iterator[tuple[Window, dict]]:
         full_last = inferencer.link == 'agreement'
-        for window in windows(video, inferencer.clip_len, inferencer.overlap, full_last=full_last):
+        for window in windows(until(left, video), inferencer.clip_len, inferencer.overlap, full_last=full_last):
             yield window, inferencer.preprocess([frame for frame, _ in window.new])
 
     # What decodes and resizes works a window ahead of the model; a caller's frames are asked for when needed.
-    for window, clip in prepared() if video.reader is None else ahead(prepared()):
+    for window, clip in prepared() if video.reader is None else ahead(prepared(), left):
         if is_first:
             warn_of_another_domain(inferencer.model_name, [frame for frame, _ in window.new], texts)
             is_first = False

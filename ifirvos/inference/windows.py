@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from threading import Event
 from typing import Generic, TypeVar
 
 import torch
@@ -67,8 +68,13 @@ def windows(
         new = following + list(islice(stream, clip_len - overlap - 1)) if following else []
 
 
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """Make the next item in a thread while the present one is used; errors come when their item is asked for."""
+def ahead(items: Iterable[Item], left: Event | None = None) -> Iterator[Item]:
+    """Make the next item in a thread while the present one is used; errors come when their item is asked for.
+
+    Args:
+        items: Made one after the other.
+        left: Is set when no more are wanted, see :func:`until`; leaving waits for the item that is being made.
+    """
     iterator, end = iter(items), object()
     with ThreadPoolExecutor(1, thread_name_prefix='ahead') as pool:
         coming = pool.submit(next, iterator, end)
@@ -77,8 +83,18 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
                 coming = pool.submit(next, iterator, end)
                 yield item
         finally:
+            if left is not None:
+                left.set()
             if hasattr(iterator, 'close'):  # a generator, once the thread has left it
                 pool.submit(iterator.close)
+
+
+def until(left: Event, items: Iterable[Item]) -> Iterator[Item]:
+    """Yield the items until the event is set."""
+    for item in items:
+        if left.is_set():
+            return
+        yield item
 
 
 class FeatureWindow:

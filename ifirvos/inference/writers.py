@@ -21,6 +21,7 @@ from ifirvos.visualization import STYLES, OverlayColors, draw_result
 
 from .exporters import EXPORTS, FOLDER, Together, stable_id, with_needed
 from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
+from .open_files import allow_open_files
 from .results import FrameResult, SentenceResult, WindowResult
 from .sentence_files import SINKS, Sink, Target
 
@@ -125,6 +126,8 @@ class ResultWriter:
         self._notes: list[list[str]] = [[] for _ in self.texts]
 
     def __enter__(self) -> ResultWriter:
+        files = len(self.save) + (self.reader is not None)  # of a sentence; an overlay reads the sound of the video
+        allow_open_files(len(self.texts) * files)
         with ExitStack() as stack:
             self._staged = stack.enter_context(staged_folders([*self.folders, *self._together], self.overwrite))
             stack.push(self._write_records)

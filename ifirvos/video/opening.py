@@ -34,7 +34,12 @@ _HEIC_BRANDS = {'heic', 'heix', 'heim', 'heis', 'hevc', 'hevx', 'mif1', 'msf1', 
 
 def is_url(source: object) -> bool:
     """Return whether a string is an address that FFmpeg can fetch, and not a path."""
-    return isinstance(source, str) and '://' in source and urlsplit(source).scheme.lower() in URL_SCHEMES
+    if not isinstance(source, str) or '://' not in source:
+        return False
+    try:
+        return urlsplit(source).scheme.lower() in URL_SCHEMES
+    except ValueError:  # half an IPv6 address
+        return False
 
 
 def without_password(url: str) -> str:

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 from av.filter import Graph
+from av.sidedata.sidedata import Type
 from av.video.reformatter import Colorspace
 
 # Codes of ITU-T H.273.
@@ -106,6 +107,16 @@ def _tone_mapped(rgb: np.ndarray, hdr: str | None) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------- which way up
+def _unknown_kind(kind: type[Type], value: int) -> Type:
+    """Stand for side data that PyAV does not know yet, as the EXIF of photos: without it no side data could be read."""
+    member = object.__new__(kind)
+    member._name_, member._value_ = f'UNKNOWN_{value}', value
+    return member
+
+
+Type._missing_ = classmethod(_unknown_kind)
+
+
 def orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     """Return what makes a frame upright: whether to transpose it, then to flip it left to right, then top to bottom.
 

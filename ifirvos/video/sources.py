@@ -17,6 +17,7 @@ from ifirvos.frame_sizes import most_pixels
 from .opening import readable
 
 IMAGE_SUFFIXES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff'}
+_OTHER_IMAGES = {'.avif', '.dng', '.gif', '.heic', '.heif', '.jp2', '.jxl', '.pgm', '.ppm', '.tga'}
 DEFAULT_FPS = Fraction(10)
 WEBCAM_FPS = Fraction(30)  # of a camera that does not say
 # A frame, uint8 RGB (H, W, 3), and its time in seconds from the first one; times only grow.
@@ -37,14 +38,15 @@ class FolderSource:
 
     def __init__(self, folder: Path, max_pixels: int | None = None) -> None:
         self.name, self._max_pixels = readable(folder), max_pixels or most_pixels()
-        images = [
-            path
-            for path in folder.iterdir()
-            # What macOS leaves beside files ('._a.jpg', '.DS_Store') and other hidden files are no frames.
-            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith('.') and path.is_file()
-        ]
+        # What macOS leaves beside files ('._a.jpg', '.DS_Store') and other hidden files are no frames.
+        files = [path for path in folder.iterdir() if not path.name.startswith('.') and path.is_file()]
+        images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+        others = [path.suffix.lower() for path in files if path.suffix.lower() in _OTHER_IMAGES]
         if not images:
             raise VideoError(f'{self.name} holds no images ({", ".join(sorted(IMAGE_SUFFIXES))}).')
+        if others:  # a phone's photos are of two kinds at times
+            kinds = ', '.join(sorted(set(others)))
+            self.notes = (f'{len(others)} pictures of other kinds ({kinds}) are left out: convert them to frames',)
         self.images = sorted(images, key=natural_key)
         self.num_frames = len(images)
 

@@ -3,6 +3,9 @@
 import argparse
 import ast
 import gc
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,17 @@ def test_garbage_is_collected_again_after_a_start(before):
         assert gc.isenabled() is before
     finally:
         (gc.enable if was else gc.disable)()
+
+
+def test_a_path_that_cannot_be_printed_is_escaped_and_a_closed_pipe_is_no_error():
+    code = 'from ifirvos_cli.common import print_line; print_line("q\\udce9"); print_line("end")'
+    run = [sys.executable, '-c', code]
+    environment = dict(os.environ, PYTHONIOENCODING='utf-8', PYTHONPATH=str(ROOT))
+    assert subprocess.run(run, env=environment, capture_output=True, check=True).stdout == b'q\\udce9\nend\n'
+    with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b''
+    assert process.returncode == 0
 
 
 def test_names_of_runs_and_paths_with_an_equals_sign(tmp_path, monkeypatch):

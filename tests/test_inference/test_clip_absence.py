@@ -41,6 +41,6 @@ def test_the_shipped_model_tells_what_is_there_from_what_is_not(monkeypatch):
     assert len(said) == 1
     assert f"'the orange star' (score {results[1].clip_score:.2f})" in said[0]
     assert 'cyan' not in said[0]
-    assert f'--score-threshold {clip_threshold_of(SHIPPED_MODEL)}' in said[0]
+    assert f'--score-threshold {threshold_of(SHIPPED_MODEL)} ' in said[0]
     inferencer(frames, 'the orange star', score_threshold=0.1)
     assert '--score-threshold' not in said[1], 'it was given'

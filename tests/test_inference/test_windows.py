@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.inference.windows import FeatureWindow, ahead, windows
+from ifirvos.inference.windows import FeatureWindow, ahead, until, windows
 
 
 def spans(length, clip_len, overlap, full_last=True):
@@ -95,6 +95,22 @@ def test_items_are_made_ahead_in_a_thread():
     assert closed
     assert not [thread for thread in threading.enumerate() if thread.name.startswith('ahead')]
     assert list(ahead([])) == []
+
+
+def test_whoever_leaves_waits_for_one_frame_and_not_for_a_window():
+    left, seen = threading.Event(), []
+
+    def frames():
+        for number in range(100):
+            seen.append(number)
+            if number > 4:  # of the second window, which is being read when the first is used
+                assert left.wait(20)
+            yield number
+
+    coming = ahead((window.new for window in windows(until(left, frames()), 4)), left)
+    assert next(coming) == [0, 1, 2, 3]
+    coming.close()
+    assert len(seen) < 8
 
 
 def test_features_are_those_of_the_frames_that_a_window_sees():

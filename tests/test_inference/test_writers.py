@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_tools
 
-from ifirvos.errors import InputError, OutputError, VideoError
+from ifirvos.errors import InputError, LimitError, OutputError, VideoError
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.inference.sentence_files import CSV_COLUMNS, cut_out
 from ifirvos.inference.writers import (
@@ -45,6 +45,24 @@ def make_result(text, num_frames=4, height=24, width=32):
         mask[5:9, t : t + 6] = True
     scores = np.linspace(0.1, 0.9, num_frames, dtype=np.float32)
     return SentenceResult(text, masks, scores, np.tile(np.float32([0, 5, 6, 9]), (num_frames, 1)), query_index=2)
+
+
+def test_many_sentences_raise_the_limit_of_open_files(tmp_path, monkeypatch):
+    resource = pytest.importorskip('resource')
+    texts = [f'thing {number}' for number in range(100)]
+    folders = [tmp_path / text for text in texts]
+    hard, set_to = 1000, []
+    monkeypatch.setattr(resource, 'getrlimit', lambda _: (300, hard))
+    monkeypatch.setattr(resource, 'setrlimit', lambda _, limits: set_to.append(limits))
+    with ResultWriter(folders[:10], texts[:10], save=('rle', 'csv')):
+        assert not set_to
+    with ResultWriter(folders[10:], texts[10:], save=('rle', 'csv')):
+        ((soft, _),) = set_to
+        assert 2 * 90 < soft <= 1000
+    hard = 400
+    with pytest.raises(LimitError, match='allows 400'):
+        ResultWriter([tmp_path / f'again {text}' for text in texts], texts, save=('rle', 'csv')).__enter__()
+    assert not list(tmp_path.glob('again*'))
 
 
 def test_everything_of_a_result_is_written(tmp_path):

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.label_maps import read_palette_png
@@ -143,6 +144,43 @@ def test_options_that_make_no_sense(clip, wrong, capsys):
         infer.main([str(clip), 'a star', '--out', 'out', *wrong])
     assert stopped.value.code == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    'line',
+    [
+        ['c.mp4', '--model', 'm', 'the dog', '-a cat', '--out', 'o'],
+        ['c.mp4', '--out', 'o', 'the dog', '--', '-a cat'],
+        ['c.mp4', 'the dog', '--out', 'o', '--', '-a cat'],
+        ['--out', 'o', '--', 'c.mp4', 'the dog', '-a cat'],
+    ],
+)
+def test_sentences_may_stand_behind_options(line, capsys):
+    if '--' in line:
+        args = infer.parse_args(line)
+        assert (args.video, args.sentences) == ('c.mp4', ['the dog', '-a cat'])
+    else:
+        with pytest.raises(SystemExit):
+            infer.parse_args(line)
+        assert 'unrecognized arguments: -a cat' in capsys.readouterr().err
+        line.remove('-a cat')
+        args = infer.parse_args(line)
+        assert (args.video, args.sentences) == ('c.mp4', ['the dog'])
+
+
+def test_only_paths_go_to_stdout(left_half, clip, tmp_path, capfd, monkeypatch):
+    """What mmengine logs, as the warning that a sentence fits nothing, does not."""
+    stream = LeftHalf.stream
+
+    def warning(*args, **kwargs):
+        MMLogger.get_current_instance().warning('fits nothing')
+        yield from stream(*args, **kwargs)
+
+    monkeypatch.setattr(LeftHalf, 'stream', warning)
+    assert infer.main([str(clip), 'a star', '--out', str(tmp_path / 'out'), '--save', 'overlay']) == 0
+    written = capfd.readouterr()
+    assert written.out == f'{tmp_path}/out/a-star/overlay.mp4\n'
+    assert 'fits nothing' in written.err
 
 
 @pytest.mark.parametrize('name', [b'12:30:11.mp4', b'caf\xe9.mp4', b'.hidden.mp4', b'./-dash.mp4'])

@@ -15,7 +15,7 @@ import pytest
 from clips import moving_bar, write
 
 from ifirvos.errors import VideoError
-from ifirvos.video.opening import readable, video_stream
+from ifirvos.video.opening import is_url, readable, video_stream
 from ifirvos.video.reader import VideoReader
 
 BOUND = 20  # seconds within which a wait of 0.5 must have ended, on a busy machine
@@ -207,6 +207,18 @@ def test_a_fifo_that_falls_silent(tmp_path):
     stop.set()
 
 
+@pytest.fixture
+def no_proxy(monkeypatch):
+    """FFmpeg would ask a proxy for our own servers."""
+    monkeypatch.setenv('no_proxy', '127.0.0.1')
+
+
+def test_half_an_address_is_a_path():
+    assert not is_url('http://[::1')
+    assert is_url('http://[::1]/clip.mp4')
+
+
+@pytest.mark.usefixtures('no_proxy')
 def test_a_server_that_says_nothing(tmp_path):
     with socket.create_server(('127.0.0.1', 0)) as server:
         address = f'http://127.0.0.1:{server.getsockname()[1]}/clip.mp4'
@@ -248,6 +260,7 @@ def serving(answers, pause=0.0):
 HEAD = b'#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n'
 
 
+@pytest.mark.usefixtures('no_proxy')
 def test_a_live_playlist_without_a_new_piece_and_one_that_names_itself(tmp_path):
     piece = transport_stream(tmp_path / 'piece.ts').read_bytes()
     live = HEAD + b'#EXTINF:2.4,\npiece.ts\n'  # no #EXT-X-ENDLIST: more is to come, and never does
@@ -261,6 +274,7 @@ def test_a_live_playlist_without_a_new_piece_and_one_that_names_itself(tmp_path)
             list(VideoReader(f'{address}/self.m3u8', timeout=1))
 
 
+@pytest.mark.usefixtures('no_proxy')
 def test_bytes_that_trickle_are_no_frames(tmp_path):
     data = transport_stream(tmp_path / 'clip.ts').read_bytes()
     trickle = [b'\x47\x1f\xff\x10' + b'\xff' * 184] * 200  # packets of padding

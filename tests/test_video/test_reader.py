@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from clips import moving_bar, write
+from PIL import Image
 
 from ifirvos.errors import VideoError
 from ifirvos.video.reader import VideoReader
@@ -30,6 +31,18 @@ def test_rotation_metadata_turns_the_frames_upright(tmp_path):
     assert back.shape == (64, 32, 3)
     assert back[:12].mean() > 200, 'the left side is now the top'
     assert back[20:].mean() < 60
+
+
+def test_a_photo_with_exif_is_read_upright(tmp_path):
+    """FFmpeg hands on the EXIF beside the frame, a kind of side data that PyAV 18.1 has no name for."""
+    picture = Image.new('RGB', (64, 32))
+    picture.paste((255, 255, 255), (0, 0, 16, 32))  # white at the left
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    picture.save(tmp_path / 'IMG_0001.jpg', exif=exif)
+    (back,) = VideoReader(tmp_path / 'IMG_0001.jpg')
+    assert back.shape == (64, 32, 3)
+    assert back[:12].mean() > 200, 'the left side is now the top'
 
 
 def test_corrupt_tail_gives_what_decodes_and_says_so(tmp_path):
@@ -74,7 +87,17 @@ def test_folder_of_frames_is_sorted_by_number(tmp_path):
     (tmp_path / 'readme.txt').write_text('not a frame')
     reader = VideoReader(tmp_path, fps=6)
     assert [frame[0, 0, 0] for frame in reader] == [9, 10, 100]
-    assert (reader.fps, reader.num_frames) == (6, 3)
+    assert (reader.fps, reader.num_frames, reader.notes) == (6, 3, [])
+
+
+def test_pictures_of_other_kinds_are_said(tmp_path):
+    """A phone mixes JPEG and HEIC; the frames that are missed are in the middle."""
+    cv2.imwrite(str(tmp_path / 'IMG_1.jpg'), np.zeros((8, 10, 3), np.uint8))
+    for name in ('IMG_2.HEIC', 'IMG_3.heic', 'IMG_4.avif', 'notes.txt'):
+        (tmp_path / name).write_bytes(b'')
+    reader = VideoReader(tmp_path)
+    assert reader.num_frames == 1
+    assert reader.notes == ['3 pictures of other kinds (.avif, .heic) are left out: convert them to frames']
 
 
 def test_folder_errors_name_the_file(tmp_path):
