@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 USER_ERROR = 2  # exit code where an input is at fault
+_ENDING = [getattr(signal, name) for name in ('SIGTERM', 'SIGHUP') if hasattr(signal, name)]
 # Functions of mmengine that make something of a config.
 _BUILDS = re.compile(r'build_|from_cfg$|register_hook|setup_env$|set_randomness$|scale_lr$')
 
@@ -225,8 +226,8 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
         debug: Let errors through with their traceback; None: whether the command line says ``--debug``.
 
     Returns:
-        What it returns, 0 for None; 2, after one line on stderr, where an input is at fault; 130 after Ctrl-C and 143
-        after SIGTERM, as shells say it, once what was begun is cleared away.
+        What it returns, 0 for None; 2, after one line on stderr, where an input is at fault; 130 after Ctrl-C, 143
+        after SIGTERM and 129 after SIGHUP, as shells say it, once what was begun is cleared away.
     """
     ask_for_huge_pages()
     try:
@@ -234,7 +235,7 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
             return run() or 0
     except KeyboardInterrupt as stop:
         print(': '.join(['stopped', *map(str, stop.args)]), file=sys.stderr)
-        return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
+        return 128 + (stop.signal if isinstance(stop, Terminated) else signal.SIGINT)
     except SystemExit as stop:
         if not isinstance(stop.code, str):
             raise
@@ -246,28 +247,36 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
 
 
 class Terminated(KeyboardInterrupt):
-    """A SIGTERM."""
+    """A signal that ends the process: SIGTERM, or SIGHUP, where the connection to a machine breaks."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
 
 
 @contextmanager
 def _terminated_like_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise, as Ctrl-C does: without, a process ends at once and leaves behind what it has begun."""
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    """Let SIGTERM and SIGHUP raise, as Ctrl-C does: without, a process ends at once and leaves behind what it began."""
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
+    # Others stay as they are: nohup ignores SIGHUP.
+    numbers = [number for number in _ENDING if signal.getsignal(number) == signal.SIG_DFL]
     owner = os.getpid()
 
     def stop(number: int, frame: object) -> None:
         if os.getpid() != owner:  # a forked worker, which its parent ends in this way
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
-        raise Terminated
+        raise Terminated(number)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in numbers:
+        signal.signal(number, stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _is_users(error: Exception) -> bool:

@@ -109,7 +109,6 @@ def build(args: argparse.Namespace) -> Runner:
         if reason := unregistered(error):
             raise SystemExit(f'{args.config}: {reason}') from error
         raise
-    runner.load_checkpoint(weights)  # once more, for hooks that look at a checkpoint (EMA)
     return runner
 
 

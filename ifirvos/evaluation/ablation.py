@@ -86,8 +86,9 @@ def paired_difference(
 ) -> dict[str, Cell]:
     """Return the mean difference of two variants on the same expressions and seeds, by kind and over all.
 
-    Clips that are hard for both cancel out, so the interval is narrower than those of the two variants. Videos and, if
-    there are several, seeds are resampled with replacement: the uncertainty from clips and trainings together.
+    Clips that are hard for both cancel out. Videos and, if there are several, seeds are resampled with replacement: the
+    uncertainty from clips and trainings together. Two or three seeds say little about how trainings vary: where that
+    is more than the clips do, the interval is too narrow still.
 
     Args:
         variant: The rows of every seed.
@@ -130,6 +131,9 @@ def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray, draws:
     rng = np.random.default_rng(0)
     of_videos = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=draws)
     of_seeds = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws) / len(values)
+    if len(values) > 1:  # means of n resampled seeds vary too little, by sqrt((n - 1) / n)
+        even = 1 / len(values)
+        of_seeds = even + (of_seeds - even) * np.sqrt(len(values) / (len(values) - 1))
     means = np.einsum('ds,sv,dv->d', of_seeds, sums, of_videos) / (of_videos @ sizes)
     low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

@@ -25,6 +25,9 @@ class ResumableEarlyStopping(EarlyStoppingHook):
         **kwargs: Arguments of mmengine's hook.
     """
 
+    def before_run(self, runner: Runner) -> None:
+        """Do nothing: mmengine's looks at the training loop, which reads the training set for an evaluation too."""
+
     def before_train(self, runner: Runner) -> None:
         """Restore the count, and that training was ended."""
         latest = [_read(Path(runner.work_dir) / f'{STATE}.json')]

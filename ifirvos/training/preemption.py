@@ -1,4 +1,4 @@
-"""Pre-emption: on SIGTERM or Ctrl-C training saves a checkpoint and exits."""
+"""Pre-emption: on SIGTERM, SIGHUP or Ctrl-C training saves a checkpoint and exits."""
 
 import os.path as osp
 import signal
@@ -31,13 +31,14 @@ class PreemptionHook(Hook):
     FlexibleRunner a validation is finished first, because FSDP needs all processes to save.
 
     Args:
-        signals: Names of the signals; one that the process ignores, as SIGINT in the background, stays ignored.
+        signals: Names of the signals; one that the process ignores, as SIGINT in the background and SIGHUP under
+            nohup, stays ignored.
     """
 
     priority = 'LOWEST'  # after everything that changes the state
 
-    def __init__(self, signals: tuple[str, ...] = ('SIGTERM', 'SIGINT')) -> None:
-        self.signals = [signal.Signals[name] for name in signals]
+    def __init__(self, signals: tuple[str, ...] = ('SIGTERM', 'SIGINT', 'SIGHUP')) -> None:
+        self.signals = [getattr(signal, name) for name in signals if hasattr(signal, name)]  # Windows has no SIGHUP
         self.asked, self.code = False, 0
         self._before: dict = {}
 

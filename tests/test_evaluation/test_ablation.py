@@ -42,7 +42,8 @@ def test_the_interval_holds_what_other_seeds_would_change():
     one = paired_difference({1: rows(level)}, {1: rows(level)})['all']
     two = paired_difference({1: rows([55.0] * 20), 2: rows([45.0] * 20)}, {1: rows(level), 2: rows(level)})['all']
     assert (one.low, one.high) == (0, 0)
-    assert (two.mean, two.low, two.high) == pytest.approx((0, -5, 5))
+    # The mean of two seeds, 5 above and 5 below, has a standard deviation of 5, not the 5 / sqrt(2) of resampled seeds.
+    assert (two.mean, two.low, two.high) == pytest.approx((0, -5 * 2**0.5, 5 * 2**0.5))
 
 
 def test_only_common_seeds_and_the_same_expressions_are_compared():

@@ -29,15 +29,18 @@ from ablation_configs import arguments, write_configs
 from runs import ROOT, At, run, tiny_config, without_validation
 from test_infer import LeftHalf
 
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
 @pytest.fixture(autouse=True)
 def _process_state():
-    """Ctrl-C is heeded, also where the tests run in the background; and what ``train`` sets for its process."""
-    loader, before = CheckpointLoader._schemes[''], signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Signals are heeded, whatever the tests were started by; and what ``train`` sets for its process is undone."""
+    loader = CheckpointLoader._schemes['']
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in CODES}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
     CheckpointLoader.register_scheme('', loader, force=True)
 
@@ -73,7 +76,7 @@ def test_infer(number, tmp_path, monkeypatch, capsys):
         assert json.loads((tmp_path / f'out/{name}/result.json').read_text())['num_frames'] == 6
 
 
-@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+@pytest.mark.parametrize(('number', 'code'), [(signal.SIGINT, 130), (signal.SIGTERM, 0), (signal.SIGHUP, 0)])
 def test_train(number, code, tmp_path, monkeypatch, capsys):
     cfg = without_validation(tiny_config(write_demo_dataset(tmp_path / 'data', num_clips=1)))
     cfg.train_dataloader.dataset.indices = None
@@ -101,7 +104,7 @@ def test_train(number, code, tmp_path, monkeypatch, capsys):
     options = [f'{key}=again{number}' for key in ('experiment_name', 'visualizer.name')]
     assert ifirvos_cli.main([*command, '--resume', '--cfg-options', *options]) == 0
     assert load_checkpoint(tmp_path / 'work/iter_4.pth')['meta']['iter'] == 4
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 

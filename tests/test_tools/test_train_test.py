@@ -195,6 +195,14 @@ def test_evaluation_returns_the_metrics(config, work_dir, tmp_path, capfd):
     assert 'attr_comp' in ''.join(capfd.readouterr())
 
 
+def test_averaged_weights_are_evaluated_as_they_are(config, work_dir, tmp_path):
+    line = [str(config), str(work_dir / 'iter_2.pth'), '--work-dir', str(tmp_path)]
+    plain = test.run(test.parse_args(line))
+    options = ['default_hooks.ema.type=EMAHook', 'experiment_name=averaged', 'visualizer.name=averaged']
+    averaged = test.run(test.parse_args([*line, '--cfg-options', *options]))
+    assert averaged == pytest.approx(plain, nan_ok=True)
+
+
 def test_weights_of_another_model_are_refused(config, work_dir, tmp_path):
     options = ['--work-dir', str(tmp_path), '--cfg-options', 'model.decoder.layer_cfg.ifi_cfg.temporal_pos=learned']
     with pytest.raises(UserError, match=r'does not fit .*missing .decoder.*time_projection'):

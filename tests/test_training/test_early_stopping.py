@@ -1,10 +1,12 @@
 """Early stopping counts on where it was, whatever ended the run before."""
 
+from unittest.mock import Mock
+
 import pytest
 from mmengine.evaluator import BaseMetric
 from runs import At, by_epochs, run, tiny_config
 
-from ifirvos.registry import METRICS
+from ifirvos.registry import HOOKS, METRICS
 from ifirvos.training.early_stopping import STATE
 
 
@@ -53,6 +55,12 @@ def test_a_run_that_was_ended_goes_on_with_more_patience(config, tmp_path):
     assert run(config, tmp_path).iter == 9
     config.custom_hooks[-1].patience = 4
     assert run(config, tmp_path, resume=True).iter == 15
+
+
+def test_an_evaluation_needs_no_training_set():
+    """mmengine's hook asks the runner for its training loop, which reads the training set."""
+    hook = HOOKS.build(dict(type='ResumableEarlyStopping', monitor='a', rule='greater'))
+    hook.before_run(Mock(spec=[]))
 
 
 def test_an_earlier_checkpoint_has_its_own_count(config, tmp_path):

@@ -72,7 +72,7 @@ if __name__ == '__main__':
 from tqdm import tqdm
 
 from ifirvos.errors import UserError
-from ifirvos.files import check_folder, make_folder
+from ifirvos.files import check_folder, make_folder, write_whole
 from ifirvos.training.ablation.machine import Machine
 from ifirvos.training.ablation.plan import Run, is_probed, is_trained, plan, refuse_other_configs
 from ifirvos.training.ablation.report import compare
@@ -91,7 +91,7 @@ def carry_out(run: Run, machine: Machine, args: argparse.Namespace) -> Run:
                 if weights is not None:
                     cfg.load_from = weights
                 config = run.config(stage)
-                cfg.dump(str(config))
+                write_whole(config, cfg.pretty_text)
                 options = ['--work-dir', work_dir, '--resume']
                 if machine.gpus_per_job > 1:
                     command = [ROOT / 'tools/dist_train.sh', config, str(machine.gpus_per_job), *options]

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +60,9 @@ class Machine:
         env.setdefault('OMP_NUM_THREADS', str(self.threads))
         if gpus:
             env.update(CUDA_VISIBLE_DEVICES=','.join(gpus))
-        env['PORT'] = str(int(env.get('PORT', 29500)) + job)
+        env.setdefault('PYTHON', sys.executable)  # for dist_train.sh, which without PORT finds one that is free
+        if 'PORT' in env:
+            env['PORT'] = str(int(env['PORT']) + job)
         make_folder(log.parent)
         with open(log, 'ab') as output:
             with self.lock:

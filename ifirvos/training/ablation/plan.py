@@ -91,7 +91,7 @@ def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
     configs, last = [read_config(path) for path in stages], read_config(variant)
     for path, config in zip((*stages, variant), (*configs, last), strict=True):
         need(config, ('model', 'train_dataloader', 'train_cfg'), path)
-    changes = difference(configs[-1].to_dict(), last.to_dict())
+    changes = difference(*(_without_scopes(config.to_dict()) for config in (configs[-1], last)))
     model = changes.pop('model', ('merge', {}))[1]
     if changes:
         raise InputError(f'{variant} differs from {stages[-1]} in more than its model: {", ".join(sorted(changes))}.')
@@ -100,6 +100,13 @@ def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
         apply(model, changed['model'])
         config.model = ConfigDict(changed['model'])
     return (*configs[:-1], last)
+
+
+def _without_scopes(node: Any) -> Any:
+    """Leave out ``_scope_``, which mmengine adds to all that a config inherits from a package ('ifirvos::…')."""
+    if isinstance(node, dict):
+        return {key: _without_scopes(value) for key, value in node.items() if key != '_scope_'}
+    return [_without_scopes(value) for value in node] if isinstance(node, list | tuple) else node
 
 
 def move_data(node: dict | list, root: str) -> None:

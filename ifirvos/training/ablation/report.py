@@ -20,7 +20,7 @@ from ifirvos.training.curves import read_lines
 
 from .plan import Run, is_probed
 
-# Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS, with other data and another backbone.
+# Tables 4 and 5 of the paper: J&F on the validation set of Ref-YouTube-VOS; ResNet-50.
 PAPER = dict(full=59.9, baseline=55.1, wo_ifi=57.1, wo_vli=58.8, attn_ffn=58.7, dynamic_text=58.0)
 
 # What Table 4 asks: a module's share is the one row less the other, on the same clips and seeds.
@@ -70,7 +70,7 @@ def note(runs: Sequence[Run]) -> dict[str, str]:
         'class weight': ' / '.join(dict.fromkeys(weights)),
         "LEwV's rms": ' / '.join(filter(None, rms)),
         "LEwV's spread": ' / '.join(f'{found["spread"]:.2g}' for found in lewv if 'spread' in found),
-        'paper, other data: J&F': str(PAPER.get(runs[0].variant, '')),
+        'paper (Ref-YouTube-VOS): J&F': str(PAPER.get(runs[0].variant, '')),
     }
 
 

@@ -36,12 +36,16 @@ def test_a_command_that_fails_ends_with_the_end_of_its_output(tmp_path):
 
 
 def test_every_job_has_its_gpus_its_port_and_its_threads(tmp_path, monkeypatch):
-    for name in ('OMP_NUM_THREADS', 'PORT'):
+    for name in ('OMP_NUM_THREADS', 'PORT', 'PYTHON'):
         monkeypatch.delenv(name, raising=False)
     machine = Machine(jobs=2, gpus_per_job=1)
-    code = 'import os; print(*(os.environ[k] for k in ("CUDA_VISIBLE_DEVICES", "PORT", "OMP_NUM_THREADS")))'
+    names = ('CUDA_VISIBLE_DEVICES', 'PORT', 'OMP_NUM_THREADS', 'PYTHON')
+    code = f'import os; print(*(os.environ.get(name) for name in {names}))'
     machine.call([sys.executable, '-c', code], tmp_path / 'log', (1, ['4', '5']))
-    assert (tmp_path / 'log').read_text().split() == ['4,5', '29501', str(machine.threads)]
+    assert (tmp_path / 'log').read_text().split() == ['4,5', 'None', str(machine.threads), sys.executable]
+    monkeypatch.setenv('PORT', '29600')  # without, dist_train.sh takes one that is free
+    machine.call([sys.executable, '-c', code], tmp_path / 'given', (1, ['4', '5']))
+    assert (tmp_path / 'given').read_text().split()[1] == '29601'
 
 
 def test_what_runs_is_stopped_and_nothing_begins_anew(tmp_path):

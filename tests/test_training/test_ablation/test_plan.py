@@ -41,6 +41,15 @@ def test_the_plan(configs, tmp_path):
     assert second.model.backbone.frozen_stages == Config.fromfile(configs / 'second.py').model.backbone.frozen_stages
 
 
+def test_a_variant_outside_that_inherits_from_the_package(tmp_path):
+    """mmengine marks what it inherits with ``_scope_``."""
+    mine = tmp_path / 'mine.py'
+    mine.write_text("_base_ = 'ifirvos::ifirvos/r18_synth.py'\nmodel = dict(vli=dict(fusion='ffn'))\n")
+    last = ROOT / 'configs/ifirvos/r18_synth.py'
+    (run,) = plan([mine], [ROOT / 'configs/ifirvos/r18_synth_pretrain.py', last], [42], tmp_path)
+    assert [stage.model.vli.fusion for stage in run.stages] == ['ffn', 'ffn']
+
+
 def test_shorter_stages(configs, tmp_path):
     """Each stage has its own number of steps; the warm-up stays, the fall of the rate moves with the end."""
     folder = ROOT / 'configs/ifirvos'
