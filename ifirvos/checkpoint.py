@@ -234,7 +234,8 @@ def _kind(tensor: Tensor) -> str:
 def _fitting(checkpoint: Mapping, weights: str) -> str:
     """Return what to do about weights that do not fit: of an official file it is known which config does."""
     try:
-        return f'By its tensors and arguments, its config is {config_of(checkpoint["origin"], weights)}.'
+        folder = config_of(checkpoint['origin'], weights).rpartition('/')[0]
+        return f'By its tensors, it is for the configs {folder}/{checkpoint["origin"].backbone}_*.py.'
     except (KeyError, CheckpointError):
         return 'Name the config that the weights were trained with (--config, model=).'
 

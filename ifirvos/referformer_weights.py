@@ -210,6 +210,11 @@ def convert_checkpoint(checkpoint: Mapping, source: str) -> dict:
     args = checkpoint.get('args') or {}
     args = dict(args) if isinstance(args, Mapping) else dict(vars(args))
     args = {key: value for key, value in args.items() if isinstance(key, str)}
+    if args.get('with_box_refine') is False:
+        # The same names and shapes, but another decoder: every layer reads at the first reference points.
+        raise ConversionError(
+            f'{source} was trained without --with_box_refine: this model refines boxes, as the paper does'
+        )
     backbone = backbone_of(state_dict_of(checkpoint))
     kinds = [ours.split(' ')[0] for ours in report.values()]
     trained = f', trained on {args["dataset_file"]}' if 'dataset_file' in args else ''

@@ -360,6 +360,14 @@ def test_a_config_starts_from_what_another_leaves(name):
 
 
 # ---------------------------------------------------------------- numbers
+def test_sentences_of_your_own_are_evaluated_as_they_are_trained():
+    """And as ``infer`` reads them: RoBERTa tells capitals from small letters. Verbatim is the reference's protocol."""
+    for name in ('finetune_custom', 'finetune_custom_synth'):
+        cfg = Config.fromfile(ROOT / f'configs/ifirvos/{name}.py')
+        for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+            assert not loader.dataset.get('verbatim', False)
+
+
 def test_numbers_of_the_paper():
     """Section 4.2; the R50's channels are its own."""
     cfg = load('ifirvos/r50_ytvos.py')

@@ -16,7 +16,14 @@ import official_files
 from ifirvos.checkpoint import NO_KNOWLEDGE, load_checkpoint, load_strictly, with_own_buffers
 from ifirvos.errors import CheckpointError
 from ifirvos.inference.loading import describe_weights, official_config
-from ifirvos.referformer_weights import Origin, backbone_of, config_of, is_official
+from ifirvos.referformer_weights import (
+    ConversionError,
+    Origin,
+    backbone_of,
+    config_of,
+    convert_checkpoint,
+    is_official,
+)
 
 
 def shapes(backbone: str) -> dict[str, torch.Tensor]:
@@ -91,13 +98,20 @@ def test_a_training_checkpoint_with_its_arguments_loads_strictly(state, ddp, tmp
         assert 'config: configs/referformer/r50_ytvos.py' in describe_weights(tmp_path / 'official.pth')
 
 
+def test_a_model_without_box_refinement_is_another(state):
+    """Its names and shapes are the same, but for aliases."""
+    with pytest.raises(ConversionError, match='without --with_box_refine'):
+        convert_checkpoint(dict(model=state, args=argparse.Namespace(with_box_refine=False)), 'old.pth')
+    convert_checkpoint(dict(model=state, args=argparse.Namespace(with_box_refine=True)), 'new.pth')
+
+
 def test_what_is_left_over_is_an_error_that_names_it(state, tmp_path):
     torch.save(official_files.checkpoint({**state, 'backbone.1.surprise': torch.ones(1)}), tmp_path / 'odd.pth')
     with pytest.raises(CheckpointError, match=r'odd\.pth has names of a ReferFormer.*backbone\.1\.surprise'):
         load_checkpoint(tmp_path / 'odd.pth')
     del state['query_embed.weight']
     torch.save(official_files.checkpoint(state), tmp_path / 'less.pth')
-    fits = r'1 missing \(query_embedding\.weight\).* its config is configs/referformer/r50_ytvos\.py'
+    fits = r'1 missing \(query_embedding\.weight\).* it is for the configs configs/referformer/r50_\*\.py'
     with pytest.raises(CheckpointError, match=fits):
         load_strictly(official.build(2), load_checkpoint(tmp_path / 'less.pth'), 'less.pth', 'the model')
 

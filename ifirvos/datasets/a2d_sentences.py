@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from mmengine.logging import MMLogger
 
-from ifirvos.errors import AnnotationError, InputError
+from ifirvos.errors import AnnotationError, InputError, MissingFileError
 from ifirvos.json_files import check_regular, read_json
 from ifirvos.registry import DATASETS
 from ifirvos.safe_names import checked_name
@@ -85,9 +85,14 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
         self.clip_dir = self._find(_CLIP_FOLDERS, '')
         self.mask_dir = None if self.coco_file else self._find(_TEXT_FOLDERS, 'a2d_annotation_with_instances')
         self.segmentations = self._read_coco_file() if self.coco_file else {}
+        if self.coco_file and not self.ann_file:
+            raise MissingFileError(
+                'coco_file replaces the masks alone: put the list of sentences, a2d_sentences_single_frame_'
+                f'{self.split}_annotations.json, into {self.data_root}, or name it with ann_file.'
+            )
         rows = self._read_list() if self.ann_file else self._list_frames()
         videos = _ClipFrames(self.clip_dir, dict.fromkeys(row[1] for row in rows))
-        return videos, [
+        expressions = [
             dict(
                 video_id=video_id,
                 exp_id=f'v_{video_id}_f_{frame}_i_{instance}',
@@ -98,13 +103,21 @@ class A2DSentencesDataset(AnnotatedFrameDataset):
             )
             for text, video_id, frame, instance in rows
         ]
+        if self.coco_file:  # every record's frame shows its object
+            missing = [one['exp_id'] for one in expressions if one['exp_id'] not in self.segmentations]
+            if missing:
+                raise AnnotationError(
+                    f'{self.coco_file} has no mask of {missing[0]} and {len(missing) - 1} others of the {self.split} '
+                    'split: it is of another split, or incomplete.'
+                )
+        return videos, expressions
 
     def frame_info(self, expression: dict, frame_name: int) -> dict:
         """See :meth:`BaseRVOSDataset.frame_info`; with ``coco_file`` also ``segmentations``."""
         video_id = expression['video_id']
         info = dict(img_path=f'{self.clip_dir}/{video_id}.mp4')
         if self.coco_file:
-            return dict(info, mask_path=self.coco_file, segmentations=self.segmentations.get(expression['exp_id'], []))
+            return dict(info, mask_path=self.coco_file, segmentations=self.segmentations[expression['exp_id']])
         return dict(info, mask_path=f'{self.mask_dir}/{video_id}/{frame_name:05d}.h5')
 
     def _find(self, folders: Sequence[str], name: str) -> str:

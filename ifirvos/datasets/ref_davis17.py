@@ -70,7 +70,7 @@ def read_sentences(path: str) -> dict[str, dict[int, str]]:
         obj_id = object_number(obj_id, where)
         if obj_id in objects:
             print_log(f'{where} describes its object a second time: ignored.', 'current', logging.WARNING)
-        objects.setdefault(obj_id, sentence.strip(_QUOTES))
+        objects.setdefault(obj_id, ' '.join(sentence.strip(_QUOTES).split()))  # blanks as in the official conversion
     return sentences
 
 

@@ -2,6 +2,7 @@
 
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
 
+from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 from ifirvos.structures import inputs_indices
 
@@ -22,7 +23,17 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
         self.train_pad_size_divisor, self.test_pad_size_divisor = self.pad_size_divisor, test_pad_size_divisor
 
     def forward(self, data: dict, training: bool = False) -> dict:
-        """As mmdet's."""
+        """As mmdet's.
+
+        Raises:
+            InputError: The clips of a batch have different numbers of frames.
+        """
+        lengths = sorted({len(frames) for frames in data['inputs']})
+        if len(lengths) > 1:
+            raise InputError(
+                f'The clips of a batch have {lengths[0]} to {lengths[-1]} frames: whole videos, and videos shorter '
+                'than a clip, need batch_size=1'
+            )
         self.pad_size_divisor = self.train_pad_size_divisor if training else self.test_pad_size_divisor
         return super().forward(data, training)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from mmdet.structures import TrackDataSample
+from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ifirvos.errors import InputError
@@ -17,6 +18,7 @@ from .frozen_batch_norm import keep_less_of_frozen_norms
 from .positional_encoding import SinePositionalEncoding1D
 from .query_linker import QueryLinker
 from .text_encoder import TextProjection
+from .vision_language_interaction import VisionLanguageInteraction
 
 ClipList = list[TrackDataSample]
 FPN_TEXTS = ('raw', 'lewv')
@@ -90,8 +92,6 @@ class IFIRVOS(ClipDeformableDETR):
         self._vli_cfg = vli
         if fpn_text not in FPN_TEXTS:
             raise InputError(f'fpn_text must be one of {FPN_TEXTS}, not {fpn_text!r}')
-        if fpn_text == 'lewv' and (vli is None or vli.get('lewv') is None):
-            raise InputError("fpn_text='lewv' needs vli.lewv: it is LEwV that updates the words")
         self.fpn_text = fpn_text
         self.value_pos = value_pos
         self.cut_to_key_frames = cut_to_key_frames
@@ -116,12 +116,18 @@ class IFIRVOS(ClipDeformableDETR):
             raise InputError(
                 f'pixel_decoder.mask_stride is {drawn}, bbox_head.mask_head.stride {stride}: they must be the same'
             )
+        ours = isinstance(self.vli, VisionLanguageInteraction)  # another neck may return words as it likes
+        if self.fpn_text == 'lewv' and (self.vli is None or (ours and self.vli.lewv is None)):
+            raise InputError("fpn_text='lewv' needs vli.lewv: it is LEwV that updates the words")
         levels = self.encoder.layers[0].self_attn.num_levels
         if levels != self.num_feature_levels:
             raise InputError(
                 f"num_feature_levels is {self.num_feature_levels}, the encoder's self_attn_cfg.num_levels {levels}: "
                 'they must be the same'
             )
+        train_cfg = {key: value for key, value in (self.train_cfg or {}).items() if key != '_scope_'}
+        if unknown := sorted(train_cfg.keys() - {'assigner'}):
+            raise InputError(f'train_cfg.{unknown[0]} is not assigner')
         test_cfg = {key: value for key, value in (self.test_cfg or {}).items() if key != '_scope_'}
         if unknown := sorted(test_cfg.keys() - TEST_OPTIONS):
             raise InputError(f'test_cfg.{unknown[0]} is none of {", ".join(sorted(TEST_OPTIONS))}')
@@ -163,6 +169,9 @@ class IFIRVOS(ClipDeformableDETR):
         for layer in self.decoder.layers:
             ifi = getattr(layer, 'ifi', None)
             if hasattr(ifi, 'init_weights'):
+                for part in ifi.modules():
+                    if isinstance(part, BaseModule):
+                        part.is_init = False  # mmengine's does nothing a second time
                 ifi.init_weights()
 
     # ------------------------------------------------------------------ entry points

@@ -42,8 +42,8 @@ def without_weights(cfg: Mapping[str, Any], folder: str | None = None) -> dict[s
         folder: Folder or hub name that the tokenizer comes from, in place of the config's own.
 
     Raises:
-        InputError: The encoder is neither ``roberta-base`` nor a folder with its ``config.json``, so its shape is not
-            known.
+        InputError: The encoder is not ``roberta-base``, and neither its folder nor the given one has a
+            ``config.json``, so its shape is not known.
     """
     cfg = dict(cfg)
     kind = cfg.get('type', RobertaTextEncoder)
@@ -51,16 +51,18 @@ def without_weights(cfg: Mapping[str, Any], folder: str | None = None) -> dict[s
         return cfg
     name = cfg.get('name', _HUB_NAMES[0])
     if cfg.get('pretrained', True):
-        stored = Path(RobertaTextEncoder._resolve(name)) / 'config.json'
+        places = (RobertaTextEncoder._resolve(name), *([] if folder is None else [folder]))
+        stored = next((Path(place, 'config.json') for place in places if Path(place, 'config.json').is_file()), None)
         if name in _HUB_NAMES:
             shape = ROBERTA_BASE
-        elif stored.is_file():
+        elif stored is not None:
             shape = json.loads(stored.read_text(encoding='utf-8'))
             shape = {key: value for key, value in shape.items() if key not in ('architectures', 'model_type')}
         else:
             raise InputError(
-                f'The shape of the text encoder {name!r} is not known without its files. Give it as '
-                'model.text_encoder.config with model.text_encoder.pretrained=False (--cfg-options).'
+                f'The shape of the text encoder {name!r} is not known without its files. Name a folder that holds its '
+                'config.json and tokenizer (--text-encoder), or give the shape as model.text_encoder.config with '
+                'model.text_encoder.pretrained=False (--cfg-options).'
             )
         cfg.update(pretrained=False, config={**shape, **(cfg.get('config') or {})})
     if folder is not None:
@@ -82,7 +84,7 @@ class RobertaTextEncoder(BaseModule):
         with_pooler: Keep RoBERTa's pooler. Off if nothing uses it (LEwV pools the text itself), so that distributed
             training has no parameter without a gradient.
         frozen: Give the parameters no gradient. As in the reference, dropout stays on in training mode.
-        max_length: Longer sentences are cut to this many tokens (RoBERTa has 512 positions).
+        max_length: Longer sentences are cut to this many tokens, and to the positions of the model (roberta-base: 512).
     """
 
     def __init__(
@@ -96,9 +98,11 @@ class RobertaTextEncoder(BaseModule):
     ) -> None:
         super().__init__()
         self.name = self._resolve(name)
-        self.max_length = max_length
         self.frozen = frozen
         self.model = self._build(pretrained, dict(config or {}), with_pooler)
+        # RoBERTa counts its positions from the one behind the padding's.
+        positions = self.model.config.max_position_embeddings - self.model.config.pad_token_id - 1
+        self.max_length = min(max_length, positions)
         self.pad_token_id = self.model.config.pad_token_id
         self._tokenizer = None
         self._said_cut = False
@@ -133,7 +137,7 @@ class RobertaTextEncoder(BaseModule):
                 f'The weights of {self.name!r} do not fill the RoBERTa that its config describes: {len(missing)} '
                 f'tensors are missing, such as {sorted(missing)[0]}. They are of fewer layers, or of another model.'
             )
-        return model
+        return model.float()  # transformers 5 keeps the type of the file
 
     def _check_folder(self) -> None:
         """Raise for a folder with another kind of model, or without proper weights."""

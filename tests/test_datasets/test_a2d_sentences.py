@@ -13,7 +13,7 @@ from synth_tree import write_layout
 from ifirvos.datasets import A2DSentencesDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks, LoadVideoFrames, RVOSClipSample
 from ifirvos.datasets.transforms.clip_sampling import window_indices
-from ifirvos.errors import VideoError
+from ifirvos.errors import AnnotationError, MissingFileError, VideoError
 from ifirvos.registry import DATASETS
 from ifirvos.video.reader import read_video_frames
 from ifirvos.video.writer import VideoWriter
@@ -108,6 +108,18 @@ def test_masks_of_the_coco_file_are_those_of_the_h5_files(tree):
             frame = dict(info['images'][key], obj_id=info['obj_id'], ori_shape=(96, 144))
             masks.append(LoadRVOSMasks(reader).transform(frame)['gt_masks'].masks)
         np.testing.assert_array_equal(*masks)
+
+
+def test_a_coco_file_of_another_split_or_without_a_list_is_refused(tree, root):
+    """An object that is not in it would count as absent."""
+    name = 'a2d_sentences_test_annotations_in_coco_format.json'
+    content = json.loads((root / name).read_text())
+    gone = content['annotations'].pop()['image_id']
+    (root / name).write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match=f'has no mask of {gone} and 0 others of the test split'):
+        A2DSentencesDataset(str(root), 'test', coco_file=name)[0]
+    with pytest.raises(MissingFileError, match='coco_file replaces the masks alone'):
+        A2DSentencesDataset(str(root), 'test', coco_file=name, ann_file='')[0]
 
 
 def test_other_places_of_the_sentences(root):

@@ -147,7 +147,7 @@ def test_text_files_as_they_are_found(tmp_path):
     ]
     file.write_bytes('\r\n'.join(lines).encode('latin-1'))
     expected = {
-        'dogs-scale': {2: 'a  dog', 1: 'caf\xe9\x85 dog'},
+        'dogs-scale': {2: 'a dog', 1: 'caf\xe9 dog'},
         'classic-car': {1: 'an old car'},
         'motorbike': {1: ''},
     }

@@ -242,6 +242,8 @@ def test_resize_by_area_takes_pictures_without_truth_or_object():
         ('the bright box left of the upright one', 'the bright box right of the upright one'),
         ('Left LEFT left, right-hand (right)', 'Right RIGHT right, left-hand (left)'),
         ('the leftmost, moving rightwards', 'the rightmost, moving leftwards'),
+        ('lefthandside, the leftest, fromleft, left_most', 'righthandside, the rightest, fromright, right_most'),
+        ('bottom_left, 2ndleft, 3rd from left, leftcorner', 'bottom_right, 2ndright, 3rd from right, rightcorner'),
         ('leftover rights, copyright, cleft, rightful', 'leftover rights, copyright, cleft, rightful'),
         ('the leftside one, topright, a Lefty', 'the rightside one, topleft, a Righty'),
         ('bottom-left, upperleft, left-handed righthander', 'bottom-right, upperright, right-handed lefthander'),

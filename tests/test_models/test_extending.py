@@ -9,6 +9,7 @@ import tiny
 import torch
 from mmdet.registry import MODELS
 from mmengine.config import Config
+from mmengine.model import BaseModule
 from torch import nn
 
 from ifirvos.testing import shrink
@@ -88,6 +89,41 @@ def test_the_gru_knows_the_order_of_the_frames(project):
     clips = [tiny.clip(inputs)]
     forward, backward = tiny.queries_of(model, inputs, clips), tiny.queries_of(model, inputs.flip(1), clips)
     assert not torch.allclose(forward, backward.flip(1), atol=1e-4)
+
+
+@MODELS.register_module()
+class ZeroStart(BaseModule):
+    """A temporal module that mmengine initialises."""
+
+    def __init__(self, embed_dims=32, **kwargs):
+        super().__init__(init_cfg=dict(type='Constant', layer='Linear', val=0.0))
+        self.fc = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, query, **kwargs):
+        return query + self.fc(query)
+
+
+def test_mmengines_initialisation_of_a_temporal_module_lasts(project):
+    """mmdet's Xavier comes in between, and mmengine initialises a module once."""
+    model = build(project / 'gru.py', decoder__layer_cfg__ifi_cfg=dict(_delete_=True, type='ZeroStart'))
+    assert all(not layer.ifi.fc.weight.any() for layer in model.decoder.layers)
+
+
+@MODELS.register_module()
+class WordNeck(nn.Module):
+    """A neck that returns words of its own."""
+
+    def __init__(self, embed_dims=32):
+        super().__init__()
+        self.fc = nn.Linear(embed_dims, embed_dims)
+
+    def forward(self, levels, text, *args, **kwargs):
+        return levels, None, [text.words, self.fc(text.words)]
+
+
+def test_a_neck_of_ones_own_may_give_the_words(project):
+    cfg = shrink(project / 'neck.py').model
+    MODELS.build({**cfg, 'vli': dict(type='WordNeck'), 'fpn_text': 'lewv'})
 
 
 def test_ifi_in_the_last_layer_alone(project):

@@ -27,6 +27,8 @@ def build(**options):
         (dict(num_feature_levels=3), "num_feature_levels is 3, the encoder's self_attn_cfg.num_levels 4"),
         (dict(pixel_decoder__reductions=(8, 4, 2)), 'reductions has 3 numbers, in_channels 4'),
         (dict(encoder__num_cp=1), 'encoder.with_cp'),
+        (dict(train_cfg__asigner=1), 'train_cfg.asigner is not assigner'),
+        (dict(fpn_text='lewv', vli=None), "fpn_text='lewv' needs vli.lewv"),
         (dict(test_cfg__widow=2), 'test_cfg.widow is none of candidates, frame_chunk, mask_probs, window'),
         (dict(test_cfg__candidates='smoth'), "'smooth', not 'smoth'"),
         (dict(test_cfg__window=-3), 'test_cfg.window must be None or a number of frames, not -3'),

@@ -58,6 +58,12 @@ def test_features_of_clips_with_frames_of_their_own_are_not_copied():
     assert features_of(feats, clips, 2) is feats
 
 
+def test_clips_of_different_lengths_make_no_batch():
+    data = dict(inputs=[torch.zeros(2, 3, 8, 8), torch.zeros(3, 3, 8, 8)], data_samples=None)
+    with pytest.raises(InputError, match='have 2 to 3 frames.*batch_size=1'):
+        RVOSDataPreprocessor()(data)
+
+
 def test_every_clip_learns_the_padding_of_its_frames():
     """Two sentences about a small clip, one about a larger one; without the index the third would get no sizes."""
     frames = [torch.rand(2, 3, 40, 60), torch.rand(2, 3, 64, 96)]

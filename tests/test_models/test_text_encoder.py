@@ -113,6 +113,20 @@ def test_a_saved_folder_loads(saved):
     assert all(torch.equal(tensor, expected[name]) for name, tensor in text.model.state_dict().items())
 
 
+def test_a_folder_in_half_precision_gives_a_model_in_single(saved, tmp_path):
+    """transformers 5 keeps the type of the file."""
+    saved[1].half().save_pretrained(tmp_path)
+    text = RobertaTextEncoder(name=str(tmp_path))
+    assert {p.dtype for p in text.parameters()} == {torch.float32}
+
+
+def test_no_more_tokens_than_positions():
+    """The first positions, up to the padding's, are not used."""
+    model = encoder(config={**CONFIG, 'max_position_embeddings': 20})
+    assert model.max_length == 20 - model.pad_token_id - 1
+    model(model.tokenize(['star ' * 50]))
+
+
 def test_initialising_the_model_keeps_loaded_weights(saved):
     folder, model = saved
     detector = tiny.tiny_model(text_encoder__name=str(folder), text_encoder__pretrained=True)  # calls init_weights()
@@ -168,6 +182,10 @@ class TestWeightsFromElsewhere:
             InputError, match=r"shape of the text encoder 'someone/roberta' is not known.*pretrained=False"
         ):
             without_weights(dict(name='someone/roberta'))
+
+    def test_a_model_of_another_size_has_its_shape_in_the_folder_that_is_given(self, saved):
+        cfg = without_weights(dict(name='someone/roberta'), str(saved[0]))
+        assert (cfg['config']['hidden_size'], cfg['name']) == (CONFIG['hidden_size'], str(saved[0]))
 
     def test_the_hub_is_asked_for_no_weights(self, tmp_path):
         asked = []

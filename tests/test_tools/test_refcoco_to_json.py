@@ -128,8 +128,14 @@ def test_anything_but_plain_values_is_refused(tool, tmp_path, value):
 
 
 def test_wrong_files_are_named(tool, tmp_path):
-    with pytest.raises(SystemExit, match=r'refs\(unc\)\.p is missing'):
+    with pytest.raises(SystemExit, match=r'refs\(unc\)\.p is missing: get it from'):
         tool.main([str(tmp_path)])
+    with pytest.raises(SystemExit, match=r'refs\(umd\)\.p is missing'):
+        tool.main([str(tmp_path), '--dataset', 'refcocog'])
+    (tmp_path / 'refcocog').mkdir()
+    (tmp_path / 'refcocog/refs(google).p').touch()
+    with pytest.raises(SystemExit, match=r'missing: --split-by another \(refs\(google\)\.p\)'):
+        tool.main([str(tmp_path), '--dataset', 'refcocog'])
     root = small_files(tmp_path, dict(no='list'))
     with pytest.raises(SystemExit, match='no list of refs'):
         tool.main([str(root)])

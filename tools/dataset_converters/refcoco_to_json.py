@@ -3,7 +3,7 @@
     python tools/dataset_converters/refcoco_to_json.py data/coco --dataset refcoco --split-by unc
 
 reads data/coco/refcoco/refs(unc).p and instances.json and writes data/coco/refcoco/instances_refcoco_train.json and so
-on, the files that MDETR and ReferFormer use. The usual --split-by: unc for refcoco and refcoco+, umd for refcocog.
+on, the files that MDETR and ReferFormer use. Without --split-by: unc for refcoco and refcoco+, umd for refcocog.
 
 refs(*).p is a pickle, which can run code when loaded. It is read with a restricted unpickler, which accepts only lists,
 dictionaries, numbers and strings.
@@ -31,10 +31,17 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--dataset', choices=('refcoco', 'refcoco+', 'refcocog'), default='refcoco', help='data set to convert'
     )
     parser.add_argument(
-        '--split-by', choices=('unc', 'umd', 'google'), default='unc', help='split, as in the name of refs(*).p'
+        '--split-by',
+        choices=('unc', 'umd', 'google'),
+        default=argparse.SUPPRESS,
+        help='split, as in the name of refs(*).p; its files have the same names, so keep another in a root of its own '
+        '(default: umd for refcocog, else unc)',
     )
     parser.add_argument('--overwrite', action='store_true', help='replace files that exist')
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if 'split_by' not in args:
+        args.split_by = 'umd' if args.dataset == 'refcocog' else 'unc'
+    return args
 
 
 if __name__ == '__main__':
@@ -82,7 +89,9 @@ def load_refs(path: Path) -> list[dict]:
     try:
         content = read_regular(path)
     except MissingFileError as error:
-        raise ConversionError(f'{path} is missing: get it from https://github.com/lichengunc/refer.') from error
+        there = ', '.join(sorted(other.name for other in path.parent.glob('refs(*).p')))
+        remedy = f'--split-by another ({there})' if there else 'get it from https://github.com/lichengunc/refer'
+        raise ConversionError(f'{path} is missing: {remedy}.') from error
     try:
         check_sizes(content)
         refs = PlainUnpickler(io.BytesIO(content), encoding='utf-8').load()

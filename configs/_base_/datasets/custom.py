@@ -11,5 +11,6 @@ train_pipeline = [
 train_dataloader = dict(
     dataset=dict(data_root=data_root, key_frame_interval=num_frames, pipeline=train_pipeline),
 )
-val_dataloader = dict(dataset=dict(data_root=data_root))
+# Verbatim sentences are Ref-YouTube-VOS's protocol: what people write begins with capitals, which infer lower-cases.
+val_dataloader = dict(dataset=dict(data_root=data_root, verbatim=False))
 test_dataloader = val_dataloader

@@ -8,9 +8,11 @@ from ifirvos.errors import InputError
 from ifirvos.registry import TRANSFORMS
 
 # "bright", "upright", "copyright" and "leftover" must not change, so the allowed prefixes and suffixes are listed.
-_BEFORE = r'(?:top|bottom|upper|lower|front|back|rear|far|near|mid|middle|center|centre)'
-_AFTER = r'(?:(?:er)?most|wards?|sides?|hand(?:ed|er)?|y|ie|ish)'
-_SIDE = re.compile(rf'\b({_BEFORE}?)(left|right)(?={_AFTER}?\b)', re.IGNORECASE)
+_BEFORE = r'(?:top|bottom|upper|lower|front|back|rear|far|near|mid|middle|center|centre|inner|outer|from|on|in)'
+_AFTER = r'(?:(?:er)?most|est|wards?|(?:hand)?sides?|corner|hand(?:ed|er)?|y|ie|ish)'
+# Words end at digits and underscores too: "2ndleft", "left_most".
+_LETTER, _COUNT = r'[^\W\d_]', r'(?:\d+(?:st|nd|rd|th))?'
+_SIDE = re.compile(rf'(?<!{_LETTER})({_COUNT}{_BEFORE}?)(left|right)(?={_AFTER}?(?!{_LETTER}))', re.IGNORECASE)
 _ANYWHERE = re.compile('left|right', re.IGNORECASE)
 _OTHER = {'left': 'right', 'right': 'left'}
 

@@ -119,6 +119,8 @@ class PseudoVideo(BaseTransform):
             )
         frames = [self._move(results) for _ in range(self.num_frames - 1)]
         still = {key: values[0] for key, values in results.items()}
+        if len(still['gt_masks']):  # as in the others, and not the annotated box
+            still['gt_bboxes'] = mask_to_box(still['gt_masks'].masks[0])
         frames.insert(np.random.randint(self.num_frames), still)
         for index, frame in enumerate(frames):
             frame.update(frame_id=index, video_length=self.num_frames, ori_video_length=self.num_frames)
