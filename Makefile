@@ -51,10 +51,11 @@ format: env  ## put the files into ruff's format
 docs:  ## build the documentation site, docs/_build/html; any warning is an error
 	@cmp -s requirements/docs.txt $(DOCS)/.stamp || { \
 	    echo "set-up: installing the packages of requirements/docs.txt"; \
+	    $(or $(PYTHON),python3) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "the documentation needs Python 3.11")' && \
 	    $(or $(PYTHON),python3) -m venv --clear $(DOCS) && \
 	    $(DOCS)/bin/python -m pip install -q --no-deps --disable-pip-version-check -r requirements/docs.txt && \
 	    cp requirements/docs.txt $(DOCS)/.stamp; }
-	@$(DOCS)/bin/sphinx-build -q -W --keep-going -j auto -b html docs docs/_build/html
+	@$(DOCS)/bin/python -m sphinx -q -W --keep-going -j auto -b html docs docs/_build/html
 	@echo docs/_build/html/index.html
 
 check-env: env  ## check the installation

@@ -1,4 +1,4 @@
-"""For torch.hub: ``torch.hub.load('FOLDER_OR_REPOSITORY', 'rvos', source='local')``.
+"""For torch.hub: ``torch.hub.load('FOLDER', 'rvos', source='local')``, FOLDER being a checkout.
 
 The packages of ``dependencies`` must be installed; docs/install.md says how.
 """

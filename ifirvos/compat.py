@@ -17,7 +17,9 @@ from .deferred_imports import deferred
 
 # The oldest versions the tests pass on (the upstream line; onedl-* is newer under the same import names).
 MINIMUM_VERSIONS = {'mmengine': '0.10.7', 'mmcv': '2.1.0', 'mmdet': '3.3.0'}
-REMEDY = "pip install -e '.[onedl]' in the ifirvos checkout installs what is needed (docs/install.md)"
+REMEDY = (
+    "pip install 'ifirvos[onedl]', in a checkout pip install -e '.[onedl]', installs what is needed (docs/install.md)"
+)
 
 # Warnings about code of others that a user can do nothing about: how the message begins, and whose it is.
 WARNINGS_OF_OTHERS = {

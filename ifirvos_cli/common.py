@@ -240,6 +240,11 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
         if not isinstance(stop.code, str):
             raise
         return _fail(stop, debug)
+    except ImportError as error:
+        if error.name != 'ifirvos':  # see ifirvos.compat, without which errors have no name of ours
+            raise
+        print_line(f'error: {error}', sys.stderr)
+        return USER_ERROR
     except Exception as error:
         if not _is_users(error):
             raise

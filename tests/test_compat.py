@@ -153,6 +153,10 @@ import ifirvos
     last_line = done.stderr.strip().splitlines()[-1]
     assert last_line.startswith(f'ImportError: ifirvos needs {name} >= ')
     assert 'which is missing: pip install' in last_line
+    command = run(code.replace('import ifirvos', "import ifirvos_cli; sys.exit(ifirvos_cli.main(['env']))"))
+    assert command.returncode == 2
+    assert command.stderr.startswith(f'error: ifirvos needs {name} >= ')
+    assert command.stderr.count('\n') == 1
 
 
 def test_a_package_that_is_broken_inside_keeps_its_own_error(tmp_path):

@@ -29,9 +29,21 @@ say() { echo "set-up: $*"; }
 fingerprint=$(cat "$pins" setup.cfg pyproject.toml tools/setup_env.sh | sha256sum | cut -d' ' -f1)
 torch=${TORCH:-$(cat "$chosen_torch" 2>/dev/null || true)}
 wanted="$fingerprint $PWD $torch"
-if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c ''; then
-  exit 0
+
+version_of() { "$1" -c 'import sys; print(sys.version_info[:2])' 2>/dev/null || true; }
+is_ready() {
+  [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && "$venv/bin/python" -c '' &&
+    { [ -z "${PYTHON:-}" ] || [ "$(version_of "$PYTHON")" = "$(version_of "$venv/bin/python")" ]; }
+}
+if is_ready; then exit 0; fi
+# One at a time; the file also tells an environment of ours that was begun from a foreign one.
+lock=$venv.lock
+if [ -e "$venv" ] && [ ! -e "$lock" ] && [ ! -e "$venv/setup.log" ] && [ ! -e "$stamp" ]; then
+  fail "$venv was not made by make: move it away, or install by hand (docs/install.md)"
 fi
+exec 9>"$lock"
+if command -v flock >/dev/null; then flock 9; fi
+if is_ready; then exit 0; fi
 rm -f "$stamp"
 
 command -v "$python" >/dev/null || fail "no $python here: install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3"
@@ -40,7 +52,8 @@ command -v "$python" >/dev/null || fail "no $python here: install Python 3.10 or
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
   fail "$python cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv)"
 
-if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
+  { [ -n "${PYTHON:-}" ] && [ "$(version_of "$python")" != "$(version_of "$venv/bin/python")" ]; }; then
   say "making $venv with $("$python" -V)"
   "$python" -m venv --clear "$venv"
 fi
@@ -66,6 +79,10 @@ quietly install --no-deps --no-build-isolation -r "$venv/.pins"
 
 pinned_torch=$(grep -E '^torch==' "$pins")
 say "installing ${torch:-$pinned_torch}"
+if [ -n "${TORCH:-}" ] && [ "$TORCH" != "$(cat "$chosen_torch" 2>/dev/null || true)" ]; then
+  # pip takes another build of the same version, 2.13.0+cpu, for the one that is asked for.
+  "$venv/bin/python" -m pip uninstall -q -y torch 2>/dev/null || true
+fi
 if [ -n "$torch" ]; then
   # shellcheck disable=SC2086  # options and requirement are separate words
   install $torch

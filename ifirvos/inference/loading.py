@@ -94,12 +94,17 @@ def resolve_model(
 def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> str:
     """Return the weights of a path or of a named model; a path that does not exist is returned unchanged.
 
+    'weights/….pth' of the shipped configs is also found where they are not in the current folder.
+
     Raises:
         DownloadError: A model's weights cannot be had.
         InputError: A model has none.
     """
     entry = _entry_of(weights)
-    return str(weights) if entry is None else str(local_weights(entry, offline))
+    if entry is not None:
+        return str(local_weights(entry, offline))
+    is_shipped = not Path(weights).exists() and (ROOT / weights).is_file()
+    return str(ROOT / weights if is_shipped else weights)
 
 
 def _entry_of(weights: str | os.PathLike) -> dict | None:

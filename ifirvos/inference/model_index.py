@@ -16,9 +16,10 @@ except ImportError:  # PyYAML was built without it
 
 INDEX = 'model-index.yml'
 SHIPPED_MODEL = 'r18_synth_fine'
+_MIM = Path(__file__).parents[1] / '.mim'
 # Configs, index and weights are in the package's .mim, where mim and mmengine look for them. In a checkout it links to
-# those at the top.
-ROOT = (Path(__file__).parents[1] / '.mim' / INDEX).resolve().parent
+# those at the top; a zip file of a checkout loses the links.
+ROOT = (_MIM / INDEX).resolve().parent if (_MIM / 'configs').is_dir() else _MIM.parents[1]
 
 
 def shipped(path: str | Path) -> Path:
@@ -54,7 +55,12 @@ def _read(path: str) -> dict:
 
 @lru_cache
 def _parse(file: Path, changed: int) -> dict:
-    return yaml.load(file.read_text(encoding='utf-8'), Loader=SafeLoader)
+    content = yaml.load(file.read_text(encoding='utf-8'), Loader=SafeLoader)
+    if not isinstance(content, dict):
+        raise FileNotFoundError(
+            f'{file} is no index of models. Zip files lose the links of a checkout: install from git clone or a tar.gz.'
+        )
+    return content
 
 
 def find_entry(name: str) -> dict:

@@ -44,7 +44,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
             module = importlib.util.module_from_spec(spec)
             patch.setitem(sys.modules, spec.name, module)
             spec.loader.exec_module(module)
-        patch.setattr(argparse.ArgumentParser, 'parse_args', instead)
+        patch.setattr(argparse.ArgumentParser, 'parse_known_args', instead)  # parse_args calls it
         with pytest.raises(Parser) as caught:
             module.main([])
     return caught.value.args[0]

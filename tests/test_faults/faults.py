@@ -138,6 +138,16 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def read_only(folder: Path) -> Iterator[Path]:
+    """A folder in which nothing can be made; for root that is so after :func:`without_rights` alone."""
+    folder.chmod(0o555)
+    try:
+        yield folder
+    finally:
+        folder.chmod(0o755)
+
+
 def without_rights() -> None:
     """Become a user to whom nothing belongs: root may write anywhere."""
     if os.getuid() == 0:

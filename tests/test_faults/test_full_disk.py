@@ -4,10 +4,11 @@ import errno
 import os
 import resource
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from faults import error_in_child, open_folder, small_disk, without_rights
+from faults import error_in_child, open_folder, read_only, small_disk, without_rights
 from writers_of_all import WORKS
 
 from ifirvos_cli import synth
@@ -75,14 +76,19 @@ def test_a_read_only_folder(make):
     with open_folder() as folder:
         work = make(folder / 'work')
         (folder / 'work').mkdir()
-        error = error_in_child(work.write, without_rights)
+        with read_only(folder / 'work'):
+            error = error_in_child(work.write, without_rights)
         assert error.startswith('OutputError: '), error
         assert f'{folder}/work' in error
         assert os.strerror(errno.EACCES) in error
         assert list((folder / 'work').iterdir()) == []
         assert error_in_child(work.write) == ''
         before = {path: path.read_bytes() for path in (folder / 'work').rglob('*') if path.is_file()}
-        assert 'OutputError: ' in error_in_child(work.write, without_rights)
+        with ExitStack() as stack:
+            for path in [folder / 'work', *(folder / 'work').rglob('*')]:
+                if path.is_dir():
+                    stack.enter_context(read_only(path))
+            assert 'OutputError: ' in error_in_child(work.write, without_rights)
         assert before == {path: path.read_bytes() for path in (folder / 'work').rglob('*') if path.is_file()}
 
 

@@ -35,6 +35,13 @@ def test_it_says_when_what_should_be_shipped_is_not_there(monkeypatch, tmp_path)
         find_entry('r18_synth')
 
 
+def test_a_link_that_a_zip_file_has_made_a_text_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(model_index, 'ROOT', tmp_path)
+    (tmp_path / 'model-index.yml').write_text('../../model-index.yml')
+    with pytest.raises(FileNotFoundError, match='Zip files lose the links'):
+        model_index.list_models()
+
+
 def test_the_index_is_read_once_and_again_when_it_changes(monkeypatch, tmp_path):
     (tmp_path / 'model-index.yml').write_text('Import: [a.yml]')
     (tmp_path / 'a.yml').write_text('Models: [{Name: one}]')

@@ -272,6 +272,8 @@ def test_names_and_paths_of_weights(entry, monkeypatch, tmp_path):
     monkeypatch.setattr('ifirvos.inference.loading.find_entry', dict(known=entry).__getitem__)
     assert named_weights('known') == str(zoo.place_of(entry))
     assert named_weights('unknown') == 'unknown'
+    monkeypatch.chdir(tmp_path)  # where the shipped configs' load_from is not
+    assert named_weights('weights/r18_synth.pth') == str(ROOT / 'weights/r18_synth.pth')
     assert named_weights(tmp_path / 'known') == str(tmp_path / 'known')
     with pytest.raises(InputError, match='No weights of bare are published: train them with'):
         zoo.local_weights(dict(Name='bare', Config='configs/bare.py', Weights=None))
