@@ -29,6 +29,11 @@ def size_problem(size: Any) -> str:
     return ''
 
 
+def encode_mask(mask: np.ndarray) -> dict:
+    """Return a mask (H, W) as a compressed run-length code, ``dict(size=[H, W], counts=bytes)``."""
+    return coco_mask.encode(np.asfortranarray(mask, np.uint8))
+
+
 def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """Return the mask of one object.
 

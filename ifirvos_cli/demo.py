@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         from ifirvos.inference import demo
         from ifirvos.inference.absence import threshold_of
         from ifirvos.inference.model_index import SHIPPED_MODEL
-        from ifirvos.inference.writers import unique_slugs
+        from ifirvos.names import unique_slugs
         from ifirvos.video.writer import video_suffix
 
     check_folder(args.out)

@@ -188,9 +188,10 @@ def prepare(args: argparse.Namespace) -> tuple[VideoReader, RVOSInferencer, list
     """Return the video, the model, the sentences and their folders; cheap checks come before the model is loaded."""
     options = inferencer_options(args)
 
+    from ifirvos.inference.folders import check_free
     from ifirvos.inference.inferencer import RVOSInferencer
     from ifirvos.inference.sentences import check_sentences
-    from ifirvos.inference.writers import check_free, unique_slugs
+    from ifirvos.names import unique_slugs
     from ifirvos.video.reader import VideoReader
 
     texts = check_sentences(args.sentences)

@@ -87,7 +87,7 @@ def test_commands_exist_with_their_options(page):
         shell = command.split()[0].endswith('.sh')
         for option in re.findall(r'(?<!\S)(--[a-z][\w-]*)', command.split(' #')[0]):
             if shell and option not in source:
-                train = (ROOT / 'ifirvos_cli/train.py').read_text() + (ROOT / 'ifirvos_cli/test.py').read_text()
+                train = ''.join((ROOT / f'ifirvos_cli/{name}.py').read_text() for name in ('train', 'test', 'common'))
                 assert f"'{option}'" in train, f'{command}: no {option}'
             elif not shell:
                 parts = sorted((ROOT / 'tools/analysis_tools').glob('benchmark_*.py'))  # of benchmark.py

@@ -58,7 +58,7 @@ def messages(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def is_told(node: ast.AST) -> bool:
-    """Return whether a node is a call of parser.error, sys.exit or refuse_… with a message."""
+    """Return whether a node is a call of parser.error, sys.exit or ArgumentTypeError."""
     if not isinstance(node, ast.Call):
         return False
     name = name_of(node.func)

@@ -11,9 +11,6 @@ from pathlib import Path
 
 from ifirvos.errors import OutputError, OutputExistsError
 from ifirvos.files import check_folder, make_folder, not_written
-from ifirvos.names import slug, unique_slugs
-
-__all__ = ['RESULT_FILE', 'check_free', 'slug', 'staged_folders', 'unique_slugs']
 
 RESULT_FILE = 'result.json'
 

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from ifirvos.errors import InputError
 from ifirvos.models.query_linker import QueryLinker
+from ifirvos.names import unique_slugs
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.opening import readable
@@ -30,10 +31,10 @@ from ifirvos.visualization import STYLES, OverlayColors
 
 from .absence import checked_threshold, clip_threshold_of
 from .exporters import EXPORTS, FOLDER
+from .folders import check_free
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
-from .model_index import ROOT
 from .precision import AUTO, DTYPES, TRIED, has_units, warn_if_slower
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, flatten, resize, test_pipeline
@@ -41,9 +42,7 @@ from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult
 from .sentences import as_trained, check_sentences, texts_of_videos
 from .streaming import segment_stream
 from .windows import LINKS
-from .writers import DEFAULT_SAVES, ResultWriter, check_free, check_saves, check_style, draw_window, unique_slugs
-
-__all__ = ['ROOT', 'InputError', 'RVOSInferencer', 'SentenceResult', 'check_sentences']
+from .writers import DEFAULT_SAVES, ResultWriter, check_saves, check_style, draw_window
 
 CLIP_LEN = 36  # frames of a window; ReferFormer's for Ref-DAVIS17
 OVERLAP = 8

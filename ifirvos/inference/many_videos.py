@@ -287,7 +287,8 @@ class ModelWorker:
         from ifirvos.video.reader import VideoReader
 
         from .exporters import FOLDER
-        from .writers import RESULT_FILE, ResultWriter
+        from .folders import RESULT_FILE
+        from .writers import ResultWriter
 
         inferencer, texts = self.inferencer, list(job.sentences)
         reader = VideoReader(job.video, fps=job.fps, max_frames=job.max_frames, **self.reading)

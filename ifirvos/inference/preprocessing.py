@@ -23,8 +23,8 @@ def flatten(pipeline: Sequence[dict]) -> Iterator[dict]:
 
 def resize(resizes: Sequence[Callable], image: np.ndarray) -> tuple[np.ndarray, dict]:
     results = dict(img=image, img_shape=image.shape[:2], ori_shape=image.shape[:2])
-    for resize in resizes:
-        results = resize(results)
+    for step in resizes:
+        results = step(results)
     return results['img'], {key: results[key] for key in ('ori_shape', 'img_shape', 'scale_factor') if key in results}
 
 

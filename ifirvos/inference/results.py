@@ -9,10 +9,11 @@ from fractions import Fraction
 import numpy as np
 from mmdet.structures import TrackDataSample
 from pycocotools import mask as rle_tools
-from torch import Tensor
 
 from ifirvos.errors import InputError
 from ifirvos.evaluation.functional.absence import clip_score
+from ifirvos.run_lengths import encode_mask
+from ifirvos.structures import stack
 
 MASK_FORMATS = ('bool', 'rle')
 
@@ -43,7 +44,7 @@ class MaskSequence(Sequence):
         self._size = self._size or mask.shape
         if mask.shape != self._size:
             raise ValueError(f'a mask of {mask.shape} cannot follow masks of {self._size}')
-        self._codes.append(rle_tools.encode(np.asfortranarray(mask, np.uint8))['counts'])
+        self._codes.append(encode_mask(mask)['counts'])
 
     def part(self, frames: slice) -> MaskSequence:
         """Return some frames, still encoded."""
@@ -248,11 +249,7 @@ def to_result(sample: TrackDataSample, text: str, score_threshold: float | None)
     """Convert a data sample with predictions to arrays; masks and boxes of frames below the threshold become empty."""
     instances = [frame.pred_track_instances for frame in sample]
     scores = np.array([float(frame.scores[0]) for frame in instances], np.float32)
-    masks = np.stack([_numpy(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
+    masks = np.stack([stack(frame.masks)[0] for frame in instances]).astype(bool, copy=False)
     present = np.ones(len(scores), bool) if score_threshold is None else scores >= score_threshold
     masks[~present] = False
     return SentenceResult(text, masks, scores, boxes_of(masks), int(sample.query_index), present)
-
-
-def _numpy(values: Tensor | np.ndarray) -> np.ndarray:
-    return values.cpu().numpy() if isinstance(values, Tensor) else np.asarray(values)

@@ -11,36 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from ifirvos.errors import InputError, OutputExistsError, VideoError
+from ifirvos.errors import InputError, VideoError
 from ifirvos.evaluation.functional.absence import clip_score
-from ifirvos.files import write_whole
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import DEFAULT_FPS
 from ifirvos.video.writer import video_suffix
 from ifirvos.visualization import STYLES, OverlayColors, draw_result
 
 from .exporters import EXPORTS, FOLDER, Together, stable_id, with_needed
-from .folders import RESULT_FILE, check_free, slug, staged_folders, unique_slugs
+from .folders import RESULT_FILE, staged_folders
 from .open_files import allow_open_files
 from .results import FrameResult, SentenceResult, WindowResult
 from .sentence_files import SINKS, Sink, Target
-
-__all__ = [
-    'DEFAULT_SAVES',
-    'RESULT_FILE',
-    'SAVES',
-    'OutputExistsError',
-    'ResultWriter',
-    'check_free',
-    'check_saves',
-    'check_style',
-    'draw_window',
-    'slug',
-    'staged_folders',
-    'unique_slugs',
-    'write_results',
-    'write_whole',
-]
 
 DEFAULT_SAVES = ('overlay', 'masks', 'rle', 'csv')
 SAVES = (*DEFAULT_SAVES, 'cutout', *EXPORTS)  # exports have all sentences of a video, in a separate folder
@@ -77,7 +59,7 @@ class ResultWriter:
     Use it as a context manager. The folders get their names when all are complete; after an exception there are none.
 
     Args:
-        folders: One per sentence, all in one parent, see :func:`unique_slugs`.
+        folders: One per sentence, all in one parent, see :func:`ifirvos.names.unique_slugs`.
         texts: The sentences.
         reader: The video of the frames, for its frame rate, sound and problem; None for frames from elsewhere.
         save: Outputs to write, of ``SAVES``; result.json always.
@@ -283,7 +265,7 @@ def write_results(
     Args:
         reader: The video that the results are of.
         results: One per sentence.
-        folders: One per sentence, see :func:`unique_slugs`.
+        folders: One per sentence, see :func:`ifirvos.names.unique_slugs`.
         info: Further entries of the JSON (model, weights, …).
         overwrite: Replace results of an earlier run.
         progress: Wraps the frames, to show a bar.

@@ -8,7 +8,6 @@ from .appearance import Appearance
 
 # Lengths in pixels in this package are those at this frame size (height, width); see `Scene.unit`.
 REFERENCE_SIZE = (192, 288)
-PAIR_IDS = (1, 2)
 
 
 @dataclass(frozen=True, eq=False)

@@ -88,8 +88,7 @@ def latest_checkpoint(work_dir: str | Path) -> str | None:
     """Return the checkpoint to resume from: the one ``last_checkpoint`` names, or the newest if that file is empty.
 
     Only the file name is used, because the work directory may have been moved. If the file is gone, its name is
-    returned
-    nevertheless: an error is better than silently starting over.
+    returned nevertheless: an error is better than silently starting over.
     """
     pointer = Path(work_dir) / 'last_checkpoint'
     named = pointer.read_text().strip() if pointer.is_file() else ''

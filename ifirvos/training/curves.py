@@ -1,6 +1,5 @@
 """Plots of the losses and validation scores of a run."""
 
-import io
 import json
 from collections import defaultdict
 from collections.abc import Iterator
@@ -10,9 +9,8 @@ from mmengine.dist import master_only
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from ifirvos.files import written_whole
 from ifirvos.registry import HOOKS
-
-from .checkpointing import AtomicLocalBackend
 
 Series = dict[str, list[tuple[int, float]]]  # name -> (step, value)
 
@@ -91,8 +89,7 @@ def draw_curves(work_dir: Path, scores: tuple[str, ...]) -> Path | None:
         axes.set(xlabel='iteration (validation: as logged)', ylabel=title)
         axes.legend(fontsize='small')
         axes.grid(alpha=0.3)
-    picture = io.BytesIO()
-    figure.savefig(picture, format='png', dpi=110)
     path = work_dir / 'curves.png'
-    AtomicLocalBackend().put(picture.getvalue(), path)
+    with written_whole(path) as part:
+        figure.savefig(part, format='png', dpi=110)
     return path

@@ -133,7 +133,7 @@ class ResumableEpochLoop(ResumableLoop, EpochBasedTrainLoop):
         return self.runner.model
 
     def run_epoch(self) -> None:
-        """Return the rest of the epoch."""
+        """Train the rest of the epoch."""
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         for number, batch in self._batches(self._epoch, self._batches_done()):

@@ -9,10 +9,11 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import Runner
 
+from ifirvos.files import write_whole
 from ifirvos.registry import HOOKS
 
 from .agreement import happened_anywhere
-from .checkpointing import ATOMIC, AtomicLocalBackend
+from .checkpointing import ATOMIC
 
 CHECKPOINT = 'interrupted.pth'
 
@@ -95,7 +96,7 @@ class PreemptionHook(Hook):
             backend_args=dict(backend=ATOMIC),
         )
         if is_main_process():
-            AtomicLocalBackend().put(path.encode(), osp.join(runner.work_dir, 'last_checkpoint'))
+            write_whole(osp.join(runner.work_dir, 'last_checkpoint'), path)
         runner.logger.info(f'Asked to stop: saved {path} after {iterations} iterations. Go on with --resume.')
         self.after_train(runner)
         raise SystemExit(self.code)

@@ -80,7 +80,7 @@ class PipeInput:
         """Return up to ``size`` bytes, none at the end.
 
         Raises:
-            VideoError: nothing came for so long.
+            TimeoutError: nothing came for so long.
         """
         deadline = time.monotonic() + self._timeout
         while time.monotonic() < deadline:

@@ -1,7 +1,5 @@
 """Visualization: drawing functions, and mmengine's visualizer and hook that use them."""
 
-from ifirvos.label_maps import davis_palette, read_palette_png, write_palette_png
-
 from .attention import WordAttention, attention_of, word_attention
 from .drawing import COLORS, draw_caption, draw_contour, draw_mask, font, object_color, shorten
 from .explain import explain
@@ -20,7 +18,6 @@ __all__ = [
     'WordAttention',
     'attention_of',
     'contact_sheet',
-    'davis_palette',
     'draw_caption',
     'draw_contour',
     'draw_mask',
@@ -30,8 +27,6 @@ __all__ = [
     'explain',
     'font',
     'object_color',
-    'read_palette_png',
     'shorten',
     'word_attention',
-    'write_palette_png',
 ]

@@ -20,7 +20,8 @@ from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.inference.absence import probably_absent
 from ifirvos.inference.domain import another_domain
 from ifirvos.inference.inferencer import RVOSInferencer
-from ifirvos.inference.writers import ResultWriter, unique_slugs
+from ifirvos.inference.writers import ResultWriter
+from ifirvos.names import unique_slugs
 from ifirvos.video.reader import VideoReader
 
 

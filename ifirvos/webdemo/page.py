@@ -13,10 +13,11 @@ import gradio as gr
 import numpy as np
 
 from ifirvos.errors import InputError
+from ifirvos.inference.demo import render
 from ifirvos.inference.domain import REAL_MODEL, knows_synth_rvos_alone
 from ifirvos.inference.inferencer import RVOSInferencer
-from ifirvos.synth import draw_frames, make_clip
-from ifirvos.video.writer import VideoWriter, video_suffix
+from ifirvos.synth import make_clip
+from ifirvos.video.writer import video_suffix
 
 from .job import Job, Limits, frame_at, read_sentences, run_job
 from .store import Store
@@ -32,7 +33,6 @@ NEEDS_ORDER = (
     'direction',
     'order',
 )  # kinds not in the examples: they need frame times
-EXAMPLE_FPS = 8
 # The page loads nothing from other servers: Gradio's themes would fetch fonts from Google, and trimming a video ffmpeg.
 THEME = gr.themes.Default(font=['system-ui', 'sans-serif'], font_mono=['ui-monospace', 'monospace'])
 # Overlay and frame together fit a screen of 1280x900, and one after the other a phone's of 390x844, whatever the shape
@@ -65,9 +65,7 @@ def render_examples(folder: Path, indices: Sequence[int] = EXAMPLES) -> list[lis
     for index in indices:
         clip = make_clip(0, 'valid', index)
         path = folder / f'example_{index}{video_suffix()}'
-        with VideoWriter(path, EXAMPLE_FPS) as writer:
-            for frame in draw_frames(clip.facts.scene):
-                writer.write(frame[..., ::-1])
+        render(clip, path)
         by_object = {}
         for expression in clip.expressions:
             if expression.kind not in NEEDS_ORDER:

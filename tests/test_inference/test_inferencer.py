@@ -11,13 +11,12 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from threshold_rvos import CONFIG
 
-from ifirvos.errors import CheckpointError, InputError
+from ifirvos.errors import CheckpointError, InputError, OutputExistsError
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.inference.loading import SHIPPED_CONFIG
 from ifirvos.inference.model_index import ROOT
 from ifirvos.inference.preprocessing import clip_sample
 from ifirvos.inference.results import MaskSequence
-from ifirvos.inference.writers import OutputExistsError
 from ifirvos.label_maps import read_palette_png
 from ifirvos.video.writer import VideoWriter
 

@@ -13,17 +13,15 @@ import numpy as np
 import pytest
 from pycocotools import mask as rle_tools
 
-from ifirvos.errors import InputError, LimitError, OutputError, VideoError
+from ifirvos.errors import InputError, LimitError, OutputError, OutputExistsError, VideoError
+from ifirvos.inference.folders import check_free, staged_folders
 from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.inference.sentence_files import CSV_COLUMNS, cut_out
 from ifirvos.inference.writers import (
     SAVES,
-    OutputExistsError,
     ResultWriter,
-    check_free,
     check_saves,
     draw_window,
-    staged_folders,
     write_results,
 )
 from ifirvos.label_maps import read_palette_png

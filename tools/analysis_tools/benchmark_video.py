@@ -74,7 +74,7 @@ def add_synth_video(subcommands) -> None:
 def run_synth_video(args: argparse.Namespace) -> None:
     import numpy as np
 
-    from ifirvos.inference.writers import unique_slugs
+    from ifirvos.names import unique_slugs
     from ifirvos.synth.render import draw_frames
 
     clip = clip_with_all_kinds(args.seed)

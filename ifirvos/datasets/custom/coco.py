@@ -15,8 +15,7 @@ from ifirvos.errors import InputError
 from ifirvos.json_files import read_json
 from ifirvos.video.sources import natural_key
 
-from .boxes import refuse_box
-from .video import CustomObject, CustomVideo, box_to_rle, to_rle
+from .video import CustomObject, CustomVideo, box_to_rle, refuse_box, to_rle
 
 _SENTENCE_KEYS = ('sentence', 'sentences', 'expression', 'expressions', 'caption')
 

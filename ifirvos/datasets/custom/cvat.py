@@ -17,10 +17,10 @@ import numpy as np
 
 from ifirvos.errors import InputError
 from ifirvos.json_files import read_regular
+from ifirvos.run_lengths import encode_mask
 from ifirvos.video.sources import IMAGE_SUFFIXES
 
-from .boxes import refuse_box
-from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
+from .video import CustomObject, CustomVideo, box_to_rle, checked_size, refuse_box, to_rle
 
 _SENTENCE_ATTRIBUTES = ('sentence', 'sentences', 'expression', 'expressions')
 
@@ -111,7 +111,7 @@ def _rle(shape: ElementTree.Element, size: tuple[int, int], where: str, fill_box
             part = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
             mask = np.zeros(size, bool)
             mask[top : top + height, left : left + width] = part
-            return mask_to_rle(mask)
+            return encode_mask(mask)
         if shape.tag == 'polygon':
             points = [float(value) for point in shape.get('points').split(';') for value in point.split(',')]
             return to_rle([points], size, where)

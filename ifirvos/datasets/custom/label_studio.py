@@ -17,10 +17,10 @@ import numpy as np
 
 from ifirvos.errors import InputError
 from ifirvos.json_files import read_json
+from ifirvos.run_lengths import encode_mask
 from ifirvos.video.sources import natural_key
 
-from .boxes import refuse_box
-from .video import CustomObject, CustomVideo, box_to_rle, checked_size, mask_to_rle, to_rle
+from .video import CustomObject, CustomVideo, box_to_rle, checked_size, refuse_box, to_rle
 
 _UPLOADED = re.compile(r'^[0-9a-f]{8}-(?=.)')
 
@@ -100,7 +100,7 @@ def _region_rle(region: dict, kind: str, where: str, fill_boxes: bool) -> dict:
     checked_size(size, where)
     if kind == 'brushlabels':
         values = decode_brush(value['rle'], most=4 * height * width)
-        return mask_to_rle(values.reshape(height, width, 4)[..., 3] > 0)
+        return encode_mask(values.reshape(height, width, 4)[..., 3] > 0)
     if kind == 'polygonlabels':
         points = [coordinate for x, y in value['points'] for coordinate in (x * width / 100, y * height / 100)]
         return to_rle([points], size, where)

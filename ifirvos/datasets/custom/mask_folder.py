@@ -8,9 +8,10 @@ import numpy as np
 
 from ifirvos.errors import InputError
 from ifirvos.label_maps import read_palette_png
+from ifirvos.run_lengths import encode_mask
 from ifirvos.video.sources import FolderSource
 
-from .video import CustomObject, CustomVideo, mask_to_rle
+from .video import CustomObject, CustomVideo
 
 
 def read_mask_folder(path: Path, fill_boxes: bool = False) -> list[CustomVideo]:
@@ -39,6 +40,6 @@ def _read_video(folder: Path) -> CustomVideo:
             raise InputError(str(error)) from error
         for number in np.unique(labels[labels > 0]).tolist():
             one = objects.setdefault(number, CustomObject(str(number), 'object'))
-            one.add(frame, mask_to_rle(labels == number))
+            one.add(frame, encode_mask(labels == number))
     stems = [path.stem for path in paths]
     return CustomVideo(folder.name, [objects[number] for number in sorted(objects)], stems=stems)

@@ -13,7 +13,7 @@ from pycocotools import mask as rle_tools
 from ifirvos.datasets.records import MAX_FRAMES
 from ifirvos.errors import InputError, one_line
 from ifirvos.json_files import limit_of
-from ifirvos.run_lengths import encode_segmentation, size_problem
+from ifirvos.run_lengths import encode_mask, encode_segmentation, size_problem
 from ifirvos.video.sources import IMAGE_SUFFIXES
 
 _VIDEO_SUFFIXES = re.compile(
@@ -27,6 +27,18 @@ def base_name(name: str) -> str:
     path = PurePath(name)
     suffix = path.suffix.lower()
     return path.stem if suffix in IMAGE_SUFFIXES or _VIDEO_SUFFIXES.fullmatch(suffix) else path.name
+
+
+def refuse_box(where: str) -> None:
+    """Raise for a box instead of a mask.
+
+    Raises:
+        InputError: Always.
+    """
+    raise InputError(
+        f'{where} has a box and no mask: draw masks or polygons, or take the boxes as masks with --boxes fill (the '
+        'model then learns boxes).'
+    )
 
 
 @dataclass
@@ -124,11 +136,6 @@ def checked_size(size: Sequence[int], where: str) -> tuple[int, int]:
     return tuple(size)
 
 
-def mask_to_rle(mask: np.ndarray) -> dict:
-    """Return a bool mask (H, W) as compressed RLE."""
-    return rle_tools.encode(np.asfortranarray(mask, np.uint8))
-
-
 def box_to_rle(box: tuple[float, float, float, float], size: tuple[int, int]) -> dict:
     """Return the filled box xyxy, in pixels, as compressed RLE of a frame of that size.
 
@@ -140,7 +147,7 @@ def box_to_rle(box: tuple[float, float, float, float], size: tuple[int, int]) ->
     mask = np.zeros(checked_size(size, 'a box'), bool)
     x1, y1, x2, y2 = (max(0, round(side)) for side in box)
     mask[y1:y2, x1:x2] = True
-    return mask_to_rle(mask)
+    return encode_mask(mask)
 
 
 def label_map(video: CustomVideo, frame: int, size: tuple[int, int]) -> tuple[np.ndarray, int]:

@@ -4,15 +4,9 @@ import contextlib
 import io
 from collections.abc import Sequence
 
-import numpy as np
 from pycocotools import mask as rle_tools
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
-
-
-def encode(mask: np.ndarray) -> dict:
-    """Return a mask, bool (H, W), as pycocotools' run-length code."""
-    return rle_tools.encode(np.asfortranarray(mask, np.uint8))
 
 
 def average_precision(gts: Sequence[dict], preds: Sequence[Sequence[tuple[float, dict]]]) -> float:

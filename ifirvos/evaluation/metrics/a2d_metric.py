@@ -9,9 +9,10 @@ import torch
 from mmdet.structures import DetDataSample
 
 from ifirvos.registry import METRICS
+from ifirvos.run_lengths import encode_mask
 from ifirvos.structures import stack
 
-from ..functional.coco_map import average_precision, encode
+from ..functional.coco_map import average_precision
 from .frame_iou_metric import FrameIoUMetric, FrameScore, overlap
 from .samples import annotation, check_size, prediction, union
 
@@ -69,8 +70,8 @@ class A2DMetric(FrameIoUMetric):
         check_size(frame, gt, masks)
         best = max(range(len(scores)), key=lambda index: (scores[index], index), default=-1)
         pred = masks[best] if len(masks) else np.zeros_like(gt)
-        candidates = tuple((score, encode(mask)) for score, mask in zip(scores, masks, strict=True))
-        return CandidateScore(**about, **overlap(frame, gt, pred), gt=encode(gt), candidates=candidates, best=best)
+        candidates = tuple((score, encode_mask(mask)) for score, mask in zip(scores, masks, strict=True))
+        return CandidateScore(**about, **overlap(frame, gt, pred), gt=encode_mask(gt), candidates=candidates, best=best)
 
     def measure(self, records: Sequence[CandidateScore]) -> dict[str, float]:
         """Return the IoU measures and the average precisions."""

@@ -10,10 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import numpy as np
 from pycocotools import mask as rle_tools
 
 from ifirvos.inference.results import FrameResult
+from ifirvos.run_lengths import encode_mask
 
 from .together import FRAME_FILE, ExportSink, Together, stable_id
 
@@ -53,7 +53,7 @@ def coco(to: Together) -> Iterator[ExportSink]:
             for index, (one, sentence_id) in enumerate(zip(frame, to.sentence_ids, strict=True), 1):
                 if not one.present or not one.mask.any():
                     continue
-                rle = rle_tools.encode(np.asfortranarray(one.mask, np.uint8))
+                rle = encode_mask(one.mask)
                 result = dict(
                     image_id=image_id,
                     category_id=index,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ifirvos.errors import InputError
-from ifirvos.inference.results import MaskSequence, SentenceResult
+from ifirvos.inference.results import MaskSequence, SentenceResult, boxes_of
 
 
 def best_frame(result: SentenceResult) -> int | None:
@@ -83,9 +83,6 @@ def _with_masks(result: SentenceResult, masks: dict[int, np.ndarray]) -> Sentenc
     length = len(result.scores)
     if sorted(masks) != list(range(length)):
         raise InputError(f'SAM 2 gave {len(masks)} frames for a result of {length}: give it the same video.')
-    boxes = np.zeros((length, 4), np.float32)
-    present = np.array([masks[t].any() for t in range(length)])
-    for t in np.flatnonzero(present):
-        rows, columns = np.flatnonzero(masks[t].any(1)), np.flatnonzero(masks[t].any(0))
-        boxes[t] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return replace(result, masks=MaskSequence(masks[t] for t in range(length)), boxes=boxes, present=present, vis=None)
+    ordered = [masks[t] for t in range(length)]
+    present = np.array([mask.any() for mask in ordered])
+    return replace(result, masks=MaskSequence(ordered), boxes=boxes_of(ordered), present=present, vis=None)

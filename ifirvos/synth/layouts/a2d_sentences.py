@@ -14,6 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from ifirvos.errors import InputError
+from ifirvos.run_lengths import encode_mask
 from ifirvos.video.writer import VideoWriter
 
 from ..clip import Clip
@@ -113,7 +114,7 @@ def annotated_frames(num_frames: int, count: int) -> list[int]:
 
 def run_length_code(mask: np.ndarray) -> dict:
     """Return a bool mask (H, W) as COCO's compressed run-length code, ready for json."""
-    code = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    code = encode_mask(mask)
     return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 
 

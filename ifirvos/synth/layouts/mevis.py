@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from pycocotools import mask as mask_utils
+
+from ifirvos.run_lengths import encode_mask
 
 from ..clip import Clip
 from ..writer import frame_names, write_json, write_pictures
@@ -61,7 +62,7 @@ def encode(mask: np.ndarray) -> dict | None:
     """Return a bool mask (H, W) as compressed COCO RLE whose counts are text; None if it is empty."""
     if not mask.any():
         return None
-    rle = mask_utils.encode(np.asfortranarray(mask, dtype=np.uint8))
+    rle = encode_mask(mask)
     return {'size': rle['size'], 'counts': rle['counts'].decode('ascii')}
 
 

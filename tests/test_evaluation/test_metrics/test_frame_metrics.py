@@ -12,8 +12,9 @@ from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from pycocotools.cocoeval import COCOeval
 
-from ifirvos.evaluation.functional.coco_map import average_precision, encode
+from ifirvos.evaluation.functional.coco_map import average_precision
 from ifirvos.registry import METRICS
+from ifirvos.run_lengths import encode_mask
 
 SIDE = 10
 
@@ -59,11 +60,11 @@ def evaluate(kind, samples, size=None, **config):
 
 class TestAveragePrecision:
     def test_one_object_counts_the_thresholds_it_passes(self):
-        assert average_precision([encode(first(100))], [[(0.3, encode(first(78)))]]) == pytest.approx(0.6)
+        assert average_precision([encode_mask(first(100))], [[(0.3, encode_mask(first(78)))]]) == pytest.approx(0.6)
 
     def test_two_readings_by_hand(self):
         """Sample 1 is right with 0.9; sample 2 is wrong with 0.95 and right with 0.5."""
-        right, wrong = encode(first(50)), encode(last(50))
+        right, wrong = encode_mask(first(50)), encode_mask(last(50))
         gts, chosen = [right, right], [[(0.9, right)], [(0.95, wrong)]]
         # Best only: wrong, then right: recall 0.5 at precision 1/2, on 51 of 101 recall points.
         assert average_precision(gts, chosen) == pytest.approx(0.5 * 51 / 101)
@@ -71,7 +72,7 @@ class TestAveragePrecision:
         assert average_precision(gts, [chosen[0], [*chosen[1], (0.5, right)]]) == pytest.approx(2 / 3)
 
     def test_nothing_predicted(self):
-        assert average_precision([encode(first(50))], [[]]) == 0
+        assert average_precision([encode_mask(first(50))], [[]]) == 0
 
     def test_no_sample(self):
         with pytest.raises(ValueError, match='at least one'):
@@ -83,8 +84,8 @@ class TestAveragePrecision:
         accumulate = COCOeval.accumulate
         monkeypatch.setattr(COCOeval, 'accumulate', lambda self: (accumulate(self), evaluations.append(self)))
         rng = np.random.default_rng(0)
-        gts = [encode(first(rng.integers(20, 100))) for _ in range(20)]
-        preds = [[(float(rng.random()), encode(first(rng.integers(10, 100)))) for _ in range(5)] for _ in gts]
+        gts = [encode_mask(first(rng.integers(20, 100))) for _ in range(20)]
+        preds = [[(float(rng.random()), encode_mask(first(rng.integers(10, 100)))) for _ in range(5)] for _ in gts]
         value = average_precision(gts, preds)
         with contextlib.redirect_stdout(io.StringIO()):
             evaluations[0].summarize()

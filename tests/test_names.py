@@ -5,10 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.inference.writers import (
-    slug,
-    unique_slugs,
-)
+from ifirvos.names import slug, unique_slugs
 
 RESERVED = {'con', 'prn', 'aux', 'nul'} | {f'{port}{n}' for port in ('com', 'lpt') for n in range(10)}
 
