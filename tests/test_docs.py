@@ -1,11 +1,11 @@
 """The docs: commands exist, with their options, and are marked; every page and every message is found."""
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+from tool_scripts import load_tool
 
 import ifirvos_cli
 
@@ -115,9 +115,7 @@ def test_every_block_of_commands_says_what_runs_it_or_what_it_needs(page):
 
 
 def test_the_site_shows_the_marks():
-    spec = importlib.util.spec_from_file_location('docs_conf', ROOT / 'docs/conf.py')
-    conf = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(conf)
+    conf = load_tool('../docs/conf.py')
     page = 'Text.\n<!-- needs 8 GPUs -->\n```bash\nmake test\n```\n<!-- run by tests/test_x.py -->\n```\nls\n```\n'
     assert conf.with_captions(page) == (
         'Text.\n```{code-block} bash\n:caption: Needs 8 GPUs.\nmake test\n```\n'
@@ -171,9 +169,7 @@ def test_every_page_is_in_the_contents():
 
 
 # ---------------------------------------------------------------------- messages
-spec = importlib.util.spec_from_file_location('list_messages', ROOT / 'tools/list_messages.py')
-list_messages = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(list_messages)
+list_messages = load_tool('list_messages.py')
 
 
 def test_every_message_is_on_the_page():
@@ -203,9 +199,7 @@ def test_what_counts_as_a_message(tmp_path):
 
 
 def test_the_licences_are_of_what_is_needed():
-    spec = importlib.util.spec_from_file_location('list_licences', ROOT / 'tools/list_licences.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool('list_licences.py')
     page = (ROOT / 'docs/licences.md').read_text()
     for name in tool.asked_for('onedl'):
         assert f'| {name} |' in page, f'{name}: python tools/list_licences.py'

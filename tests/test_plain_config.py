@@ -1,11 +1,11 @@
 """The config inside a checkpoint is read, not run, and names nothing but what our own configs are made of."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from tool_scripts import load_tool
 from yapf.yapflib.yapf_api import FormatCode
 
 from ifirvos import config_types
@@ -22,10 +22,7 @@ test_dataloader = dict(dataset=dict(pipeline=[dict(type='TransformBroadcaster', 
 
 
 def build_config_types():
-    spec = importlib.util.spec_from_file_location('build_config_types', ROOT / 'tools/build_config_types.py')
-    tool = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(tool)
-    return tool
+    return load_tool('build_config_types.py')
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Ctrl-C and SIGTERM in the middle: one word and no traceback, nothing begun is left, the same command finishes."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.runner import CheckpointLoader
+from tool_scripts import load_tool
 
 import ifirvos_cli
 from ifirvos.checkpoint import load_checkpoint
@@ -127,9 +127,7 @@ def test_a_second_interrupt_does_not_wait_for_the_iteration(tmp_path):
 @pytest.mark.slow
 def test_ablate(tmp_path, monkeypatch, capsys):
     """The run that is going on saves first."""
-    spec = importlib.util.spec_from_file_location('ablate', ROOT / 'tools/analysis_tools/ablate.py')
-    ablate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ablate)
+    ablate = load_tool('analysis_tools/ablate.py')
     monkeypatch.setenv('OMP_NUM_THREADS', '1')
     configs = write_configs(tmp_path, str(write_demo_dataset(tmp_path / 'data', num_clips=5)))
     out = tmp_path / 'out'

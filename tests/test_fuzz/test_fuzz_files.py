@@ -1,6 +1,5 @@
 """Every other file that people hand over, changed: it is read, or one of our errors says why not."""
 
-import importlib.util
 import io
 import json
 import pickle
@@ -13,6 +12,7 @@ import torch
 from mutations import changed_bytes, changed_json, is_answered, run_all
 from PIL import Image
 from pycocotools import mask as coco_mask
+from tool_scripts import load_tool
 
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.datasets.custom import read_annotations, read_sentences
@@ -27,12 +27,7 @@ KEPT = list(range(8))  # seeds of every run; what was found with others joins th
 
 
 def refcoco_tool():
-    spec = importlib.util.spec_from_file_location(
-        'refcoco_to_json', ROOT / 'tools/dataset_converters/refcoco_to_json.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('dataset_converters/refcoco_to_json.py')
 
 
 REFCOCO = refcoco_tool()

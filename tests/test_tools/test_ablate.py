@@ -1,26 +1,18 @@
 """ablate.py and probe.py of tools/analysis_tools on two variants, two stages and two seeds of a tiny model."""
 
 import csv
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
-from ablation_configs import ROOT, arguments, write_configs
+from ablation_configs import arguments, write_configs
+from tool_scripts import load_tool
 
 from ifirvos.errors import CheckpointError
 from ifirvos.testing import write_demo_dataset
 from ifirvos.training.ablation.machine import Interrupted
 
-
-def load_tool(name: str):
-    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / 'tools' / f'{name}.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-ablate = load_tool('analysis_tools/ablate')
+ablate = load_tool('analysis_tools/ablate.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """tools/analysis_tools/browse_dataset.py: what it paints where, and what a user meets on the command line."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks
 from mmengine.structures import InstanceData
 from PIL import Image
+from tool_scripts import load_tool
 
 from ifirvos.errors import MissingFileError
 from ifirvos.testing import demo_rvos_inputs, write_demo_dataset
@@ -18,9 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SYNTH = str(ROOT / 'configs/ifirvos/r18_synth.py')
 PRETRAIN = str(ROOT / 'configs/ifirvos/r18_synth_pretrain.py')
 
-spec = importlib.util.spec_from_file_location('browse_dataset', ROOT / 'tools/analysis_tools/browse_dataset.py')
-browse = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(browse)
+browse = load_tool('analysis_tools/browse_dataset.py')
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """tools/dataset_converters/custom_to_rvos.py, and docs/own_data.md's example as it stands there."""
 
-import importlib.util
 import json
 import os
 import re
@@ -11,13 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tool_scripts import load_tool
 
 from ifirvos.label_maps import write_palette_png
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location('custom_to_rvos', ROOT / 'tools/dataset_converters/custom_to_rvos.py')
-custom_to_rvos = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(custom_to_rvos)
+custom_to_rvos = load_tool('dataset_converters/custom_to_rvos.py')
 
 
 def write_masks(root: Path) -> None:

@@ -1,15 +1,14 @@
 """`ifirvos doctor` on whole and on damaged trees of every data set."""
 
-import importlib.util
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tool_scripts import load_tool
 
 from ifirvos.datasets import releases
 from ifirvos_cli import doctor, synth
@@ -18,15 +17,7 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 SIZE = (96, 144)
 
 
-def load_tool(path: str):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, TOOLS / path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # worker processes are sent its functions by name
-    spec.loader.exec_module(module)
-    return module
-
-
-refcoco_to_json = load_tool('dataset_converters/refcoco_to_json.py')
+refcoco_to_json = load_tool('dataset_converters/refcoco_to_json.py', register=True)
 
 # Layout of SynthRVOS -> data set, and its splits there.
 DATASETS = {

@@ -1,15 +1,13 @@
 """The figures of the docs name classes that exist, and are drawn."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 from PIL import Image
+from tool_scripts import load_tool
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location('draw_figures', ROOT / 'tools/draw_figures.py')
-draw_figures = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(draw_figures)
+draw_figures = load_tool('draw_figures.py')
 MMDET = {'ResNet', 'ChannelMapper'}
 
 

@@ -1,9 +1,7 @@
 """eval_masks.py and check_submission.py: masks from files score what they score in the loop."""
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from mmengine.evaluator import Evaluator
 from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from PIL import Image
+from tool_scripts import load_tool
 
 from ifirvos.evaluation.metrics.ref_davis_metric import RefDAVISMetric
 from ifirvos.evaluation.submission.files import write_expression
@@ -35,16 +34,9 @@ PIPELINE = [
 ]
 
 
-def load_tool(name):
-    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / 'tools' / f'{name}.py')
-    module = sys.modules[Path(name).stem] = importlib.util.module_from_spec(spec)  # worker processes look it up by name
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope='module')
 def tool():
-    return load_tool('analysis_tools/eval_masks')
+    return load_tool('analysis_tools/eval_masks.py', register=True)
 
 
 @pytest.fixture(scope='module')
@@ -175,7 +167,7 @@ def test_label_maps_of_annotators(tool, data, tmp_path):
 
 
 def test_check_submission(data, tmp_path, capsys):
-    check = load_tool('check_submission')
+    check = load_tool('check_submission.py')
     for video in 'vw':
         for exp in '01':
             write_expression(tmp_path / 'sub', video, exp, FRAMES, [np.zeros((HEIGHT, WIDTH), bool)] * 3)

@@ -1,13 +1,12 @@
 """The table of odd sentences, with an inferencer that knows words."""
 
 import csv
-import importlib.util
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tool_scripts import load_tool
 
 from ifirvos.inference.model_index import SHIPPED_MODEL
 from ifirvos.synth.predicates import referent
@@ -17,11 +16,7 @@ PATH = Path(__file__).resolve().parents[2] / 'tools/analysis_tools/odd_sentences
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('odd_sentences', PATH)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules['odd_sentences'] = module
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('analysis_tools/odd_sentences.py', register=True)
 
 
 def test_each_target_is_the_only_one_of_its_colour_and_shape(tool):

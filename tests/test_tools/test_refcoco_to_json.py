@@ -1,7 +1,6 @@
 """The converter of RefCOCO: official files in, the json that circulates out, and no pickle that runs anything."""
 
 import collections
-import importlib.util
 import json
 import pickle
 import sys
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+from tool_scripts import load_tool
 
 from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
@@ -23,10 +23,7 @@ TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'r
 
 @pytest.fixture(scope='module')
 def tool():
-    spec = importlib.util.spec_from_file_location('refcoco_to_json', TOOL)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool('dataset_converters/refcoco_to_json.py')
 
 
 def small_files(root: Path, refs: object = None, protocol: int = 2) -> Path:

@@ -1,13 +1,12 @@
 """The six commands of docs/data.md, on one clip: the shipped model through every reader and protocol."""
 
-import importlib.util
 import math
 import os
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.runner import CheckpointLoader
+from tool_scripts import load_tool
 
 from ifirvos_cli import synth, test
 
@@ -23,13 +22,6 @@ COMMANDS = {
 }
 
 
-def load_tool(path: str):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def _process_state():
     """The tool makes all of its process load safely; the next test file has its own idea."""
@@ -42,7 +34,7 @@ def _process_state():
 @pytest.mark.slow
 @pytest.mark.usefixtures('_process_state')
 def test_every_protocol_and_equal_figures_where_the_protocol_is_the_same(tmp_path):
-    convert = load_tool('dataset_converters/refcoco_to_json.py')
+    convert = load_tool('dataset_converters/refcoco_to_json.py', register=True)
     figures = {}
     for name, (layout, figure) in COMMANDS.items():
         data = str(tmp_path / layout)

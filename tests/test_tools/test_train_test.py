@@ -1,6 +1,5 @@
 """`ifirvos train`, `ifirvos test` and publish_model.py as a user runs them, on a few tiny clips."""
 
-import importlib.util
 import os
 import pickle
 import socket
@@ -11,6 +10,7 @@ import torch
 import torch.distributed as dist
 from mmengine.config import Config
 from mmengine.runner import CheckpointLoader
+from tool_scripts import load_tool
 
 from ifirvos.checkpoint import load_checkpoint, load_strictly
 from ifirvos.errors import CheckpointError, InputError, MissingFileError, UserError
@@ -21,13 +21,6 @@ from ifirvos_cli import test, train
 
 pytestmark = pytest.mark.usefixtures('process_state')
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def load_tool(path: str):
-    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / 'tools' / path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 publish_model = load_tool('model_converters/publish_model.py')

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from tool_scripts import load_tool
 
 from ifirvos.registry import DATASETS
 from ifirvos.synth import make_clip
@@ -17,17 +18,12 @@ CONFIGS = Path(__file__).parents[2] / 'configs'
 @pytest.fixture(scope='module')
 def coco(tmp_path_factory) -> str:
     """Two pictures in the layout of RefCOCO, converted as a user does."""
-    import importlib.util
 
     root = tmp_path_factory.mktemp('coco')
     layout = LAYOUTS['refcoco']
     entries = [layout.write_clip(make_clip(0, 'train', index, (48, 72), 12), root, 'train', 1) for index in range(4)]
     layout.write_index(root, dict(train=[entry for entry in entries if entry is not None]))
-    path = CONFIGS.parent / 'tools/dataset_converters/refcoco_to_json.py'
-    spec = importlib.util.spec_from_file_location('refcoco_to_json', path)
-    converter = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(converter)
-    converter.main([str(root)])
+    load_tool('dataset_converters/refcoco_to_json.py').main([str(root)])
     return str(root)
 
 
