@@ -1,6 +1,5 @@
 """docs/table4_rows: what reproduction.md says of seeds 43 and 44 is what its command makes of all J and F."""
 
-import importlib.util
 import os
 import re
 import shlex
@@ -8,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tool_scripts import load_tool
 
 from ifirvos.training.ablation.report import EFFECTS
 
@@ -24,9 +24,7 @@ def page() -> str:
 @pytest.fixture(scope='module')
 def made(page, tmp_path_factory) -> Path:
     """Run the page's command on a copy of the rows; return the copy."""
-    spec = importlib.util.spec_from_file_location('ablate', ROOT / 'tools/analysis_tools/ablate.py')
-    ablate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(ablate)
+    ablate = load_tool('analysis_tools/ablate.py')
     (block,) = [block for block in page.split('```')[1::2] if '--table-only' in block]
     folder, command = re.search(r'J=(\S+)\n(.*)', block, re.DOTALL).groups()
     _, tool, *args = shlex.split(command.replace('$J', folder).replace('\\\n', ''))
