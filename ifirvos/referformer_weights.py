@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -117,11 +117,13 @@ class Origin:
         args: Its arguments, empty where the file has none.
         backbone: As its tensors have it, 'r50' …; None for one that is not in the official zoo.
         summary: One line about the conversion.
+        report: What became of every official key, see :func:`convert`.
     """
 
     args: dict[str, Any]
     backbone: str | None
     summary: str
+    report: dict[str, str] = field(default_factory=dict)
 
 
 def rename(name: str) -> str | None:
@@ -224,7 +226,7 @@ def convert_checkpoint(checkpoint: Mapping, source: str) -> dict:
         f'name, {kinds.count("dropped")} are constants.'
     )
     meta = dict(source=source, referformer=dict(backbone=backbone, **_plain(args)))
-    return dict(state_dict=converted, meta=meta, origin=Origin(args, backbone, summary))
+    return dict(state_dict=converted, meta=meta, origin=Origin(args, backbone, summary, report))
 
 
 def _plain(args: Mapping) -> dict[str, Any]:

@@ -73,16 +73,15 @@ def main(argv: list[str] | None = None) -> int:
         for path in filter(None, (args.dst, args.report)):
             check_file(path)
         checkpoint = read_checkpoint(args.src)
-        _, report = convert(checkpoint)
         converted = convert_checkpoint(checkpoint, args.src.name)
-        meta = converted['meta']
+        meta, report = converted['meta'], converted['origin'].report
         try:
             config = config_of(args.config or official_config(converted['origin'], args.src.name))
         except CheckpointError as error:  # it converts, but nothing says which config it is for
             print(f'note: the file will hold no config. {one_line(error)}', file=sys.stderr)
         else:
+            meta['config_text'] = config.pretty_text  # before the model is built, which adds to its config
             check_fits(converted, config, args.src)
-            meta['config_text'] = config.pretty_text
         with written_whole(args.dst) as part:
             torch.save(dict(meta=meta, state_dict=converted['state_dict']), part)
         if args.report:
