@@ -47,7 +47,7 @@ def set_data_root(config: Config, root: str | os.PathLike, phases: Sequence[str]
         InputError: They have none, or different ones.
     """
     loaders = [config._cfg_dict.get(f'{phase}_dataloader') for phase in phases]
-    old = sorted({os.path.normpath(node['data_root']) for node in _with_data_root(loaders)})
+    old = sorted({os.path.normpath(node['data_root']) for node in with_data_root(loaders)})
     if not old:
         raise InputError(f'--data-root: the config names no data_root to {" or ".join(phases)}.')
     if len(old) > 1:
@@ -55,21 +55,21 @@ def set_data_root(config: Config, root: str | os.PathLike, phases: Sequence[str]
             f'--data-root: the config takes data from different folders, {", ".join(old)}: set each with '
             '--cfg-options, or name the data in a config of your own.'
         )
-    for node in _with_data_root(config._cfg_dict):
+    for node in with_data_root(config._cfg_dict):
         if os.path.normpath(node['data_root']) in old:
             node['data_root'] = str(root)
 
 
-def _with_data_root(node: object) -> Iterator[dict]:
+def with_data_root(node: object) -> Iterator[dict]:
     """Yield every dict below a node with a data_root that is a path."""
     if isinstance(node, dict):
         if isinstance(node.get('data_root'), str) and node['data_root']:
             yield node
         for value in node.values():
-            yield from _with_data_root(value)
+            yield from with_data_root(value)
     elif isinstance(node, list | tuple):
         for value in node:
-            yield from _with_data_root(value)
+            yield from with_data_root(value)
 
 
 def check_options(

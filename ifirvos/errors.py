@@ -96,6 +96,12 @@ def one_line(error: BaseException, limit: int = 2000) -> str:
     return text if len(text) <= limit else text[:limit] + ' …'
 
 
+def first_line(error: BaseException, limit: int = 200) -> str:
+    """Return the first line of another library's message, to be quoted; its class where there is none."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__).rstrip('.:')[:limit]
+
+
 # What to do about what the system says of a file: its own words, "[Errno 20] Not a directory", tell nobody.
 _ADVICE = {
     errno.ENOENT: 'there is no such file or folder; check the path',

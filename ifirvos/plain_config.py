@@ -100,7 +100,7 @@ def model_config(text: str, text_encoder: str | None = None, where: str = 'the c
         encoder = model.get('text_encoder') or {}
         _check_text_encoder(encoder, text_encoder is not None)
         _check_values(model, 'model', MODEL_TYPES, MAX_NUMBER)
-        resizes = list(_resizes(config.get('test_dataloader')))
+        resizes = list(resizes_of(config.get('test_dataloader')))
         _check_values(resizes, 'test_dataloader', RESIZE_TYPES, MAX_SIDE)
     except (ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         reason = str(error) or type(error).__name__
@@ -156,7 +156,8 @@ def _without_init(node: Any) -> Any:
     return type(node)(map(_without_init, node)) if isinstance(node, list | tuple) else node
 
 
-def _resizes(dataloader: Any) -> Iterator[dict]:
+def resizes_of(dataloader: Any) -> Iterator[dict]:
+    """Yield the resizes in the pipeline of a data loader, also inside wrappers of data sets and transforms."""
     dataset = (dataloader or {}).get('dataset') or {}
     while 'pipeline' not in dataset and ('datasets' in dataset or 'dataset' in dataset):
         dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -119,10 +118,12 @@ def claimed_outputs(runner: Runner) -> Iterator[None]:
     Raises:
         InputError: Another run has one.
     """
+    from mmengine.dist import is_main_process
+
     from ifirvos.training.work_dir import claimed
 
     with contextlib.ExitStack() as held:
-        if int(os.environ.get('RANK', os.environ.get('SLURM_PROCID', 0))) == 0:
+        if is_main_process():
             held.enter_context(claimed(runner.log_dir))
             for metric in runner.test_evaluator.metrics:
                 if out_dir := getattr(metric, 'out_dir', None):

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ifirvos.errors import CheckpointError, InputError
+from ifirvos.errors import CheckpointError, InputError, first_line
 from ifirvos.files import make_folder, write_whole, written_whole
 from ifirvos.version import __version__
 
@@ -96,7 +96,7 @@ class HubMixin:
                     repo_id=repo_id, folder_path=folder, commit_message=f'Upload by ifirvos {__version__}'
                 )
         except (HfHubHTTPError, HFValidationError) as error:
-            raise InputError(f'The Hub refuses {repo_id}: {_first_line(error)}') from error
+            raise InputError(f'The Hub refuses {repo_id}: {first_line(error)}') from error
         return str(uploaded)
 
     @classmethod
@@ -150,7 +150,7 @@ class HubMixin:
                     f'{source} is neither a folder nor a repository of the Hub that can be seen.'
                 ) from error
             except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-                raise InputError(f'{source} cannot be had from the Hub: {_first_line(error)}') from error
+                raise InputError(f'{source} cannot be had from the Hub: {first_line(error)}') from error
         if not (folder / WEIGHTS).is_file():
             raise CheckpointError(f'{source} holds no {WEIGHTS}: push_to_hub or save_pretrained writes it.')
         return cls(weights=folder / WEIGHTS, **options)
@@ -235,7 +235,3 @@ def model_card(name: str, repository: str, licence: str = 'apache-2.0') -> str:
     if not results:
         lines += ['No results are written down for these weights.', '']
     return '\n'.join(lines)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

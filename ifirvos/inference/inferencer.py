@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from ifirvos.errors import InputError
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.names import unique_slugs
+from ifirvos.plain_config import resizes_of
 from ifirvos.registry import MODELS, TRANSFORMS
 from ifirvos.video.inputs import VideoInput, VideoStream, is_batch
 from ifirvos.video.opening import readable
@@ -37,7 +38,7 @@ from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
 from .precision import AUTO, DTYPES, TRIED, has_units, warn_if_slower
 from .preparation import prepare_for_inference
-from .preprocessing import clip_sample, flatten, resize, test_pipeline
+from .preprocessing import clip_sample, resize
 from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, to_result
 from .sentences import as_trained, check_sentences, texts_of_videos
 from .streaming import segment_stream
@@ -357,9 +358,8 @@ class RVOSInferencer(HubMixin, BaseInferencer):
 
     def _init_pipeline(self, cfg: ConfigDict) -> Callable[[np.ndarray], tuple[np.ndarray, dict]]:
         """Return the resize of the config's test pipeline: BGR (H, W, 3) -> (image, its metainfo)."""
-        pipeline = test_pipeline(cfg.test_dataloader.dataset)
         with DefaultScope.overwrite_default_scope(TRANSFORMS.scope):
-            resizes = [TRANSFORMS.build(t) for t in flatten(pipeline) if 'Resize' in t['type']]
+            resizes = [TRANSFORMS.build(t) for t in resizes_of(cfg.test_dataloader)]
         if not resizes:
             raise InputError('The config has no Resize… in its test pipeline, so the input size is unknown.')
         return partial(resize, resizes)

@@ -1,24 +1,9 @@
 """Turns frames and a sentence into model inputs, with the config's test pipeline."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from mmdet.structures import DetDataSample, TrackDataSample
-
-
-def test_pipeline(dataset: dict) -> Sequence[dict]:
-    """Return the pipeline of a data set, or of the first one inside a wrapper (ConcatDataset, RepeatDataset)."""
-    while 'pipeline' not in dataset:
-        dataset = dataset['datasets'][0] if 'datasets' in dataset else dataset['dataset']
-    return dataset['pipeline']
-
-
-def flatten(pipeline: Sequence[dict]) -> Iterator[dict]:
-    """Transform of a pipeline in order, those inside wrappers (TransformBroadcaster) too."""
-    for transform in pipeline:
-        yield transform
-        if isinstance(transform.get('transforms'), list):
-            yield from flatten(transform['transforms'])
 
 
 def resize(resizes: Sequence[Callable], image: np.ndarray) -> tuple[np.ndarray, dict]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ifirvos.checkpoint import no_weights
 from ifirvos.deferred_imports import deferred
-from ifirvos.errors import InputError, ModelError
+from ifirvos.errors import InputError, ModelError, first_line
 from ifirvos.registry import MODELS
 from ifirvos.structures import to_device
 
@@ -128,7 +128,7 @@ class RobertaTextEncoder(BaseModule):
         except (OSError, ValueError, RuntimeError) as error:
             raise ModelError(
                 f'The text encoder {self.name!r} could not be loaded. Set model.text_encoder.name to a folder that '
-                f'holds it (config.json, weights, tokenizer files), or make the hub reachable. {_first_line(error)}'
+                f'holds it (config.json, weights, tokenizer files), or make the hub reachable. {first_line(error)}'
             ) from error
         # transformers initialises missing weights randomly and only logs it.
         missing = [key for key in loaded['missing_keys'] if not key.startswith('pooler.') and 'position_ids' not in key]
@@ -188,7 +188,7 @@ class RobertaTextEncoder(BaseModule):
             tokenizer = (RobertaTokenizerFast if bare else AutoTokenizer).from_pretrained(self.name)
         except Exception as error:  # transformers and the Hub client raise many kinds of errors
             raise ModelError(
-                f'The tokenizer {self.name!r} could not be loaded ({_first_line(error)}). {_tokenizer_advice()}'
+                f'The tokenizer {self.name!r} could not be loaded ({first_line(error)}). {_tokenizer_advice()}'
             ) from error
         self._check_tokenizer(tokenizer)
         return tokenizer
@@ -306,7 +306,3 @@ def _tokenizer_advice() -> str:
         'into a folder and name it: --text-encoder FOLDER (text_encoder=, model.text_encoder.name in a config). '
         'Samples may also bring `text_tokens` in place of `text`.'
     )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip('.:')[:200]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from ifirvos.config import with_data_root
 from ifirvos.testing import shrink
-from ifirvos.training.ablation.plan import move_data
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -12,7 +12,8 @@ def write_configs(folder: Path, root: str) -> Path:
     """first.py, second.py, and variants of the second: wo_ifi.py, other_rate.py."""
     for name, stage in dict(first='r18_synth_pretrain', second='r18_synth').items():
         cfg = shrink(ROOT / f'configs/ifirvos/{stage}.py')
-        move_data(cfg._cfg_dict, root)
+        for node in with_data_root(cfg._cfg_dict):
+            node['data_root'] = root
         for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
             loader.update(num_workers=0, persistent_workers=False)
         cfg.train_dataloader.batch_size = 2

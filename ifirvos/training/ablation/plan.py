@@ -10,7 +10,7 @@ from typing import Any
 from mmengine.config import Config, ConfigDict
 
 from ifirvos.checkpoint import load_checkpoint
-from ifirvos.config import merge_options, need, read_config
+from ifirvos.config import merge_options, need, read_config, with_data_root
 from ifirvos.errors import InputError, MissingFileError
 from ifirvos.training.checkpointing import latest_checkpoint
 from ifirvos.training.early_stopping import was_stopped_early
@@ -109,15 +109,6 @@ def _without_scopes(node: Any) -> Any:
     return [_without_scopes(value) for value in node] if isinstance(node, list | tuple) else node
 
 
-def move_data(node: dict | list, root: str) -> None:
-    """Every ``data_root`` below becomes ``root``."""
-    if isinstance(node, dict) and isinstance(node.get('data_root'), str):
-        node['data_root'] = root
-    for child in node.values() if isinstance(node, dict) else node:
-        if isinstance(child, (dict, list)):
-            move_data(child, root)
-
-
 def shorten(stage: Config, steps: int) -> None:
     """Give a stage another number of iterations. What its schedule does later moves along; its warm-up stays.
 
@@ -173,7 +164,8 @@ def plan(
                 if number:
                     shorten(stage, number)
                 if data_root:
-                    move_data(stage._cfg_dict, data_root)
+                    for node in with_data_root(stage._cfg_dict):
+                        node['data_root'] = data_root
                 stage.randomness = dict(seed=seed)
                 merge_options(stage, changes)
             runs.append(Run(name, seed, out / name / f'seed{seed}', configs))

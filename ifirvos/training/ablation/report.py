@@ -1,7 +1,6 @@
 """The tables and the chart of an ablation, from what its runs have left in their folders."""
 
 import csv
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from ifirvos.evaluation.ablation import (
     table_rows,
 )
 from ifirvos.files import csv_text, write_whole
-from ifirvos.training.curves import read_lines
+from ifirvos.training.curves import read_scalars
 
 from .plan import Run, is_probed
 
@@ -34,13 +33,11 @@ EFFECTS = {
 
 def last_scalars(work_dir: Path, last: int = 10) -> dict[str, float]:
     """LEwV's size and spread at the end of training: means of what LEwVStatsHook has logged last, a batch each."""
-    logged = defaultdict(list)
-    for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
-        for row in read_lines(path):
-            for name, value in row.items():
-                if name.startswith('lewv/'):
-                    logged[name.removeprefix('lewv/')].append(value)
-    return {name: sum(values[-last:]) / len(values[-last:]) for name, values in sorted(logged.items())}
+    train, _ = read_scalars(work_dir)
+    logged = {name: points[-last:] for name, points in sorted(train.items()) if name.startswith('lewv/')}
+    return {
+        name.removeprefix('lewv/'): sum(value for _, value in points) / len(points) for name, points in logged.items()
+    }
 
 
 def steps(stages: Sequence[Config]) -> str:
