@@ -87,6 +87,8 @@ def check_file(path: str | os.PathLike) -> None:
         raise OutputError(f'{path} cannot be written: {reason}. Name another.')
     if path.is_dir():
         raise OutputError(f'{path} cannot be written: it is a folder. Name a file.')
+    if path.exists() and not path.is_file():  # root would replace /dev/null by a file, for all of the machine
+        raise OutputError(f'{path} cannot be written: it is a device or a pipe. Name a file.')
 
 
 def check_folder(path: str | os.PathLike) -> None:

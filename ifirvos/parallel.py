@@ -6,7 +6,10 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
+
+from ifirvos.errors import WorkerError
 
 Part = TypeVar('Part')
 Result = TypeVar('Result')
@@ -28,7 +31,9 @@ def _call(part: Any) -> Any:
     return _function(part)
 
 
-def map_forked(function: Callable[[Part], Result], parts: Sequence[Part], workers: int) -> Iterator[Result]:
+def map_forked(
+    function: Callable[[Part], Result], parts: Sequence[Part], workers: int, chunksize: int | None = None
+) -> Iterator[Result]:
     """Yield ``function(part)`` of every part, in order.
 
     Processes are forked: what the function holds, such as a loaded data set, is there already, and a new interpreter
@@ -38,6 +43,10 @@ def map_forked(function: Callable[[Part], Result], parts: Sequence[Part], worker
         function: Need not be picklable; its results must be.
         parts: Picklable.
         workers: Processes; 1 or less works in this one.
+        chunksize: Parts that a process is given at once; None: an eighth of its share, 64 at most.
+
+    Raises:
+        WorkerError: A process died.
     """
     global _function
     workers = min(workers, len(parts))  # a pool starts all of its processes, with work or without
@@ -47,4 +56,7 @@ def map_forked(function: Callable[[Part], Result], parts: Sequence[Part], worker
     _function = function
     context = multiprocessing.get_context('fork')
     with ProcessPoolExecutor(workers, context, leave_interrupts_to_parent) as pool:
-        yield from pool.map(_call, parts, chunksize=max(1, min(64, len(parts) // (8 * workers))))
+        try:
+            yield from pool.map(_call, parts, chunksize=chunksize or max(1, min(64, len(parts) // (8 * workers))))
+        except BrokenProcessPool as error:
+            raise WorkerError('A worker process died; out of memory? Try fewer --workers.') from error

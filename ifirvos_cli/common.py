@@ -140,6 +140,11 @@ def go_offline() -> None:
     os.environ.update(IFIRVOS_OFFLINE='1', HF_HUB_OFFLINE='1')
 
 
+def is_offline() -> bool:
+    """Return whether the environment forbids the network, as ifirvos.inference.zoo does."""
+    return os.environ.get('IFIRVOS_OFFLINE', '').lower() in ('1', 'true', 'yes', 'on')
+
+
 def add_model_options(parser: argparse._ActionsContainer) -> None:
     """Add what names a model, its weights and its tokenizer; :func:`model_options` reads it."""
     parser.add_argument('--model', metavar='NAME', help='name of a model (ifirvos models); default: r18_synth_fine')
@@ -185,7 +190,7 @@ def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
         See :func:`reported`.
     """
     ask_for_huge_pages()
-    if offline:
+    if offline or is_offline():
         go_offline()
 
     with uncollected():

@@ -7,6 +7,12 @@ import os
 import sys
 
 
+def _state_of(path: str) -> list[int]:
+    """Return size and time of a file: weights that were trained on under the same name are others."""
+    stat = os.stat(path)
+    return [stat.st_size, stat.st_mtime_ns]
+
+
 def run_manifest(args: argparse.Namespace, model: dict) -> int:
     """Segment the videos of a manifest.
 
@@ -39,6 +45,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     made_with = {
         'config': os.path.abspath(named.config) if isinstance(named.config, str) else None,
         'weights': named.weights and os.path.abspath(named.weights),
+        'weights_of': named.weights and _state_of(named.weights),
         'cfg_options': {key: str(value) for key, value in (model.get('cfg_options') or {}).items()},
         'save': list(check_saves(args.save)),
         **{name: model[name] for name in ('text_encoder', 'dtype', 'clip_len', 'overlap', 'link')},

@@ -93,6 +93,15 @@ def test_a_place_where_nothing_can_be_written_is_named(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['file']
 
 
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    """Root, as in a container, would replace /dev/null for all of the machine."""
+    os.mkfifo(tmp_path / 'pipe')
+    for attempt in (check_file, lambda path: write_whole(path, 'a')):
+        with pytest.raises(OutputError, match='it is a device or a pipe'):
+            attempt(tmp_path / 'pipe')
+    assert (tmp_path / 'pipe').is_fifo()
+
+
 def test_checking_a_place_makes_nothing(tmp_path):
     check_folder(tmp_path / 'a/b')
     check_file(tmp_path / 'a/b.txt')

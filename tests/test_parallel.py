@@ -6,6 +6,7 @@ import signal
 import pytest
 
 from ifirvos import parallel
+from ifirvos.errors import WorkerError
 from ifirvos.parallel import map_forked
 
 
@@ -45,3 +46,9 @@ def test_a_worker_ends_at_sigterm_without_its_parents_handler():
         assert list(map_forked(lambda part: signal.getsignal(signal.SIGTERM), [0, 1], 2)) == [signal.SIG_DFL] * 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def test_a_worker_that_dies_is_said():
+    """A pool would wait for its part for ever."""
+    with pytest.raises(WorkerError, match='Try fewer --workers'):
+        list(map_forked(lambda part: os._exit(9), [0, 1], 2))

@@ -181,7 +181,8 @@ def _save(inferencer: RVOSInferencer, folder: Path, name: str | None, licence: s
         config=f'in the header of {WEIGHTS}: config_text',
     )
     write_whole(folder / CONFIG, json.dumps(described, indent=1))
-    write_whole(folder / CARD, model_card(name, repository or str(folder), licence))
+    if not (folder / CARD).exists():  # as the Hub's own mixin: it may have been written by hand
+        write_whole(folder / CARD, model_card(name, repository or str(folder), licence))
     return folder
 
 

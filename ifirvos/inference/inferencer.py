@@ -172,7 +172,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         Raises:
             FileNotFoundError, VideoError: the video cannot be read.
             OutputExistsError: there are results, and ``overwrite`` is off.
-            InputError: no sentence, an empty one, frames that are not images, or an unknown option.
+            OutputError: ``out_dir`` cannot be written to, or its disk is full.
+            InputError: no sentence, an empty one, frames that are not images, or an unknown option. LimitError, which
+                is one: more sentences than the limit, or than fit into memory.
         """
         if mask_format not in MASK_FORMATS:
             raise InputError(f'mask_format must be one of {", ".join(MASK_FORMATS)}, not {mask_format!r}.')
@@ -193,7 +195,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         folders = [None if out_dir is None else Path(out_dir) / name for name in names]
         for folder, sentences in zip(folders, texts, strict=True):  # all before the first video is segmented
             if folder is not None:
-                together = [FOLDER] if set(save) & EXPORTS.keys() else []
+                together = [FOLDER] if set(options['save']) & EXPORTS.keys() else []
                 check_free([folder / name for name in (*unique_slugs(sentences), *together)], overwrite)
         return [
             self._segment(video, sentences, out_dir=folder, **options)

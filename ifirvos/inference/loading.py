@@ -227,7 +227,8 @@ def open_model(
     encoder = config.model.get('text_encoder')
     if encoder is not None and checkpoint is not None:
         config.model.text_encoder = without_weights(encoder, folder)
-        config.model.backbone.init_cfg = None  # those are in the checkpoint too
+        if config.model.backbone.get('init_cfg') is not None:  # a module of one's own need not take it
+            config.model.backbone.init_cfg = None  # those are in the checkpoint too
     elif encoder is not None and folder is not None:
         encoder.name = folder
     return OpenedModel(config, checkpoint, budget, name, named.weights)

@@ -15,6 +15,8 @@ from ifirvos.json_files import parse_json, read_regular
 from ifirvos.names import slug, unique_slugs
 from ifirvos.video.opening import is_url, readable
 
+from .sentences import check_sentences
+
 SEPARATOR = ';'  # between the sentences of a csv's cell, as in make demo TEXT="a; b"
 _OPTIONS = dict(fps=float, max_frames=int, score_threshold=float)
 COLUMNS = ('video', 'sentences', 'name', *_OPTIONS)
@@ -139,13 +141,20 @@ def _sentences(row: Mapping, where: str) -> list[str]:
     texts = [part.strip() for part in parts if part.strip()]
     if not texts:
         raise InputError(f'{where} has no sentence: say what to segment, for example "the red star".')
-    return texts
+    try:
+        return check_sentences(texts)
+    except InputError as error:
+        raise InputError(f'{where}: {error}') from error
 
 
 def _key(row: Mapping, where: str, folder: Path) -> tuple:
     video = str(row['video'] or '').strip()
     if not video:
         raise InputError(f'{where} has no video.')
+    try:
+        os.fsencode(video)
+    except UnicodeEncodeError as error:
+        raise InputError(f'{where}: the name of the video is no text: is it written in UTF-8?') from error
     options = []
     for name, kind in _OPTIONS.items():
         given = row.get(name)
@@ -156,6 +165,8 @@ def _key(row: Mapping, where: str, folder: Path) -> tuple:
                 raise ValueError
         except (TypeError, ValueError, OverflowError) as error:
             raise InputError(f'{where}: {name} is {given!r}, not a {"whole " * (kind is int)}number.') from error
+        if value is not None and name == 'score_threshold' and value > 1:
+            raise InputError(f'{where}: score_threshold is a score, from 0 to 1, not {value}.')
         if value is not None and name != 'score_threshold' and value <= 0:
             raise InputError(f'{where}: {name} must be above 0, not {value}.')
         options.append(value)

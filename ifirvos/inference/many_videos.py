@@ -24,9 +24,10 @@ from mmengine.logging import MMLogger
 
 from ifirvos.errors import InputError, OutputError, OutputExistsError
 from ifirvos.files import csv_text, make_folder, write_whole
+from ifirvos.names import unique_slugs
 from ifirvos.parallel import leave_interrupts_to_parent
 
-from .folders import alone_in, unique_slugs
+from .folders import alone_in
 from .manifest import Job
 
 RECORD = 'video.json'
@@ -38,11 +39,21 @@ Segment = Callable[[Job, Path, bool], dict]
 
 
 def record_of(out: Path, job: Job) -> dict | None:
-    """Return how a video went, None if it did not yet."""
+    """Return how a video went, None if it did not yet.
+
+    Raises:
+        OutputExistsError: The file of that name is not ours.
+    """
+    path = out / job.name / RECORD
     try:
-        return json.loads((out / job.name / RECORD).read_text(encoding='utf-8'))
+        record = json.loads(path.read_text(encoding='utf-8'))
+        if not {'status', 'settings'} <= record.keys():
+            raise ValueError
     except FileNotFoundError:
         return None
+    except (ValueError, AttributeError) as error:
+        raise OutputExistsError(f'{path} is not the record of a video: move it away, or use another --out.') from error
+    return record
 
 
 def is_done(out: Path, job: Job, made_with: dict) -> bool:
@@ -114,7 +125,8 @@ def _do_claimed(segment: Segment, job: Job, out: Path, made_with: dict, overwrit
             return record_of(out, job)
         for unfinished in folder.glob('.unfinished-*'):  # of a run that was killed
             shutil.rmtree(unfinished)
-        (folder / RECORD).unlink(missing_ok=True)
+        if record_of(out, job) is not None:
+            (folder / RECORD).unlink(missing_ok=True)
         record.update(segment(job, folder, True))
     except OutputExistsError as error:
         return dict(status='failed', error=str(error), settings=record['settings'])
@@ -122,8 +134,13 @@ def _do_claimed(segment: Segment, job: Job, out: Path, made_with: dict, overwrit
         MMLogger.get_current_instance().debug(traceback.format_exc())
         record.update(status='failed', error=_in_a_line(error))
     record['seconds'] = round(time.monotonic() - began, 3)
-    write_whole(folder / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+    write_whole(folder / RECORD, _text_of(record))
     return record
+
+
+def _text_of(record: dict) -> str:
+    # A path that is no text must not take the other videos with it.
+    return json.dumps(record, ensure_ascii=False, indent=1).encode(errors='backslashreplace').decode()
 
 
 def _in_a_line(error: Exception) -> str:
@@ -238,7 +255,7 @@ def _bury(worker: _Worker, out: Path, made_with: dict, finished: Callable[[Job, 
     record = dict(status='failed', error=error, settings=dict(worker.job.settings(), **made_with))
     with suppress(OSError):  # it may be why the process died
         if not (out / worker.job.name).is_symlink():
-            write_whole(out / worker.job.name / RECORD, json.dumps(record, ensure_ascii=False, indent=1))
+            write_whole(out / worker.job.name / RECORD, _text_of(record))
     finished(worker.job, record)
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -48,6 +49,11 @@ def cache_dir() -> Path:
         return Path(home).expanduser() / 'weights'
     cache = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(cache) / 'ifirvos' / 'weights'
+
+
+# What comes and goes with a connection; other OSErrors are those of the disk.
+_OF_NETWORK = (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError, ssl.SSLError)
+_UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.ENETRESET, errno.EHOSTDOWN}
 
 
 def is_offline() -> bool:
@@ -110,7 +116,7 @@ def local_weights(entry: Mapping[str, Any], offline: bool | None = None, show_pr
     if address is None:
         return shipped(weights[0] if isinstance(weights, list) else weights)
     place = place_of(entry)
-    if place.is_file() and not os.access(place.parent, os.W_OK):  # shared by an administrator
+    if place.is_file():  # it gets its name when it is whole; others may hold the lock, or there are no locks
         _check_digest(entry, place)
         return place
     try:
@@ -205,9 +211,10 @@ def _download(entry: Mapping, url: str, part: Path, show_progress: bool) -> None
                         page = error.read(LARGEST_PAGE).decode('utf-8', 'replace')
                         raise _failure(entry, _page_reason(page, f'the server answers {error.code}')) from error
                 reason = f'the server answers {error.code}'
-            except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+            except (OSError, http.client.HTTPException) as error:
                 cause = getattr(error, 'reason', None) or error
-                if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:
+                of_network = isinstance(error, _OF_NETWORK) or getattr(cause, 'errno', None) in _UNREACHABLE
+                if isinstance(error, DownloadError) or not of_network or getattr(cause, 'errno', None) == errno.ENOSPC:
                     raise
                 reason = f'{urllib.parse.urlsplit(url).netloc} cannot be reached ({cause})'
         done = f'; {part.stat().st_size:,} bytes are kept, and the next try goes on from there' if part.exists() else ''
@@ -331,7 +338,8 @@ def _check_digest(entry: Mapping, place: Path) -> None:
     record, found = place.with_name(f'{place.name}.sha256'), _digest(place)
     known, what = _known_digest(entry), 'the SHA-256 of the index'
     if known is None and record.is_file():
-        known, what = record.read_text(encoding='utf-8').split()[0], f'the SHA-256 of its first use, in {record.name}'
+        known = next(iter(record.read_text(encoding='utf-8').split()), None)
+        what = f'the SHA-256 of its first use, in {record.name}'
     if known is None and os.access(place.parent, os.W_OK):
         write_whole(record, f'{found}  {place.name}\n')
         MMLogger.get_current_instance().info('%s has SHA-256 %s, written to %s', place.name, found, record.name)

@@ -1,10 +1,9 @@
 """Generates all clips of all splits of SynthRVOS, and computes chance levels and ceilings."""
 
-import contextlib
-import multiprocessing
 import os
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from ifirvos.parallel import leave_interrupts_to_parent
+from ifirvos.parallel import map_forked
 
 from .absent import ABSENT
 from .clip import GENERATOR_VERSION, make_clip
@@ -23,6 +22,7 @@ from .layouts import LAYOUTS
 from .statistics import chance_levels, mask_ceilings, mean_by_kind
 from .writer import write_json
 
+DEFAULT_LAYOUT = 'ref-youtube-vos'
 CEILING_CLIPS = 250  # a split: the ceilings hardly differ between clips and take longer than the clip itself
 
 
@@ -42,7 +42,7 @@ class BenchmarkOptions:
     size: tuple[int, int] = (192, 288)
     frames: int = 24
     frame_step: int = 1
-    layout: str = 'ref-youtube-vos'
+    layout: str = DEFAULT_LAYOUT
 
 
 def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path) -> tuple:
@@ -52,9 +52,9 @@ def generate_clip(index: int, split: str, options: BenchmarkOptions, root: Path)
     return entry, chance_levels(clip), mask_ceilings(clip) if index < CEILING_CLIPS else [], len(clip.absent)
 
 
-def _begin_worker() -> None:
-    leave_interrupts_to_parent()
+def _in_worker(index: int, job: Callable[[int], tuple]) -> tuple:
     cv2.setNumThreads(0)  # 1 would wait for threads of the parent, if it has any, which a fork leaves behind
+    return job(index)
 
 
 def generate_split(
@@ -62,12 +62,10 @@ def generate_split(
 ) -> tuple[list, dict]:
     """Write the clips of one split; returns their entries for the index files and the statistics."""
     job = partial(generate_clip, split=split, options=options, root=root)
-    with contextlib.ExitStack() as stack:
-        in_order = map
-        if workers:
-            pool = multiprocessing.Pool(min(workers, num_clips), initializer=_begin_worker)
-            in_order = partial(stack.enter_context(pool).imap, chunksize=8)
-        clips = list(track(in_order(job, range(num_clips)), description=split, total=num_clips, console=console))
+    if workers > 1:
+        job = partial(_in_worker, job=job)
+    done = map_forked(job, range(num_clips), workers, chunksize=8)
+    clips = list(track(done, description=split, total=num_clips, console=console))
     entries = [entry for entry, _, _, _ in clips if entry is not None]
     chance = mean_by_kind(level for _, levels, _, _ in clips for level in levels)
     ceiling = mean_by_kind(level for _, _, levels, _ in clips for level in levels)
@@ -76,7 +74,8 @@ def generate_split(
         for kind in KINDS
         if kind in chance
     }
-    if absent := sum(count for _, _, _, count in clips):
+    absent = sum(count for _, _, _, count in clips) if options.layout == DEFAULT_LAYOUT else 0  # others leave them out
+    if absent:
         kinds[ABSENT] = {'count': absent}
     return entries, {'clips': num_clips, 'expressions': sum(row['count'] for row in kinds.values()), 'kinds': kinds}
 
@@ -90,13 +89,15 @@ def write_benchmark(
         out: The folder, which must not exist.
         clips: Number of clips by split.
         options: Options of the clips.
-        workers: Number of worker processes; 0: none.
+        workers: Number of worker processes; 0 or 1: none.
         console: For the progress bars.
 
     Returns:
         The statistics of every split.
     """
-    root = out.with_name(f'.{out.name}.part-{os.getpid()}')
+    out.parent.mkdir(parents=True, exist_ok=True)
+    parent = Path(tempfile.mkdtemp(prefix=f'.{out.name}.part-', dir=out.parent))
+    root = parent / out.name  # mkdtemp's own is closed to everybody else
     try:
         entries, statistics = {}, {}
         for split, count in clips.items():
@@ -114,7 +115,7 @@ def write_benchmark(
         write_json(root / 'synth_rvos.json', summary, indent=1)
         os.replace(root, out)
     finally:
-        shutil.rmtree(root, ignore_errors=True)  # left over only if something failed
+        shutil.rmtree(parent, ignore_errors=True)
     return statistics
 
 

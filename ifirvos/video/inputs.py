@@ -77,8 +77,11 @@ class VideoStream:
         if self.reader is not None:
             yield from self.reader.timed()
             return
-        for index, frame in enumerate(self._video):
-            yield as_rgb(frame, index, self._channel_order), index / DEFAULT_FPS
+        for index, raw in enumerate(self._video):
+            frame = as_rgb(raw, index, self._channel_order)
+            if isinstance(raw, np.ndarray | torch.Tensor) and np.shares_memory(frame, np.asarray(_on_host(raw))):
+                frame = frame.copy()  # a capture loop fills one array again and again, and a window waits for 36
+            yield frame, index / DEFAULT_FPS
 
 
 def as_rgb(frame: np.ndarray, index: int = 0, channel_order: str = 'rgb') -> np.ndarray:

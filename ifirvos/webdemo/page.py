@@ -83,6 +83,26 @@ def describe(limits: Limits) -> str:
     )
 
 
+class UploadedVideo(gr.Video):
+    """A video that is uploaded: Gradio would fetch any address that a request by hand names, of any size."""
+
+    is_template = True  # shown as its parent
+
+    async def async_move_resource_to_block_cache(self, original_file_path: str | Path | None) -> str | None:
+        """Refuse an address."""
+        return await super().async_move_resource_to_block_cache(_no_address(original_file_path))
+
+    def move_resource_to_block_cache(self, original_file_path: str | Path | None) -> str | None:
+        """Refuse an address."""
+        return super().move_resource_to_block_cache(_no_address(original_file_path))
+
+
+def _no_address(path: str | Path | None) -> str | Path | None:
+    if '://' in str(path or ''):
+        raise gr.Error('Choose a video first.', print_exception=False)
+    return path
+
+
 def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None = None) -> gr.Blocks:
     """Build the page; ``launch`` it with :func:`launch`.
 
@@ -153,7 +173,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
         gr.Markdown(ABOUT + SHAPES_ALONE * knows_synth_rvos_alone(inferencer.model_name))
         with gr.Row():
             with gr.Column():
-                video = gr.Video(
+                video = UploadedVideo(
                     label='Video',
                     elem_id='video',
                     sources=['upload', 'webcam'],
@@ -207,6 +227,7 @@ def build_page(inferencer: RVOSInferencer, work_dir: Path, limits: Limits | None
             step, [choice, slider], [frame, about], show_progress='hidden', trigger_mode='always_last', **private
         )
     store = Store(jobs, uploads, limits.results, limits.disk)
+    store.trim_regularly()
     return page.queue(max_size=16, default_concurrency_limit=1)
 
 
@@ -230,8 +251,9 @@ def launch(page: gr.Blocks, host: str, port: int | None, limits: Limits, block: 
         footer_links=[],
         ssr_mode=False,
         mcp_server=False,
-        # Gradio keeps the page's state of every visitor, an hour and more after the page was closed.
-        state_session_capacity=limits.results,
+        # Gradio keeps the page's state of every visitor, an hour and more after the page was closed. It counts all who
+        # have sent anything, and who is forgotten cannot look at a result any more.
+        state_session_capacity=max(1000, 20 * limits.results),
         enable_monitoring=False,
         quiet=not block,
         theme=THEME,

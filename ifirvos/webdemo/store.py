@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -53,14 +54,15 @@ class Store:
                 the session was closed or asked to stop.
 
         Raises:
-            InputError: The session was closed or asked to stop; its files are removed.
+            InputError: The session was closed or asked to stop; its files are removed. Or nothing can be written.
         """
         with self._lock:
             if session in self._running:
                 raise InputError('A request of this page is running already: wait for it, or stop it.')
             self._running[session] = False
-        folder = Path(tempfile.mkdtemp(dir=self._jobs))
+        folder = None
         try:
+            folder = self._new_folder()
             job = segment(folder, lambda: self._check(session))
             self._check(session)
             with self._lock:
@@ -70,12 +72,20 @@ class Store:
                 old.remove()
             return job
         except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             with self._lock:
                 del self._running[session]
             self.trim(session)  # also of what was refused
+
+    def _new_folder(self) -> Path:
+        try:
+            self._jobs.mkdir(parents=True, exist_ok=True)  # a cleaner of /tmp may have removed it
+            return Path(tempfile.mkdtemp(dir=self._jobs))
+        except OSError as error:
+            raise InputError('This server cannot write the result.') from error
 
     def _check(self, session: str) -> None:
         if self._running.get(session):
@@ -100,7 +110,8 @@ class Store:
     def trim(self, newest: str = '') -> None:
         """Remove the oldest results, then the oldest uploads, until both limits hold.
 
-        The result of session ``newest`` stays, and uploads of the last minute, whose request may be about to begin.
+        The result of session ``newest`` stays, and up to twice the limit uploads of the last minute, whose request may
+        be about to begin.
         """
         with self._lock:
             while len(self._kept) > self._most or (self._size() > self._bytes and len(self._kept) > 1):
@@ -112,9 +123,21 @@ class Store:
                 return
             folders = sorted(set(self._uploads.iterdir()) - self._own, key=_modified)
             for folder in folders:
-                if self._size() <= self._bytes or _modified(folder) > _now(self._uploads) - 60:
+                size, is_new = self._size(), _modified(folder) > _now(self._uploads) - 60
+                if size <= self._bytes or (is_new and size <= 2 * self._bytes):
                     break
                 shutil.rmtree(folder, ignore_errors=True)
+
+    def trim_regularly(self, seconds: float = 5.0) -> None:
+        """Trim until the folder of the uploads is gone: uploads that are sent by hand tell nobody."""
+
+        def work() -> None:
+            while self._uploads.is_dir():
+                with suppress(OSError):  # removed meanwhile
+                    self.trim()
+                time.sleep(seconds)
+
+        threading.Thread(target=work, name='trim', daemon=True).start()
 
     def _size(self) -> int:
         return sum(map(_bytes_below, (self._jobs, self._uploads)))

@@ -18,7 +18,7 @@ from ifirvos.datasets import RefYouTubeVOSDataset
 from ifirvos.datasets.custom import conversion, convert, find_format, read_annotations, read_sentences
 from ifirvos.datasets.custom.label_studio import decode_brush
 from ifirvos.datasets.custom.video import to_rle
-from ifirvos.errors import InputError, OutputExistsError, UserError
+from ifirvos.errors import AnnotationError, InputError, OutputExistsError, UserError
 from ifirvos.inference.exporters.cvat import cvat, mask_element
 from ifirvos.inference.exporters.label_studio import brush_rle
 from ifirvos.inference.exporters.together import Together
@@ -375,6 +375,13 @@ def test_videos_with_a_dot_in_their_name_have_sentences_of_their_own(tmp_path):
     index = json.loads((tmp_path / 'out/meta_expressions/train/meta_expressions.json').read_text())['videos']
     texts = {name: [one['exp'] for one in video['expressions'].values()] for name, video in index.items()}
     assert texts == {'scene-01': ['the dog'], 'scene-02': ['the cat']}
+
+
+def test_a_sentence_that_is_no_text_is_named_before_a_frame_is_written(tmp_path, frames):
+    videos = read_annotations(as_cvat_video(tmp_path))
+    videos[0].objects[0].sentences[:] = ['the dog \ud83d']
+    with pytest.raises(AnnotationError, match='video .clip.mp4., object .1.: the sentence .* half of a character pair'):
+        convert(videos, frames, tmp_path / 'out', val_share=0)
 
 
 def test_two_videos_of_one_name_are_refused(tmp_path, frames):

@@ -171,7 +171,7 @@ def test_synth(tmp_path):
             start_new_session=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
-        while process.poll() is None and not list(tmp_path.glob('.synth.part-*/train/*/*/*')):
+        while process.poll() is None and not list(tmp_path.glob('.synth.part-*/synth/train/*/*/*')):
             time.sleep(0.01)
         (os.killpg if number == signal.SIGINT else os.kill)(process.pid, number)
         _, error = process.communicate(timeout=60)

@@ -69,6 +69,12 @@ def test_the_card_says_what_the_metafile_says(saved):
     assert 'No results are written down' in model_card('someones-own', 'a/b')
 
 
+def test_a_card_written_by_hand_stays(shipped, tmp_path):
+    (tmp_path / 'README.md').write_text('mine')
+    shipped.save_pretrained(tmp_path)
+    assert (tmp_path / 'README.md').read_text() == 'mine'
+
+
 class Api:
     """What huggingface_hub's HfApi is asked for; it keeps the upload in a folder."""
 

@@ -10,6 +10,7 @@ from mmdet.registry import MODELS
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from threshold_rvos import CONFIG
+from torch import nn
 
 from ifirvos.errors import CheckpointError, InputError, OutputExistsError
 from ifirvos.inference.inferencer import RVOSInferencer
@@ -184,6 +185,26 @@ def test_a_model_that_cannot_be_built_says_why(config_path):
         RVOSInferencer(config, device='cpu')
 
 
+def test_a_backbone_of_ones_own_need_not_take_init_cfg(tmp_path):
+    config = Config.fromfile(ROOT / SHIPPED_CONFIG)
+    config.model.backbone = dict(type='PlainBackbone', inner=config.model.backbone)
+    weights = MODELS.build(deepcopy(config.model)).state_dict()  # mmdet writes into what it builds from
+    torch.save(dict(state_dict=weights), tmp_path / 'own.pth')
+    RVOSInferencer(config, tmp_path / 'own.pth', device='cpu')
+
+
+@MODELS.register_module()
+class PlainBackbone(nn.Module):
+    """Takes no more than it needs."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = MODELS.build(inner)
+
+    def forward(self, x):
+        return self.inner(x)
+
+
 # ---------------------------------------------------------------------- what comes out, and how
 def test_absent_frames_have_no_mask_where_a_threshold_is_given(inferencer, frames):
     frames[3:] = (0, 0, 255)  # nothing red: the stand-in's score is the share of red
@@ -240,6 +261,10 @@ def test_results_of_any_video_are_seen_before_the_first_is_segmented(inferencer,
         inferencer([frames, frames], 'red', out_dir=tmp_path / 'out', progress=lambda *numbers: done.append(numbers))
     assert not done
     assert not (tmp_path / 'out/video-1').exists()
+    (tmp_path / 'both/video-2/all_sentences').mkdir(parents=True)
+    with pytest.raises(OutputExistsError, match='all_sentences'):
+        inferencer([frames, frames], 'red', out_dir=tmp_path / 'both', save='together')
+    assert not (tmp_path / 'both/video-1').exists()
 
 
 def test_several_videos(inferencer, frames, tmp_path):

@@ -60,6 +60,22 @@ def test_what_is_done_stays_done_and_what_failed_is_tried_again(tmp_path):
     assert fake.log.read_text().split()[-1] == 'one', '--overwrite'
 
 
+@pytest.mark.parametrize('content', ['', '[]', '{"fps": 25}'])
+def test_a_file_that_is_no_record_of_ours_is_left_alone(tmp_path, content):
+    (tmp_path / 'one').mkdir()
+    (tmp_path / 'one/video.json').write_text(content)
+    for overwrite in (False, True):
+        record = do_job(Fake(tmp_path / 'log').segment, job('one'), tmp_path, MADE_WITH, overwrite)
+        assert record['status'] == 'failed'
+        assert 'is not the record of a video' in record['error']
+    assert (tmp_path / 'one/video.json').read_text() == content
+
+
+def test_a_path_that_is_no_text_takes_no_other_video_with_it(tmp_path):
+    do_job(Fake(tmp_path / 'log').segment, job('one'), tmp_path, dict(weights='mod\udce9le.pth'), False)
+    assert record_of(tmp_path, job('one'))['settings']['weights'] == 'mod\udce9le.pth'
+
+
 @pytest.mark.parametrize('changed', [(job('one', 'a dog'), MADE_WITH), (job('one'), dict(weights='other.pth'))])
 def test_what_was_made_with_something_else_is_neither_taken_nor_replaced(changed, tmp_path):
     fake = Fake(tmp_path / 'log')

@@ -1,9 +1,11 @@
 """Weights by name, against a server on this machine that misbehaves in every way that was seen or is to be expected."""
 
+import errno
 import hashlib
 import http.server
 import io
 import os
+import ssl
 import threading
 from pathlib import Path
 
@@ -225,6 +227,32 @@ def test_a_cache_that_is_only_read(server, entry, monkeypatch):
     place.with_name(f'{place.name}.sha256').write_text(f'{"0" * 64}  {place.name}\n')
     with pytest.raises(DownloadError, match='SHA-256 of its first use'):
         get(entry)
+
+
+def test_what_is_in_the_cache_needs_no_lock(server, entry, monkeypatch):
+    """Another user's lock cannot be opened, and some file systems have none."""
+    place = get(entry)
+    place.with_name(f'{place.name}.sha256').write_text('')  # of a disk that was full
+
+    def refused(*args, **kwargs):
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(zoo, 'FileLock', refused)
+    assert get(entry) == place
+
+
+@pytest.mark.parametrize('error', [ssl.SSLError(1, 'bad record mac'), OSError(errno.EHOSTUNREACH, 'No route to host')])
+def test_a_network_that_goes_away_is_no_fault_of_the_disk(server, entry, monkeypatch, error):
+    tried = []
+
+    def broken(*args, **kwargs):
+        tried.append(args)
+        raise error
+
+    monkeypatch.setattr(zoo, '_transfer', broken)
+    with pytest.raises(DownloadError, match=f'cannot be reached .*tried {zoo.TRIES} times'):
+        get(entry)
+    assert len(tried) == zoo.TRIES
 
 
 @pytest.mark.parametrize('how', ['argument', 'environment'])

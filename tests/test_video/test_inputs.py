@@ -47,6 +47,23 @@ def test_arrays_come_with_times():
     assert VideoStream(iter([RGB])).num_frames is None
 
 
+def test_frames_of_one_buffer_are_kept_apart():
+    """A capture loop fills one array again and again; a window holds many frames."""
+
+    def captured():
+        buffer = np.zeros((8, 10, 3), np.uint8)
+        for value in (0, 50, 100):
+            buffer[:] = value
+            yield buffer
+
+    frames = [frame for frame, _ in list(VideoStream(captured()))]
+    assert [frame[0, 0, 0] for frame in frames] == [0, 50, 100]
+    given = np.zeros((2, 8, 10, 3), np.uint8)
+    for frame, _ in VideoStream(given):
+        frame[:] = 9
+    assert not given.any(), 'drawing on a frame changes the array that was given'
+
+
 def test_tensors_are_arrays():
     frames = torch.from_numpy(np.stack([RGB, RGB]))
     assert [frame.tolist() for frame, _ in VideoStream(frames)] == [RGB.tolist()] * 2

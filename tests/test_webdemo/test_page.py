@@ -318,6 +318,21 @@ def test_no_path_of_the_server_is_taken_as_video(address, path):
     assert 'ifirvos' not in json.dumps(event['output'])
 
 
+def test_no_address_is_fetched_for_a_stranger(address, monkeypatch):
+    """Gradio refuses private addresses alone; this server's own stands for a public one."""
+    asked = []
+
+    async def validated(url):
+        asked.append(url)
+        return '127.0.0.1'
+
+    monkeypatch.setattr('safehttpx.async_validate_url', validated)
+    path = f'{address}gradio_api/info'
+    event = ask(address, [dict(path=path, meta={'_type': 'gradio.FileData'}), 'the red star'])
+    assert event['success'] is False
+    assert not asked
+
+
 def test_no_endpoint_is_listed(address):
     info = json.loads(get(address + 'gradio_api/info')[1])
     assert info['named_endpoints'] == {}

@@ -1,8 +1,11 @@
 """Results of the page: one a session, gone when it is closed, the oldest first where a budget is reached."""
 
 import os
+import shutil
 import threading
+import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -131,6 +134,32 @@ def test_what_is_refused_keeps_no_uploads_beyond_the_limit(folders):
         with pytest.raises(InputError, match='too long'):
             store.run('s', refuse)
     assert sorted(path.name for path in folders[1].iterdir()) == ['2', '3']
+
+
+def test_a_folder_that_cannot_be_made_locks_nobody_out(folders, monkeypatch):
+    store = Store(*folders, most=5, megabytes=1)
+    folders[0].rmdir()  # a cleaner of /tmp
+    store.run('s', lambda folder, check: made(folder))
+    with monkeypatch.context() as patch:
+        patch.setattr('tempfile.mkdtemp', Mock(side_effect=OSError(28, 'No space left on device')))
+        with pytest.raises(InputError, match='cannot write the result'):
+            store.run('s', lambda folder, check: made(folder))
+    store.run('s', lambda folder, check: made(folder))
+
+
+def test_uploads_by_hand_are_trimmed(folders):
+    """Nothing tells the store of them; those of the last minute may stay, up to twice the limit."""
+    store = Store(*folders, most=5, megabytes=1)
+    for number in range(5):
+        (folders[1] / str(number)).mkdir()
+        (folders[1] / str(number) / 'a.mp4').write_bytes(bytes(900_000))
+    store.trim_regularly(0.05)
+    for _ in range(200):
+        if len(list(folders[1].iterdir())) == 2:
+            break
+        time.sleep(0.05)
+    assert len(list(folders[1].iterdir())) == 2
+    shutil.rmtree(folders[1])  # ends the thread
 
 
 def test_nothing_that_runs_is_not_stopped(folders):

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 import cv2
 import numpy as np
 
+from ifirvos.datasets.records import checked_text
 from ifirvos.errors import InputError, MissingFileError, OutputExistsError
 from ifirvos.files import check_folder, make_folder, write_whole
 from ifirvos.json_files import read_regular
@@ -336,7 +337,8 @@ def _sentences_of(
         if not texts:
             texts = [one.label]
             report.from_labels += 1
-        said += [(number, text) for text in texts]
+        where = f'video {video.name!r}, object {one.name!r}'
+        said += [(number, checked_text(text, where)) for text in texts]
     return said
 
 
