@@ -122,7 +122,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
         device = checked_device(device)
-        named = resolve_model(model, weights, offline)
+        named = resolve_model(model, weights, offline, show_progress)
         self._opened = open_model(named, cfg_options, text_encoder)
         self.model_name, self.weights_name = named.name, named.weights
         self.config_name = self._opened.config_name

@@ -48,7 +48,10 @@ class NamedModel:
 
 
 def resolve_model(
-    model: str | os.PathLike | Config | None, weights: str | os.PathLike | None, offline: bool | None = None
+    model: str | os.PathLike | Config | None,
+    weights: str | os.PathLike | None,
+    offline: bool | None = None,
+    show_progress: bool = True,
 ) -> NamedModel:
     """Resolve files or a name of the index, whose weights are downloaded if necessary.
 
@@ -56,6 +59,7 @@ def resolve_model(
         model: Config file or Config, a name, or a checkpoint.
         weights: Checkpoint, or name of a model whose weights are used.
         offline: Do not use the network; None: as set by ``IFIRVOS_OFFLINE``.
+        show_progress: Show a bar of the download.
 
     Raises:
         FileNotFoundError: No such file.
@@ -68,7 +72,7 @@ def resolve_model(
     if weights is not None:
         entry = _entry_of(weights)
         name = entry and entry['Name']
-        weights = named_weights(weights, offline)
+        weights = named_weights(weights, offline, show_progress)
     if model is None or not isinstance(model, str | os.PathLike):
         return NamedModel(model, weights, name)
     model = str(model)
@@ -87,11 +91,11 @@ def resolve_model(
     except KeyError as error:
         raise InputError(f'{model} is neither a config file nor a model: {error.args[0]}.') from error
     if weights is None:
-        weights, name = local_weights(entry, offline), entry['Name']
+        weights, name = local_weights(entry, offline, show_progress), entry['Name']
     return NamedModel(str(shipped(entry['Config'])), str(weights), name)
 
 
-def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> str:
+def named_weights(weights: str | os.PathLike, offline: bool | None = None, show_progress: bool = True) -> str:
     """Return the weights of a path or of a named model; a path that does not exist is returned unchanged.
 
     'weights/….pth' of the shipped configs is also found where they are not in the current folder.
@@ -102,7 +106,7 @@ def named_weights(weights: str | os.PathLike, offline: bool | None = None) -> st
     """
     entry = _entry_of(weights)
     if entry is not None:
-        return str(local_weights(entry, offline))
+        return str(local_weights(entry, offline, show_progress))
     is_shipped = not Path(weights).exists() and (ROOT / weights).is_file()
     return str(ROOT / weights if is_shipped else weights)
 

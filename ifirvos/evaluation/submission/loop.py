@@ -44,8 +44,9 @@ class SubmissionLoop(TestLoop):
         todo, self.finished = split_records(dataset, self.writer)
         if self.finished:
             logger = MMLogger.get_current_instance()
-            logger.info(
-                '%d of %d expressions are in %s already: the model does not see them again.',
+            logger.warning(
+                '%d of %d expressions are in %s already and stay, whatever weights made them: the model does not see '
+                'them again.',
                 len(self.finished),
                 len(dataset),
                 self.writer.out_dir,
