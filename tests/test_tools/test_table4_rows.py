@@ -1,5 +1,6 @@
 """docs/table4_rows: what reproduction.md says of seeds 43 and 44 is what its command makes of all J and F."""
 
+import csv
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from tool_scripts import load_tool
 
+from ifirvos.evaluation.ablation import paired_difference
 from ifirvos.training.ablation.report import EFFECTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,6 +60,18 @@ def test_the_page_has_their_numbers(made, page):
         (said,), made_row = rows(shown, label), rows(table, label)[0]
         assert made_row[1] == said[3], 'J&F of all kinds'
         assert made_row[4].split()[0] == said[11], 'S'
+
+
+def test_what_ifi_adds_with_vli_over_three_seeds(page):
+    def of(variant: str) -> dict:
+        return {
+            seed: list(csv.DictReader((ROWS / f'{variant}/seed{seed}/probe.csv').read_text().splitlines()))
+            for seed in (42, 43, 44)
+        }
+
+    (said,) = re.findall(r'Over the three seeds.*?IFI adds, with VLI, (.*?)\(the command', page, re.DOTALL)
+    cells = paired_difference(of('full'), of('wo_ifi')).values()  # all kinds, then each in the order of the alphabet
+    assert re.findall(r'-?[\d.]+ \[.*?\]', said) == [f'{c.mean:.1f} [{c.low:.1f}, {c.high:.1f}]' for c in cells]
 
 
 def rows(text: str, label: str) -> list[list[str]]:
