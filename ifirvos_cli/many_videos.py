@@ -7,12 +7,6 @@ import os
 import sys
 
 
-def _state_of(path: str) -> list[int]:
-    """Return size and time of a file: weights that were trained on under the same name are others."""
-    stat = os.stat(path)
-    return [stat.st_size, stat.st_mtime_ns]
-
-
 def run_manifest(args: argparse.Namespace, model: dict) -> int:
     """Segment the videos of a manifest.
 
@@ -34,6 +28,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     from ifirvos.inference.manifest import read_manifest, shard, shard_from_environment
     from ifirvos.inference.many_videos import SUMMARY, ModelWorker, is_done, run_jobs, write_summary
     from ifirvos.inference.writers import check_saves
+    from ifirvos.inference.zoo import sha256_of
     from ifirvos.video.opening import is_url
 
     check_folder(args.out)
@@ -45,7 +40,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
     made_with = {
         'config': os.path.abspath(named.config) if isinstance(named.config, str) else None,
         'weights': named.weights and os.path.abspath(named.weights),
-        'weights_of': named.weights and _state_of(named.weights),
+        'weights_sha256': named.weights and sha256_of(named.weights),  # trained on, they keep their name
         'cfg_options': {key: str(value) for key, value in (model.get('cfg_options') or {}).items()},
         'save': list(check_saves(args.save)),
         **{name: model[name] for name in ('text_encoder', 'dtype', 'clip_len', 'overlap', 'link')},

@@ -154,7 +154,7 @@ def _fetch(entry: Mapping, address: str, place: Path, offline: bool, show_progre
     if problem is None and not _begins_like_a_checkpoint(part):
         problem = 'something else than a checkpoint'
     known = _known_digest(entry)
-    if problem is None and known is not None and _digest(part) != known:
+    if problem is None and known is not None and sha256_of(part) != known:
         problem = 'not the file that the index knows: its SHA-256 is another'
     if problem is not None:
         _forget(part)
@@ -317,7 +317,8 @@ def _begins_like_a_checkpoint(path: Path) -> bool:
         return file.read(2) in (b'PK', b'\x80\x02', b'\x80\x03', b'\x80\x04')  # a zip, or a pickle of older torch
 
 
-def _digest(path: Path) -> str:
+def sha256_of(path: str | os.PathLike) -> str:
+    """Return the digest of a file."""
     with open(path, 'rb') as file:
         return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _by_block(file)
 
@@ -335,7 +336,7 @@ def _known_digest(entry: Mapping) -> str | None:
 
 def _check_digest(entry: Mapping, place: Path) -> None:
     """Compare with the index, or with the digest of the first use, which is written down."""
-    record, found = place.with_name(f'{place.name}.sha256'), _digest(place)
+    record, found = place.with_name(f'{place.name}.sha256'), sha256_of(place)
     known, what = _known_digest(entry), 'the SHA-256 of the index'
     if known is None and record.is_file():
         known = next(iter(record.read_text(encoding='utf-8').split()), None)

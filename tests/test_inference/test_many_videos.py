@@ -214,6 +214,23 @@ def test_videos_that_are_not_there_are_said_before_the_first(tmp_path, monkeypat
     assert f'2 videos are not there, and will fail: {tmp_path}/gone.mp4 first' in said
 
 
+def test_weights_that_were_trained_on_under_their_name_are_others(tmp_path, monkeypatch):
+    from ifirvos.inference import many_videos
+    from ifirvos_cli.infer import inferencer_options, parse_args
+    from ifirvos_cli.many_videos import run_manifest
+
+    (tmp_path / 'videos.csv').write_text('video,sentences\nhttp://127.0.0.1:9/a.mp4,a cat')
+    made = []
+    monkeypatch.setattr(many_videos, 'run_jobs', lambda *given, **_: made.append(given[3]))
+    for content in (b'before', b'after'):
+        (tmp_path / 'w.pth').write_bytes(content)
+        line = ['--manifest', str(tmp_path / 'videos.csv'), '--out', str(tmp_path / 'out')]
+        args = parse_args([*line, '--weights', str(tmp_path / 'w.pth')])
+        run_manifest(args, inferencer_options(args))
+    assert made[0]['weights'] == made[1]['weights']
+    assert made[0] != made[1]
+
+
 @pytest.mark.slow
 def test_a_worker_that_dies_takes_one_video_with_it(tmp_path):
     names = ['a', 'b', 'deadly', 'c', 'broken', 'd', 'e']
