@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 from ifirvos.errors import WorkerError
@@ -14,7 +15,9 @@ from ifirvos.errors import WorkerError
 Part = TypeVar('Part')
 Result = TypeVar('Result')
 
-_function: Callable[[Any], Any] | None = None  # of a worker process, which inherits it
+# Of a worker process, which inherits them.
+_function: Callable[[Any], Any] | None = None
+_left: Event | None = None  # set where no more results are wanted
 
 
 def leave_interrupts_to_parent() -> None:
@@ -28,7 +31,7 @@ def leave_interrupts_to_parent() -> None:
 
 
 def _call(part: Any) -> Any:
-    return _function(part)
+    return None if _left.is_set() else _function(part)
 
 
 def map_forked(
@@ -48,15 +51,18 @@ def map_forked(
     Raises:
         WorkerError: A process died.
     """
-    global _function
+    global _function, _left
     workers = min(workers, len(parts))  # a pool starts all of its processes, with work or without
     if workers <= 1:
         yield from map(function, parts)
         return
-    _function = function
     context = multiprocessing.get_context('fork')
+    _function, _left = function, context.Event()
     with ProcessPoolExecutor(workers, context, leave_interrupts_to_parent) as pool:
         try:
             yield from pool.map(_call, parts, chunksize=chunksize or max(1, min(64, len(parts) // (8 * workers))))
         except BrokenProcessPool as error:
             raise WorkerError('A worker process died; out of memory? Try fewer --workers.') from error
+        except BaseException:  # left early: a pool first finishes what it has handed out
+            _left.set()
+            raise

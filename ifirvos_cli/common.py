@@ -190,7 +190,7 @@ def run_command(run: Callable[[], int | None], offline: bool = False) -> int:
         See :func:`reported`.
     """
     ask_for_huge_pages()
-    if offline or is_offline():
+    if offline:
         go_offline()
 
     with uncollected():
@@ -235,11 +235,13 @@ def reported(run: Callable[[], int | None], debug: bool | None = None) -> int:
         after SIGTERM and 129 after SIGHUP, as shells say it, once what was begun is cleared away.
     """
     ask_for_huge_pages()
+    if is_offline():
+        go_offline()
     try:
         with _terminated_like_interrupted():
             return run() or 0
     except KeyboardInterrupt as stop:
-        print(': '.join(['stopped', *map(str, stop.args)]), file=sys.stderr)
+        print_line(': '.join(['stopped', *map(str, stop.args)]), sys.stderr)
         return 128 + (stop.signal if isinstance(stop, Terminated) else signal.SIGINT)
     except SystemExit as stop:
         if not isinstance(stop.code, str):
@@ -333,12 +335,16 @@ def _fail(error: BaseException, debug: bool | None) -> int:
 
 
 def print_line(text: object, file: TextIO | None = None) -> None:
-    """Print on stdout, or a file, with what it cannot encode escaped; that nobody reads on is no error."""
+    """Print on stdout, or a file, with what it cannot encode escaped; that nobody reads it is no error."""
     file = file or sys.stdout
+    if file is None:  # closed by who has started us
+        return
     encoding = file.encoding or 'utf-8'
     try:
         print(str(text).encode(encoding, 'backslashreplace').decode(encoding), file=file, flush=True)
-    except BrokenPipeError:
+    except OSError as error:  # a pipe that nobody reads, a terminal that is gone
+        if error.errno not in (errno.EPIPE, errno.EIO):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), file.fileno())  # or Python complains when it ends
 
 

@@ -134,7 +134,10 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     args, rest = parser.parse_known_args(argv)
     # Sentences behind an option: argparse takes all positional arguments at the first of them.
     behind = argv[argv.index('--') + 1 :] if '--' in argv else []
-    if unknown := [text for text in rest if text.startswith('-') and text not in ('--', *behind)]:
+    # Where sentences are there, one word behind an option is rather a second value of it.
+    unknown = [text for text in rest if text not in ('--', *behind)]
+    unknown = [text for text in unknown if text[:1] in ('-', '–', '—') or (args.sentences and len(text.split()) < 2)]
+    if unknown:
         parser.error(f'unrecognized arguments: {" ".join(unknown)}')
     args.sentences += [text for text in rest if text != '--']
     if args.manifest is None and not args.sentences:
@@ -257,11 +260,11 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         os.environ['IFIRVOS_MAX_SENTENCES'] = str(args.max_sentences)
 
     def show_written() -> int:
-        if args.manifest is not None:
-            from .many_videos import run_manifest
-
-            return run_manifest(args, inferencer_options(args))
         with logged_to_stderr():
+            if args.manifest is not None:
+                from .many_videos import run_manifest
+
+                return run_manifest(args, inferencer_options(args))
             for path in run(args):
                 print_line(path)
         return 0

@@ -6,6 +6,8 @@ import argparse
 import os
 import sys
 
+from .common import print_line
+
 
 def run_manifest(args: argparse.Namespace, model: dict) -> int:
     """Segment the videos of a manifest.
@@ -100,9 +102,9 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
         part = [row for row in rows if row['status'] == status]
         sums = [sum(row[key] or 0 for row in part) for key in ('frames', 'seconds')]
         table.add_row(status, str(len(part)), str(sums[0]), f'{sums[1]:.1f}')
-    Console().print(table)
+    console.print(table)
     if elsewhere:
         print(f'note: {elsewhere} videos are in work in another process', file=sys.stderr)
-    print(args.out / SUMMARY)
+    print_line(args.out / SUMMARY)
     # torchrun would end the other processes for one that ends with an error.
     return 1 if failures and 'TORCHELASTIC_RUN_ID' not in os.environ else 0

@@ -19,7 +19,6 @@ from .common import (
     add_config_options,
     add_data_limits,
     go_offline,
-    is_offline,
     output_path,
     set_data_limits,
     uncollected,
@@ -71,7 +70,7 @@ def load_config(args: argparse.Namespace) -> Config:
 def run(args: argparse.Namespace) -> dict[str, float]:
     """Evaluate; return the metrics."""
     set_data_limits(args)
-    if args.offline or is_offline():
+    if args.offline:
         go_offline()
     runner = build(args)
 

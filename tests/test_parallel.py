@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -46,6 +47,18 @@ def test_a_worker_ends_at_sigterm_without_its_parents_handler():
         assert list(map_forked(lambda part: signal.getsignal(signal.SIGTERM), [0, 1], 2)) == [signal.SIG_DFL] * 2
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize('how', ['closed', 'interrupted'])
+def test_who_leaves_early_does_not_wait_for_what_was_handed_out(how):
+    began, done = time.monotonic(), map_forked(time.sleep, [0] * 4 + [3] * 100, 2, chunksize=5)
+    next(done)
+    if how == 'closed':
+        done.close()
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            done.throw(KeyboardInterrupt)
+    assert time.monotonic() - began < 14, 'what is begun takes 3 seconds, what is handed out 15'
 
 
 def test_a_worker_that_dies_is_said():

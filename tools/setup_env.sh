@@ -42,9 +42,11 @@ if [ -e "$venv" ] && [ ! -e "$lock" ] && [ ! -e "$venv/setup.log" ] && [ ! -e "$
   fail "$venv was not made by make: move it away, or install by hand (docs/install.md)"
 fi
 exec 9>"$lock"
-if command -v flock >/dev/null; then flock 9; fi
+if command -v flock >/dev/null && ! flock -n 9; then
+  say "waiting for another set-up of $venv"
+  flock 9 || say 'the file system has no locks: run one make at a time'
+fi
 if is_ready; then exit 0; fi
-rm -f "$stamp"
 
 command -v "$python" >/dev/null || fail "no $python here: install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3"
 "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' ||
@@ -52,6 +54,7 @@ command -v "$python" >/dev/null || fail "no $python here: install Python 3.10 or
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
   fail "$python cannot make virtual environments: install its venv module (Debian, Ubuntu: apt install python3-venv)"
 
+rm -f "$stamp"
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 ||
   { [ -n "${PYTHON:-}" ] && [ "$(version_of "$python")" != "$(version_of "$venv/bin/python")" ]; }; then
   say "making $venv with $("$python" -V)"

@@ -71,7 +71,8 @@ def is_done(out: Path, job: Job, made_with: dict) -> bool:
     if record is None or record['status'] != 'done':
         return False
     settings = dict(job.settings(), **made_with)
-    different = [key for key, value in settings.items() if record['settings'].get(key) != value]
+    made = {'weights_sha256': made_with.get('weights_sha256')} | record['settings']  # former versions noted none
+    different = [key for key, value in settings.items() if made.get(key) != value]
     if different:
         raise OutputExistsError(
             f'{out / job.name} was made with other settings ({different[0]}); pass --overwrite to replace it, or '

@@ -36,7 +36,7 @@ class ResumableEarlyStopping(EarlyStoppingHook):
         if state and runner.iter:
             self.wait_count, self.best_score = state['wait_count'], state['best_score']
             # With other limits a run that was ended goes on.
-            runner.train_loop.stop_training = state['stopped'] and state.get('limits') == self._limits()
+            runner.train_loop.stop_training = state['stopped'] and state.get('limits', self._limits()) == self._limits()
             if runner.train_loop.stop_training:
                 runner.logger.info('Training was ended early before: there is nothing left to do.')
 

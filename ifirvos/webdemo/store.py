@@ -129,10 +129,10 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def trim_regularly(self, seconds: float = 5.0) -> None:
-        """Trim until the folder of the uploads is gone: uploads that are sent by hand tell nobody."""
+        """Trim until the folder of the server is gone: uploads that are sent by hand tell nobody."""
 
         def work() -> None:
-            while self._uploads.is_dir():
+            while self._uploads.parent.is_dir():
                 with suppress(OSError):  # removed meanwhile
                     self.trim()
                 time.sleep(seconds)

@@ -108,6 +108,10 @@ def test_a_path_that_cannot_be_printed_is_escaped_and_a_closed_pipe_is_no_error(
     run = [sys.executable, '-c', code]
     environment = dict(os.environ, PYTHONIOENCODING='utf-8', PYTHONPATH=str(ROOT))
     assert subprocess.run(run, env=environment, capture_output=True, check=True).stdout == b'q\\udce9\nend\n'
+    closed = subprocess.run(
+        [*run], env=environment, stdout=None, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(1)
+    )
+    assert (closed.returncode, closed.stderr) == (0, b'')
     with subprocess.Popen(run, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b''

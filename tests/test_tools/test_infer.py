@@ -168,6 +168,13 @@ def test_sentences_may_stand_behind_options(line, capsys):
         assert (args.video, args.sentences) == ('c.mp4', ['the dog'])
 
 
+@pytest.mark.parametrize('stray', [['--save', 'masks', 'rle'], ['--together', 'all.mp4'], ['–save', 'masks']])
+def test_what_is_rather_part_of_an_option_is_no_sentence(stray, capsys):
+    with pytest.raises(SystemExit):
+        infer.parse_args(['c.mp4', 'the dog', '--out', 'o', *stray])
+    assert 'unrecognized arguments' in capsys.readouterr().err
+
+
 def test_only_paths_go_to_stdout(left_half, clip, tmp_path, capfd, monkeypatch):
     """What mmengine logs, as the warning that a sentence fits nothing, does not."""
     stream = LeftHalf.stream

@@ -1,5 +1,6 @@
 """Early stopping counts on where it was, whatever ended the run before."""
 
+import json
 from unittest.mock import Mock
 
 import pytest
@@ -55,6 +56,16 @@ def test_a_run_that_was_ended_goes_on_with_more_patience(config, tmp_path):
     assert run(config, tmp_path).iter == 9
     config.custom_hooks[-1].patience = 4
     assert run(config, tmp_path, resume=True).iter == 15
+
+
+def test_a_run_that_a_former_version_ended_stays_ended(config, tmp_path):
+    """Its file does not say with what limits."""
+    assert run(config, tmp_path).iter == 9
+    path = tmp_path / f'{STATE}.json'
+    state = json.loads(path.read_text())
+    del state['limits']
+    path.write_text(json.dumps(state))
+    assert run(config, tmp_path, resume=True).iter == 9
 
 
 def test_an_evaluation_needs_no_training_set():
