@@ -65,7 +65,8 @@ def test_an_official_file_a_video_and_a_sentence_give_the_official_masks(world):
     environment = {**os.environ, 'PYTHONPATH': str(official.ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert 'is a checkpoint of the official ReferFormer code (r50, trained on ytvos)' in done.stdout
+    assert 'is a checkpoint of the official ReferFormer code (r50, trained on ytvos)' in done.stderr
+    assert done.stdout == f'{out}/the-red-circle\n'
     found = np.stack([read_palette_png(path) > 0 for path in sorted(out.rglob('*.png'))])
     expected = expected_masks(world)
     clear = abs(expected - 0.5) > 1e-3

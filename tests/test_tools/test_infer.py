@@ -184,6 +184,7 @@ def test_only_paths_go_to_stdout(left_half, clip, tmp_path, capfd, monkeypatch):
         yield from stream(*args, **kwargs)
 
     monkeypatch.setattr(LeftHalf, 'stream', warning)
+    monkeypatch.setattr(MMLogger, '_instance_dict', {})  # a logger of its own, whatever other tests made
     assert infer.main([str(clip), 'a star', '--out', str(tmp_path / 'out'), '--save', 'overlay']) == 0
     written = capfd.readouterr()
     assert written.out == f'{tmp_path}/out/a-star/overlay.mp4\n'
