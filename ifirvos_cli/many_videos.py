@@ -102,7 +102,7 @@ def run_manifest(args: argparse.Namespace, model: dict) -> int:
         part = [row for row in rows if row['status'] == status]
         sums = [sum(row[key] or 0 for row in part) for key in ('frames', 'seconds')]
         table.add_row(status, str(len(part)), str(sums[0]), f'{sums[1]:.1f}')
-    console.print(table)
+    Console().print(table)  # on stdout: it is the result
     if elsewhere:
         print(f'note: {elsewhere} videos are in work in another process', file=sys.stderr)
     print_line(args.out / SUMMARY)
