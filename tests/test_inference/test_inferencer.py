@@ -190,7 +190,10 @@ def test_a_backbone_of_ones_own_need_not_take_init_cfg(tmp_path):
     config.model.backbone = dict(type='PlainBackbone', inner=config.model.backbone)
     weights = MODELS.build(deepcopy(config.model)).state_dict()  # mmdet writes into what it builds from
     torch.save(dict(state_dict=weights), tmp_path / 'own.pth')
-    RVOSInferencer(config, tmp_path / 'own.pth', device='cpu')
+    loaded = RVOSInferencer(config, tmp_path / 'own.pth', device='cpu').model
+    assert isinstance(loaded.backbone, PlainBackbone)
+    name = 'query_embedding.weight'
+    assert torch.equal(loaded.get_parameter(name), weights[name])
 
 
 @MODELS.register_module()

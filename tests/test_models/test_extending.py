@@ -123,7 +123,8 @@ class WordNeck(nn.Module):
 
 def test_a_neck_of_ones_own_may_give_the_words(project):
     cfg = shrink(project / 'neck.py').model
-    MODELS.build({**cfg, 'vli': dict(type='WordNeck'), 'fpn_text': 'lewv'})
+    model = MODELS.build({**cfg, 'vli': dict(type='WordNeck'), 'fpn_text': 'lewv'})
+    assert (type(model.vli), model.fpn_text) == (WordNeck, 'lewv')
 
 
 def test_ifi_in_the_last_layer_alone(project):

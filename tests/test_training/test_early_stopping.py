@@ -71,7 +71,10 @@ def test_a_run_that_a_former_version_ended_stays_ended(config, tmp_path):
 def test_an_evaluation_needs_no_training_set():
     """mmengine's hook asks the runner for its training loop, which reads the training set."""
     hook = HOOKS.build(dict(type='ResumableEarlyStopping', monitor='a', rule='greater'))
-    hook.before_run(Mock(spec=[]))
+    runner = Mock()
+    hook.before_run(runner)
+    assert runner.mock_calls == []
+    assert 'train_loop' not in vars(runner)['_mock_children']
 
 
 def test_an_earlier_checkpoint_has_its_own_count(config, tmp_path):
