@@ -163,14 +163,16 @@ def run(args: argparse.Namespace) -> None:
 
     with uncollected():
         from ifirvos.checkpoint import make_runners_load_safely
-        from ifirvos.training.launch import join_processes
+        from ifirvos.training.launch import check_common_start, join_processes
         from ifirvos.training.work_dir import claimed
 
         make_runners_load_safely()
         cfg = load_config(args)
     join_processes(cfg)
     with claimed(cfg.work_dir) if _is_first() else contextlib.nullcontext():
-        _build(cfg).train()
+        runner = _build(cfg)
+        check_common_start(cfg)
+        runner.train()
 
 
 def _is_first() -> bool:

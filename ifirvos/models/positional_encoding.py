@@ -60,7 +60,7 @@ class SinePositionalEncoding1D(BaseModule):
 
     def forward(self, mask: Tensor) -> Tensor:
         """Encode mask (B,L), True on padding -> (B,L,C)."""
-        position = (~mask).cumsum(1, dtype=torch.float32)
+        position = (~mask).cumsum(1).float()  # sums of floats are not deterministic on a GPU
         return self.encode(position / (position[:, -1:] + self.eps))
 
     def encode(self, position: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from ifirvos.checkpoint import no_weights
@@ -262,14 +263,24 @@ class RobertaTextEncoder(BaseModule):
             dict: ``words`` (B,L,D) the last hidden state, ``pooled`` (B,D) RoBERTa's pooler output or None without a
             pooler, ``padding_mask`` (B,L) True on padding.
         """
-        tokens = {key: to_device(value, self.model.device) for key, value in tokens.items()}
+        input_ids, mask = (to_device(tokens[key], self.model.device) for key in ('input_ids', 'attention_mask'))
+        attended = mask
+        if self.model.device.type != 'cpu' and self.leaves_masks_unread:
+            attended = _taken_as_it_is(tokens['attention_mask'], mask)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            output = self.model(**tokens)
-        return dict(
-            words=output.last_hidden_state,
-            pooled=output.pooler_output,
-            padding_mask=tokens['attention_mask'].ne(1),
-        )
+            output = self.model(input_ids=input_ids, attention_mask=attended)
+        return dict(words=output.last_hidden_state, pooled=output.pooler_output, padding_mask=mask.ne(1))
+
+    @property
+    def leaves_masks_unread(self) -> bool:
+        """Whether transformers, from 5 on, takes a mask (B,1,L,L) as it is.
+
+        It reads one of (B,L) back from a GPU, to see whether there is any padding, and waits for all the GPU has to do.
+        """
+        import transformers
+
+        sdpa = self.model.config._attn_implementation == 'sdpa'
+        return sdpa and digit_version(transformers.__version__) >= digit_version('5.0.0')
 
 
 class TextProjection(nn.Module):
@@ -298,6 +309,18 @@ def load_tokenizers(model: nn.Module) -> None:
                 module.tokenizer  # noqa: B018
             except RuntimeError as error:
                 raise InputError(str(error)) from error
+
+
+def _taken_as_it_is(given: Tensor, mask: Tensor) -> Tensor | None:
+    """Return a mask (B,L) as (B,1,L,L), or None if it is known without waiting that there is no padding.
+
+    Args:
+        given: The mask where the data loader left it.
+        mask: The same on the device of the model.
+    """
+    if given.device.type == 'cpu' and given.all():
+        return None
+    return mask.bool()[:, None, None].expand(-1, -1, mask.shape[1], -1)
 
 
 def _tokenizer_advice() -> str:

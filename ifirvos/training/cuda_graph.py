@@ -31,28 +31,6 @@ class Batch:
     key: tuple
 
 
-def can_leave_attention_masks_unread() -> bool:
-    """Return whether transformers has what :func:`attention_masks_unread` changes: from 5.0 on."""
-    try:
-        from transformers import masking_utils
-    except ImportError:
-        return False
-    return hasattr(masking_utils, 'is_tracing')
-
-
-@contextmanager
-def attention_masks_unread() -> Iterator[None]:
-    """Let transformers take every attention mask as it is: it looks into each for one without padding, and waits."""
-    from transformers import masking_utils
-
-    looks = masking_utils.is_tracing
-    masking_utils.is_tracing = lambda *args: True
-    try:
-        yield
-    finally:
-        masking_utils.is_tracing = looks
-
-
 @contextmanager
 def unseen_by_hooks(module: nn.Module | None) -> Iterator[None]:
     """Leave a module's forward hooks with the tensors that the graph writes: it does not call them again."""
@@ -169,7 +147,7 @@ class GraphedStep:
         given = self._batch.tensors
         parts = zip(given['masks'].split(1), given['boxes'].split(1), given['valid'], strict=True)
         tokens = {key: given[key] for key in ('input_ids', 'attention_mask')}
-        with constants_kept(self._constants), attention_masks_unread():
+        with constants_kept(self._constants):
             losses = self.model.loss(
                 given['inputs'], self._batch.clips, tokens=tokens, targets=[ClipTarget(*part) for part in parts]
             )
@@ -232,7 +210,7 @@ class CudaGraphHook(Hook):
             RVOSHead,
         ):
             reason = 'it takes IFIRVOS with RobertaTextEncoder and RVOSHead, no classes derived from them'
-        elif not can_leave_attention_masks_unread():
+        elif not model.text_encoder.leaves_masks_unread:
             reason = 'it needs transformers 5'
         elif type(wrapper) is not OptimWrapper or wrapper._accumulative_counts != 1:
             reason = 'it takes a plain OptimWrapper: fp32, and no accumulation of gradients'

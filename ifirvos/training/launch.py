@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 import torch.distributed as dist
 from mmengine.config import Config
+from mmengine.dist import all_gather_object
 
 from ifirvos.errors import InputError
 
@@ -100,6 +101,23 @@ def join_processes(cfg: Config) -> None:
         options = dict(cfg.env_cfg.dist_cfg)
         options['timeout'] = timedelta(seconds=options.get('timeout', 1800))
         dist.init_process_group(**options)
+
+
+def check_common_start(cfg: Config) -> None:
+    """Check that all processes begin with the same weights: each looks for a checkpoint to resume by itself.
+
+    Raises:
+        InputError: They do not, as on machines whose work directories are not the same.
+    """
+    starts = all_gather_object((bool(cfg.get('resume')), Path(cfg.get('load_from') or '').name))
+    if len(set(starts)) > 1:
+        ways = {
+            'start anew' if not name else f'{"resume" if resume else "start from"} {name}' for resume, name in starts
+        }
+        raise InputError(
+            f'The processes would not begin together: some {", others ".join(sorted(ways))}. The work directory '
+            f'{cfg.work_dir} must be the same folder on all machines.'
+        )
 
 
 def set_amp(cfg: Config, kind: str) -> None:

@@ -56,7 +56,7 @@ class ResumableLoop:
 
     def _batches(self, epoch: int, done: int) -> Iterator[tuple[int, Any]]:
         """Yield the batches of an epoch of the data behind the first ``done``, with their numbers."""
-        self.dataloader.sampler.set_seed(self.runner.seed)  # a resumed checkpoint has its own
+        self.dataloader.sampler.set_seed(_seed_of_all(self.runner))  # a resumed checkpoint has its own
         self.dataloader.sampler.set_epoch(epoch)
         self.dataloader.sampler.skip(done * self.dataloader.batch_size)
         batches = iter(self.dataloader)
@@ -107,6 +107,11 @@ class ResumableLoop:
             return
         print_log('The validation that was stopped is run again.', logger='current')
         self._validate(position)
+
+
+def _seed_of_all(runner: Any) -> int:
+    """Return the seed of the first process: what they share out must be one order, also with ``diff_rank_seed``."""
+    return runner.seed - (get_rank() if runner._randomness_cfg.get('diff_rank_seed') else 0)
 
 
 def _read(path: Path) -> str:

@@ -51,11 +51,16 @@ def test_products_are_timed():
 
 
 @pytest.mark.parametrize(
-    ('seconds', 'same', 'chosen'),
-    [((1.0, 0.5), True, 'bf16'), ((1.0, 0.95), True, 'fp32'), ((1.0, 0.5), False, 'fp32')],
+    ('seconds', 'same', 'chosen', 'device', 'frames'),
+    [
+        ((1.0, 0.5), True, 'bf16', 'cpu', 1),
+        ((1.0, 0.95), True, 'fp32', 'cpu', 1),
+        ((1.0, 0.5), False, 'fp32', 'cpu', 1),
+        ((1.0, 0.5), True, 'bf16', 'cuda', 5),
+    ],
 )
-def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen):
-    """On the first frame alone, once in each to warm up."""
+def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen, device, frames):
+    """On the first frame alone, on a GPU on more of them; once in each to warm up."""
     seen = []
 
     def forward(feats, metas, texts, linkers):
@@ -65,6 +70,7 @@ def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen):
     masks = dict(fp32=np.eye(4, dtype=bool)[None], bf16=np.eye(4, dtype=bool)[None, :: 1 if same else -1])
     inferencer = SimpleNamespace(
         dtype='auto',
+        device=torch.device(device),
         extract=lambda clip: (clip['inputs'], {}),
         forward=forward,
         postprocess=lambda dtype, texts: [SimpleNamespace(masks=masks[dtype])],
@@ -73,7 +79,7 @@ def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen):
     clock = iter(itertools.accumulate(step for length in lengths for step in (0.0, length)))
     with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
         assert precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red') == chosen
-    assert seen == [('fp32', 1)] * 2 + [('bf16', 1)] * 2
+    assert seen == [('fp32', frames)] * 2 + [('bf16', frames)] * 2
     assert inferencer.dtype == 'auto', 'who asks decides'
 
 
@@ -84,6 +90,7 @@ def test_a_trial_that_fails_leaves_nothing_behind():
 
     inferencer = SimpleNamespace(
         dtype='auto',
+        device=CPU,
         extract=lambda clip: (clip['inputs'], {}),
         forward=forward,
         postprocess=lambda *_: [SimpleNamespace(masks=None)],

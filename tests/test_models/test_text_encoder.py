@@ -22,6 +22,7 @@ from ifirvos.models.text_encoder import (
     ROBERTA_BASE,
     RobertaTextEncoder,
     TextProjection,
+    _taken_as_it_is,
     load_tokenizers,
     without_weights,
 )
@@ -89,6 +90,20 @@ def test_padding_changes_no_word():
     assert beside['padding_mask'][0].tolist() == [i >= length for i in range(beside['words'].shape[1])]
     torch.testing.assert_close(beside['words'][0, :length], alone['words'][0], rtol=0, atol=1e-6)
     torch.testing.assert_close(beside['pooled'][0], alone['pooled'][0], rtol=0, atol=1e-6)
+
+
+def test_a_mask_that_is_not_read_back_changes_no_word():
+    """What a GPU is given in place of (B,L); None where the host knows that there is no padding."""
+    text = encoder().eval()
+    assert text.leaves_masks_unread
+    for sentences in (SENTENCES, SENTENCES[:1]):
+        tokens = text.tokenize(sentences)
+        mask, wanted = tokens['attention_mask'], text(tokens)
+        on_host = _taken_as_it_is(mask, mask)
+        assert (on_host is None) == (len(sentences) == 1)
+        for unread in (on_host, _taken_as_it_is(mask.to('meta'), mask)):
+            words = text.model(input_ids=tokens['input_ids'], attention_mask=unread).last_hidden_state
+            torch.testing.assert_close(words, wanted['words'], rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize('frozen', [True, False])

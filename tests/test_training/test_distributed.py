@@ -3,6 +3,7 @@
 import socket
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ import two_processes
 from tiny_model import CONFIGS, batch, build, losses_and_gradients, model_config
 from torch.testing import assert_close
 
-from ifirvos.training import DrawSampler, seeding
+from ifirvos.training import DrawSampler, loops, seeding
 
 TRAINED = [
     'ifirvos/r50_ytvos.py',
@@ -78,6 +79,30 @@ def test_a_seed_of_its_own_after_resuming():
     before, wanted = ([*map(tuple, sampler)] for sampler in samplers)
     samplers[0].set_seed(8)
     assert [*map(tuple, samplers[0])] == wanted != before
+
+
+def test_ranks_with_seeds_of_their_own_share_out_one_order(monkeypatch):
+    """``randomness.diff_rank_seed`` adds the rank to the seed of a process; its sampler keeps that of all."""
+    given = []
+    for rank in (0, 1):
+        monkeypatch.setattr(loops, 'get_rank', lambda rank=rank: rank)
+        for different in (False, True):
+            randomness = dict(seed=3, diff_rank_seed=different)
+            runner = SimpleNamespace(seed=3 + rank * different, _randomness_cfg=randomness)
+            sampler = SimpleNamespace(set_seed=given.append, set_epoch=int, skip=int)
+            loop = SimpleNamespace(runner=runner, dataloader=FakeLoader(sampler))
+            list(loops.ResumableLoop._batches(loop, epoch=0, done=0))
+    assert given == [3] * 4
+
+
+class FakeLoader(list):
+    """A data loader without batches."""
+
+    batch_size = 1
+
+    def __init__(self, sampler) -> None:
+        super().__init__()
+        self.sampler = sampler
 
 
 @pytest.mark.parametrize('world_size', [2, 3])

@@ -6,13 +6,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.distributed as dist
+from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import MMDistributedDataParallel
 from mmengine.optim import build_optim_wrapper
 from tiny_model import batch, build, model_config
 
 import ifirvos
+from ifirvos.errors import InputError
 from ifirvos.training import NonFiniteLoss, NonFiniteLossHook, PreemptionHook
+from ifirvos.training.launch import check_common_start
 
 ABSENT = [(0, 0)]  # clip 0 shows the object in one frame, clip 1 in both
 
@@ -87,6 +90,15 @@ def agree_to_stop(rank: int) -> None:
         hook.after_train_iter(runner, 0, outputs=dict(loss=torch.full((), float('nan') if rank else 1.0)))
 
 
+def begin_together(rank: int) -> None:
+    """Each looks for a checkpoint by itself; where only one finds it, both stop."""
+    same = Config(dict(work_dir='runs', resume=True, load_from=f'disk{rank}/runs/epoch_3.pth'))
+    check_common_start(same)
+    other = Config(dict(work_dir='runs', resume=rank == 0, load_from=same.load_from if rank == 0 else None))
+    with pytest.raises(InputError, match=r'some resume epoch_3\.pth, others start anew\. The work directory runs must'):
+        check_common_start(other)
+
+
 def main(rank: int, port: int, out: str, configs: list[str]) -> None:
     """Entry point of a process; leaves its losses and gradients in OUT/RANK.pth."""
     os.environ.update(
@@ -100,4 +112,5 @@ def main(rank: int, port: int, out: str, configs: list[str]) -> None:
         with open(f'{out}/{rank}.txt', 'a') as done:
             done.write(f'{config}\n')
     agree_to_stop(rank)
+    begin_together(rank)
     dist.destroy_process_group()
