@@ -13,6 +13,7 @@ from mmengine.model import BaseModule
 from torch import nn
 
 from ifirvos.testing import shrink
+from ifirvos.training.ablation.plan import plan
 
 PAGE = Path(__file__).parents[2] / 'docs/extending.md'
 BLOCKS = dict(re.findall(r'```python\n# (\S+\.py)\n(.*?)```', PAGE.read_text(), re.DOTALL))
@@ -89,6 +90,14 @@ def test_the_gru_knows_the_order_of_the_frames(project):
     clips = [tiny.clip(inputs)]
     forward, backward = tiny.queries_of(model, inputs, clips), tiny.queries_of(model, inputs.flip(1), clips)
     assert not torch.allclose(forward, backward.flip(1), atol=1e-4)
+
+
+def test_the_gru_is_a_row_of_an_ablation(project):
+    configs = PAGE.parents[1] / 'configs/ifirvos'
+    (run,) = plan([project / 'gru_small.py'], [configs / 'r18_synth_joint.py'], [42], project)
+    assert run.stages[0].model.decoder.layer_cfg.ifi_cfg.type == 'GRUOverTime'
+    model = MODELS.build(run.stages[0].model)
+    assert all(layer.ifi.gru.hidden_size == 64 for layer in model.decoder.layers)
 
 
 @MODELS.register_module()

@@ -85,6 +85,8 @@ def apply(changes: dict, target: dict) -> None:
 def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
     """Return the configs of all stages with the variant's model; the last is the variant itself.
 
+    All stages import what the variant's ``custom_imports`` name: its model may have classes of its own.
+
     Raises:
         InputError: the variant changes more than the model: the rows could not be compared.
     """
@@ -93,12 +95,15 @@ def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
         need(config, ('model', 'train_dataloader', 'train_cfg'), path)
     changes = difference(*(_without_scopes(config.to_dict()) for config in (configs[-1], last)))
     model = changes.pop('model', ('merge', {}))[1]
+    changes.pop('custom_imports', None)
     if changes:
         raise InputError(f'{variant} differs from {stages[-1]} in more than its model: {", ".join(sorted(changes))}.')
     for config in configs[:-1]:
         changed = config.to_dict()
         apply(model, changed['model'])
         config.model = ConfigDict(changed['model'])
+        if 'custom_imports' in last:
+            config.custom_imports = deepcopy(last.custom_imports)
     return (*configs[:-1], last)
 
 

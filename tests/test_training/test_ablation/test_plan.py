@@ -50,6 +50,21 @@ def test_a_variant_outside_that_inherits_from_the_package(tmp_path):
     assert [stage.model.vli.fusion for stage in run.stages] == ['ffn', 'ffn']
 
 
+def test_a_variant_with_a_module_of_its_own(tmp_path):
+    """The stages before import what its model is made of."""
+    mine = tmp_path / 'mine.py'
+    mine.write_text(
+        "_base_ = 'ifirvos::ifirvos/r18_synth.py'\n"
+        "custom_imports = dict(imports=['ifirvos', 'colorsys'], allow_failed_imports=False)\n"
+        "model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=dict(_delete_=True, type='Mine'))))\n"
+    )
+    folder = ROOT / 'configs/ifirvos'
+    (run,) = plan([mine], [folder / 'r18_synth_pretrain.py', folder / 'r18_synth.py'], [42], tmp_path)
+    for stage in run.stages:
+        assert stage.custom_imports.imports == ['ifirvos', 'colorsys']
+        assert stage.model.decoder.layer_cfg.ifi_cfg.type == 'Mine'
+
+
 def test_shorter_stages(configs, tmp_path):
     """Each stage has its own number of steps; the warm-up stays, the fall of the rate moves with the end."""
     folder = ROOT / 'configs/ifirvos'
