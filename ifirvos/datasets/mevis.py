@@ -16,7 +16,10 @@ from ifirvos.run_lengths import size_problem
 from ifirvos.safe_names import shown
 
 from .base_rvos_dataset import BaseRVOSDataset
-from .records import read_expression_file
+from .records import first_there, read_expression_file
+
+# The second edition numbers its files; of its valid the sentences without answers are published.
+_EXPRESSION_FILES = ('meta_expressions.json', 'meta_expressions_v2.json', 'meta_expressions_v2_release.json')
 
 
 class RLEStore:
@@ -75,21 +78,22 @@ class MeViSDataset(BaseRVOSDataset):
 
         data_root/{train,valid_u,valid}/
           JPEGImages/{video}/{frame}.jpg
-          meta_expressions.json    expressions: {id: {exp, obj_id: [...], anno_id: [...]}}, frames: [...]
+          meta_expressions.json    expressions: {id: {exp, obj_id: [...], anno_id: [...]}}, frames: [...]; copies of
+                                   the second edition may say meta_expressions_v2[_release].json
           mask_dict.json           {anno_id: [RLE or null for every frame]}; not for valid, whose masks are secret
 
     The mask of an expression is the union of its objects; they are one instance to everything behind, so ``obj_id`` is
     1 whatever their number. The annotation ids are in ``anno_ids``. Pipelines need
     ``LoadRVOSMasks(reader='coco')``.
 
-    A sentence that fits no object cannot be trained on and is left out; in test mode its masks are known to be empty.
-    A ``kind`` of an expression, which SynthRVOS writes and MeViS does not have, is read where it is there.
+    A sentence that fits no object cannot be trained on and is left out; in test mode its masks are known to be empty,
+    its ``obj_id`` is 0 and its ``kind`` 'absent'. A ``kind`` in the file, which SynthRVOS writes and MeViS does not
+    have, is read where it is there.
 
     Args:
         data_root: The folder above.
         split: ``'train'``, ``'valid_u'`` or ``'valid'``.
-        ann_file: The expression file, if not the one above (``meta_expressions_v2.json``, say); relative to
-            ``data_root``.
+        ann_file: The expression file, if not the first one above; relative to ``data_root``.
         test_mode: One record an expression and nothing random; by default for every split but train.
         **kwargs: Arguments of :class:`BaseRVOSDataset`.
 
@@ -109,7 +113,7 @@ class MeViSDataset(BaseRVOSDataset):
         self.split = split
         super().__init__(
             data_root=data_root,
-            ann_file=ann_file or f'{split}/meta_expressions.json',
+            ann_file=ann_file or first_there(data_root, [f'{split}/{name}' for name in _EXPRESSION_FILES]),
             data_prefix=dict(img_path=f'{split}/JPEGImages', mask_path=f'{split}/mask_dict.json'),
             test_mode=split != 'train' if test_mode is None else test_mode,
             **kwargs,
@@ -156,12 +160,13 @@ class MeViSDataset(BaseRVOSDataset):
                 raise ValueError(f'{where} names annotation {anno_id}, which {self.data_prefix["mask_path"]} lacks.')
             if length < num_frames:
                 raise ValueError(f'{where}: annotation {anno_id} has {length} masks for {num_frames} frames.')
+        fits_nothing = anno_ids == ()
         return dict(
             video_id=video_id,
             exp_id=exp_id,
             text=raw['exp'],
-            kind=raw.get('kind', ''),
-            obj_id=None if anno_ids is None else 1,
+            kind=raw.get('kind', 'absent' if fits_nothing else ''),
+            obj_id=None if anno_ids is None else int(not fits_nothing),
             anno_ids=anno_ids,
         )
 

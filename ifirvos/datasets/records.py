@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path as osp
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,6 +95,11 @@ def object_number(obj_id: Any, where: str) -> int:
     if not 0 <= number <= MAX_OBJECT:  # 0: SynthRVOS has sentences that fit nothing
         raise AnnotationError(f'{where} names object {shown(obj_id)}: a pixel value is 1 to 255.')
     return number
+
+
+def first_there(root: str, paths: Sequence[str]) -> str:
+    """Return the first path that exists below the root; if none does, the first one, for the error to name."""
+    return next((path for path in paths if osp.exists(osp.join(root, path))), paths[0])
 
 
 def read_videos(path: str) -> dict[str, Any]:

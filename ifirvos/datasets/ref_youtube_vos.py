@@ -9,7 +9,7 @@ from mmengine.logging import print_log
 from ifirvos.registry import DATASETS
 
 from .base_rvos_dataset import BaseRVOSDataset
-from .records import object_number, read_expression_file, read_videos
+from .records import first_there, object_number, read_expression_file, read_videos
 from .releases import REF_YOUTUBE_VOS, Releases
 
 # Some copies call the validation set 'val'; some keep the frames of the test set in the folder of the validation set.
@@ -59,8 +59,8 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
         self.split = split
         self.release = ''
         names = _EXPRESSION_FOLDERS.get(split, (split,))
-        asked = _first_there(data_root, [f'meta_expressions/{name}/meta_expressions.json' for name in names])
-        frames = _first_there(data_root, [f'{name}/JPEGImages' for name in _FRAME_FOLDERS.get(split, (split,))])
+        asked = first_there(data_root, [f'meta_expressions/{name}/meta_expressions.json' for name in names])
+        frames = first_there(data_root, [f'{name}/JPEGImages' for name in _FRAME_FOLDERS.get(split, (split,))])
         super().__init__(
             data_root=data_root,
             ann_file=ann_file or asked,
@@ -136,8 +136,3 @@ class RefYouTubeVOSDataset(BaseRVOSDataset):
             img_path=f'{self.data_prefix["img_path"]}/{frame}.jpg',
             mask_path=f'{self.data_prefix["mask_path"]}/{frame}.png' if known else None,
         )
-
-
-def _first_there(root: str, paths: Sequence[str]) -> str:
-    """Return the first path that exists below the root; if none does, the first one, for the error to name."""
-    return next((path for path in paths if osp.exists(osp.join(root, path))), paths[0])

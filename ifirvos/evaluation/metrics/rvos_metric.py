@@ -17,6 +17,7 @@ from .expression_metric import ExpressionMetric
 from .samples import group_name, is_annotated, mask_pair, meta
 
 _CHUNK_FRAMES = 32  # compared at once, to bound memory
+_OF_MANY = ('S', 'n', 'N_acc', 'T_acc')  # measures that say nothing of a single expression
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ class ExpressionScore:
     frames: tuple[str, ...]  # their names
     region: np.ndarray  # J, (T,)
     contour: np.ndarray  # F, (T,)
+    has_object: bool  # in any frame
+    has_prediction: bool  # in any frame
 
     @property
     def key(self) -> tuple[str, str]:
@@ -51,7 +54,9 @@ class RVOSMetric(ExpressionMetric):
 
     Logged under ``rvos/``: ``J&F``, ``J``, ``F``, ``S`` (share of expressions with J > 0.5), ``J_recall``, ``J_decay``,
     ``F_recall``, ``F_decay`` (means of `sequence_statistics` over expressions), ``n`` (expressions), the interval
-    ``J&F_low``, ``J&F_high``, and the same for every group, as ``attr/J&F``, ``attr/J``.
+    ``J&F_low``, ``J&F_high``, and the same for every group, as ``attr/J&F``, ``attr/J``. If there are expressions whose
+    object is in no frame, also what MeViS calls N-acc. and T-acc.: ``N_acc``, the share of them for which no pixel is
+    predicted, and ``T_acc``, the share of the others for which one is.
 
     Args:
         bound_th: Tolerance of F, see `contour_accuracy`.
@@ -88,10 +93,10 @@ class RVOSMetric(ExpressionMetric):
             return
         video_id, exp_id, text = (str(meta(sample, key)) for key in ('video_id', 'exp_id', 'text'))
         frames = sample['video_data_samples']
-        scores = [
-            (region_similarity(gt, pred), contour_accuracy(gt, pred, bound_th=self.bound_th))
-            for gt, pred in _mask_chunks(frames)
-        ]
+        scores, has_object, has_prediction = [], False, False
+        for gt, pred in _mask_chunks(frames):
+            scores.append((region_similarity(gt, pred), contour_accuracy(gt, pred, bound_th=self.bound_th)))
+            has_object, has_prediction = has_object or bool(gt.any()), has_prediction or bool(pred.any())
         region, contour = np.concatenate(scores, axis=1)
         yield ExpressionScore(
             video_id,
@@ -102,6 +107,8 @@ class RVOSMetric(ExpressionMetric):
             tuple(frame_name(frame) for frame in frames),
             region,
             contour,
+            has_object,
+            has_prediction,
         )
 
     def report(self, records: Sequence[ExpressionScore]) -> dict[str, float]:
@@ -128,6 +135,7 @@ class RVOSMetric(ExpressionMetric):
             'F_recall': f_recall,
             'F_decay': f_decay,
             'n': len(records),
+            **_accuracies(records),
         }
 
     def value(self, record: ExpressionScore) -> float:
@@ -139,7 +147,7 @@ class RVOSMetric(ExpressionMetric):
         tables = dict(
             expressions=[
                 dict(video_id=s.video_id, exp_id=s.exp_id, object=s.obj_id, group=s.group or '', frames=len(s.frames))
-                | {f'{key} [%]': value for key, value in self.measure([s]).items() if key not in ('S', 'n')}
+                | {f'{key} [%]': value for key, value in self.measure([s]).items() if key not in _OF_MANY}
                 | dict(text=s.text)
                 for s in records
             ],
@@ -171,6 +179,16 @@ class RVOSMetric(ExpressionMetric):
                 | dict(expressions=len(part))
             )
         return rows
+
+
+def _accuracies(records: Sequence[ExpressionScore]) -> dict[str, float]:
+    """Return ``N_acc`` and ``T_acc``, in percent; nothing if every record has an object."""
+    without = [not score.has_prediction for score in records if not score.has_object]
+    others = [score.has_prediction for score in records if score.has_object]
+    if not without:
+        return {}
+    accuracies = dict(N_acc=without, T_acc=others)
+    return {name: 100 * float(np.mean(right)) for name, right in accuracies.items() if right}
 
 
 def _mask_chunks(frames: Sequence[DetDataSample]) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -67,6 +67,24 @@ def test_means_over_frames_then_expressions():
     assert set(metrics) == {'rvos/J&F', 'rvos/J', 'rvos/F', 'rvos/S', 'rvos/n'} | statistics  # no groups unless asked
 
 
+def test_sentences_without_object_are_counted_apart():
+    """MeViS's N-acc. and T-acc., over whole videos; only where there are such sentences."""
+    samples = [
+        make_sample('seen', [(LEFT, None), (LEFT, HALF)], kind='motion'),
+        make_sample('missed', [(LEFT, None), (None, None)], kind='motion'),
+        make_sample('refused', [(None, None), (None, NOTHING)], kind='absent'),
+        make_sample('mistaken', [(None, None), (None, HALF)], kind='absent'),
+        make_sample('wrong', [(None, HALF)], kind='absent'),
+    ]
+    metrics = evaluate(samples, group_by='kind')
+    assert metrics['rvos/N_acc'] == metrics['rvos/absent/N_acc'] == pytest.approx(100 / 3)
+    assert metrics['rvos/T_acc'] == 50
+    assert 'rvos/absent/T_acc' not in metrics
+    assert not {'rvos/motion/N_acc', 'rvos/motion/T_acc'} & metrics.keys()
+    left_out = evaluate(samples, group_by='kind', leave_out=['absent'])
+    assert not {'rvos/N_acc', 'rvos/T_acc'} & left_out.keys()
+
+
 def test_recall_and_decay_are_means_over_expressions():
     fading = make_sample('a', [(LEFT, LEFT)] * 6 + [(LEFT, HALF), (LEFT, NOTHING)])
     steady = make_sample('b', [(LEFT, LEFT)] * 8)
