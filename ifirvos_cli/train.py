@@ -132,15 +132,20 @@ def _named_weights(weights: str | None) -> str | None:
 
 
 def _without_own_weights(cfg: Config) -> None:
-    """Ask for no weights of the text encoder, half a gigabyte, where those to start from bring them."""
+    """Ask for no weights of backbone and text encoder, half a gigabyte, where those to start from bring them."""
     from ifirvos.errors import UserError
     from ifirvos.models.text_encoder import without_weights
 
-    missing = ((cfg.get('default_hooks') or {}).get('hand_over') or {}).get('allow_missing') or []
-    brought = cfg.get('resume') or not any(re.match(pattern, 'text_encoder.model.x') for pattern in missing)
-    if brought and cfg.get('model', {}).get('text_encoder'):
+    lists = (cfg.get('default_hooks') or {}).get('hand_over') or {}
+    left_out = [] if cfg.get('resume') else [*(lists.get('allow_missing') or ()), *(lists.get('drop') or ())]
+
+    model = cfg.get('model') or {}
+    if model.get('text_encoder') and not any(re.match(pattern, 'text_encoder.model.x') for pattern in left_out):
         with contextlib.suppress(UserError):  # of an encoder that is not known, the weights are loaded twice
             cfg.model.text_encoder = without_weights(cfg.model.text_encoder)
+    partly = any('backbone' in pattern or re.match(pattern, 'backbone.x') for pattern in left_out)
+    if not partly and (model.get('backbone') or {}).get('init_cfg') is not None:  # one's own need not take it
+        cfg.model.backbone.init_cfg = None
 
 
 def _set_resume(cfg: Config, checkpoint: str) -> None:

@@ -22,10 +22,9 @@ class RefCOCOClipDataset(BaseRVOSDataset):
           train2014/COCO_train2014_000000000009.jpg         COCO 2014, training split
           {name}/instances_{name}_{split}.json              an image and an annotation of each expression
 
-    The json is the one that circulates with MDETR and ReferFormer: a COCO file in which every *expression* is an image
-    (``caption``, ``file_name``, ``original_id``) with one annotation. From the official files, ``refs(unc).p`` and
-    ``instances.json``, ``tools/dataset_converters/refcoco_to_json.py`` makes it. The pipeline needs
-    ``LoadRVOSMasks(reader='coco')``.
+    The json is ReferFormer's: a COCO file in which every *expression* is an image (``caption``, ``file_name``,
+    ``original_id``) with one annotation. From the official files, ``refs(unc).p`` and ``instances.json``,
+    ``tools/dataset_converters/refcoco_to_json.py`` makes it. The pipeline needs ``LoadRVOSMasks(reader='coco')``.
 
     Boxes are the annotated ones, as in the reference, not those of the masks.
 
@@ -112,6 +111,11 @@ class RefCOCOClipDataset(BaseRVOSDataset):
                 x, y, width, height = _numbers(annotation['bbox'])
                 annotations[annotation['image_id']] = ((x, y, x + width, y + height), shared.setdefault(text, text))
             return content['images'], annotations
+        except KeyError as error:
+            raise AnnotationError(
+                f'{self.ann_file} is no COCO file of expressions with masks: it lacks {error}. '
+                'tools/dataset_converters/refcoco_to_json.py makes one.'
+            ) from error
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise AnnotationError(f'{self.ann_file} is no COCO file of expressions: {error!r}.') from error
 

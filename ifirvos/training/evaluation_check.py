@@ -25,9 +25,14 @@ def check_evaluation(loop: BaseLoop) -> None:
         AnnotationError: a metric scores masks, and the data set has none.
     """
     for metric in loop.evaluator.metrics:
-        if scores_masks(metric):
-            for dataset in leaves(loop.dataloader.dataset):
-                check_masks(dataset, metric)
+        check_annotations(loop.dataloader.dataset, metric)
+
+
+def check_annotations(dataset: Dataset, metric: BaseMetric) -> None:
+    """Check that a data set has the masks that a metric needs; see :func:`check_evaluation`."""
+    if scores_masks(metric):
+        for part in leaves(dataset):
+            check_masks(part, metric)
 
 
 def scores_masks(metric: BaseMetric) -> bool:

@@ -13,6 +13,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 from tool_scripts import load_tool
 
+from ifirvos.errors import AnnotationError
 from ifirvos.evaluation.metrics.ref_davis_metric import RefDAVISMetric
 from ifirvos.evaluation.submission.files import write_expression
 from ifirvos.registry import DATASETS, METRICS
@@ -164,6 +165,15 @@ def test_label_maps_of_annotators(tool, data, tmp_path):
     records = [record for part in tool.score_all(scorer, workers=1) for record in part]
     metrics = metric.report(records)
     assert [metrics['J&F'], metrics['anno_0/J&F'], metrics['anno_1/J&F'], metrics['n']] == [50, 100, 0, 4]
+
+
+def test_a_split_without_annotations_says_so(tool, config, data, tmp_path):
+    copy = tmp_path / 'data'
+    shutil.copytree(data, copy, ignore=shutil.ignore_patterns('Annotations'))
+    for metric in ('RVOSMetric', 'RefDAVISMetric'):
+        path, _ = config(dict(type=metric))
+        with pytest.raises(AnnotationError, match=rf'{metric} compares with masks.*valid/Annotations is missing'):
+            tool.main([str(path), str(tmp_path), '--cfg-options', f'test_dataloader.dataset.data_root={copy}'])
 
 
 def test_check_submission(data, tmp_path, capsys):

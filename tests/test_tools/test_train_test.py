@@ -126,6 +126,28 @@ def test_nothing_to_resume_keeps_the_weights_to_start_from(config, work_dir, tmp
         train.load_config(train.parse_args([*arguments, '--resume']))
 
 
+@pytest.mark.parametrize(
+    ('options', 'kept'),
+    [
+        ([], False),
+        (['default_hooks.hand_over.allow_missing=[vli[.]]'], False),
+        (['default_hooks.hand_over.allow_missing=[backbone[.]layer4[.]]'], True),
+        (['default_hooks.hand_over.drop=[.*]'], True),
+        (['load_from=None'], True),
+    ],
+)
+def test_what_the_weights_bring_is_not_loaded_before(work_dir, tmp_path, options, kept):
+    """The backbone's own weights are a file that fine-tuning has no use for."""
+    arguments = [str(ROOT / 'configs/ifirvos/video_swin_t_ytvos.py'), '--work-dir', str(tmp_path), '--cfg-options']
+    weights = str(work_dir / 'iter_1.pth')
+    cfg = train.load_config(train.parse_args([*arguments, f'load_from={weights}', *options]))
+    assert (cfg.model.backbone.init_cfg is not None) == kept
+    assert cfg.model.text_encoder.get('pretrained', True) == (options == ['load_from=None'] or 'drop' in str(options))
+    if not kept and not options:
+        resumed = train.load_config(train.parse_args([*arguments[:3], '--resume', weights]))
+        assert resumed.model.backbone.init_cfg is None
+
+
 def test_missing_files_are_named_before_anything_is_built(config, tmp_path):
     with pytest.raises(UserError, match=r'none\.py'):
         train.load_config(train.parse_args(['none.py']))

@@ -67,6 +67,7 @@ from ifirvos.label_maps import read_labels
 from ifirvos.parallel import map_forked
 from ifirvos.registry import DATASETS, METRICS, TRANSFORMS
 from ifirvos.structures import frame_name
+from ifirvos.training.evaluation_check import check_annotations
 
 
 @TRANSFORMS.register_module(force=True)
@@ -201,6 +202,7 @@ def main(argv: list[str] | None = None) -> dict[str, float]:
     dataset = DATASETS.build(light_dataset(cfg[f'{args.split}_dataloader']['dataset']))
     results = {}
     for metric in build_metrics(cfg[f'{args.split}_evaluator'], args.out and str(args.out)):
+        check_annotations(dataset, metric)
         scorer = (LabelMapScorer if isinstance(metric, RefDAVISMetric) else ExpressionScorer)(
             dataset, metric, args.masks
         )

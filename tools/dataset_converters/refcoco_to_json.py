@@ -3,7 +3,7 @@
     python tools/dataset_converters/refcoco_to_json.py data/coco --dataset refcoco --split-by unc
 
 reads data/coco/refcoco/refs(unc).p and instances.json and writes data/coco/refcoco/instances_refcoco_train.json and so
-on, the files that MDETR and ReferFormer use. Without --split-by: unc for refcoco and refcoco+, umd for refcocog.
+on, the files that ReferFormer uses. Without --split-by: unc for refcoco and refcoco+, umd for refcocog.
 
 refs(*).p is a pickle, which can run code when loaded. It is read with a restricted unpickler, which accepts only lists,
 dictionaries, numbers and strings.

@@ -125,8 +125,8 @@ class RefDAVISMetric(ExpressionMetric):
             pixels.append(np.packbits(kept))
             values.append(probability[kept])
             sizes.add(probability.shape)
-            if 'mask_path' not in frame:
-                raise MissingKeyError("a frame has no metainfo 'mask_path': add it to meta_keys of the last transform")
+            if frame.get('mask_path') is None:
+                raise MissingKeyError("a frame has no 'mask_path': add it to the last transform's meta_keys, or masks to the data")
         if len(sizes) != 1:
             raise InputError(f'video {sample.get("video_id")} has frames of {len(sizes)} sizes, expected one: {sizes}')
         yield ObjectPrediction(
