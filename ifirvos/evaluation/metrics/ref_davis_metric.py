@@ -126,7 +126,7 @@ class RefDAVISMetric(ExpressionMetric):
             values.append(probability[kept])
             sizes.add(probability.shape)
             if frame.get('mask_path') is None:
-                raise MissingKeyError("a frame has no 'mask_path': add it to the last transform's meta_keys, or masks to the data")
+                raise MissingKeyError("a frame has no 'mask_path': add it to meta_keys of the last transform")
         if len(sizes) != 1:
             raise InputError(f'video {sample.get("video_id")} has frames of {len(sizes)} sizes, expected one: {sizes}')
         yield ObjectPrediction(
