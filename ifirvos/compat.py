@@ -21,6 +21,11 @@ REMEDY = (
     "pip install 'ifirvos[onedl]', in a checkout pip install -e '.[onedl]', installs what is needed (docs/install.md)"
 )
 
+HEADLESS = (
+    'pip uninstall -y opencv-python, then pip install --no-deps --force-reinstall opencv-python-headless==4.12.0.88, '
+    'which needs no libraries of a desktop (docs/install.md)'
+)
+
 # Warnings about code of others that a user can do nothing about: how the message begins, and whose it is.
 WARNINGS_OF_OTHERS = {
     'torch.meshgrid: in an upcoming release': "mmdet's deformable encoder calls it without indexing; torch 2 keeps it",
@@ -99,6 +104,10 @@ def check_versions() -> None:
             raise ImportError(
                 f'ifirvos needs {name} >= {minimum}, which is missing: {REMEDY}.', name='ifirvos'
             ) from None
+        except ImportError as error:
+            if 'libGL' not in str(error) and 'libgthread' not in str(error):
+                raise
+            raise ImportError(f'OpenCV does not load ({error}): {HEADLESS}.', name='ifirvos') from error
         if _release(found) < _release(minimum):
             raise ImportError(f'ifirvos needs {name} >= {minimum}, but {found} is installed: {REMEDY}.', name='ifirvos')
 

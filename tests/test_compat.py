@@ -159,6 +159,18 @@ import ifirvos
     assert command.stderr.count('\n') == 1
 
 
+def test_an_opencv_without_its_libraries_is_one_sentence(tmp_path):
+    fake_package(tmp_path, 'cv2', '4.12.0')
+    said = 'libGL.so.1: cannot open shared object file: No such file or directory'
+    (tmp_path / 'cv2' / '__init__.py').write_text(f'raise ImportError({said!r})')
+    done = run(
+        'import sys, ifirvos_cli; sys.exit(ifirvos_cli.main(["env"]))', PYTHONPATH=f'{tmp_path}{os.pathsep}{ROOT}'
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f'error: OpenCV does not load ({said}): pip uninstall -y opencv-python')
+    assert done.stderr.count('\n') == 1
+
+
 def test_a_package_that_is_broken_inside_keeps_its_own_error(tmp_path):
     fake_package(tmp_path, 'mmengine', '0.10.12')
     (tmp_path / 'mmengine' / '__init__.py').write_text('import no_such_dependency')
