@@ -15,6 +15,7 @@ from .functional.masks import bootstrap_interval
 Rows = Sequence[Mapping[str, str | float]]  # of one seed, an expression each
 MEASURES = ('J&F', 'J', 'F', 'S', 'oracle_J', 'reversal_IoU', 'shuffled_J&F', 'chance_J')
 ALL = 'all'  # the group of all kinds
+DRAWS = 1000  # for every bootstrap interval
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,13 @@ class Cell:
 
     Attributes:
         mean: Over expressions, then over seeds.
-        low, high: Bootstrap interval over videos of the mean over seeds: the uncertainty from the clips. Or None.
+        low, high: Bootstrap interval over videos of the mean over seeds: the uncertainty from the clips.
         seeds: The mean of every seed: the variation between trainings.
     """
 
     mean: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     seeds: tuple[float, ...]
 
 
@@ -48,12 +49,11 @@ def measures_of(row: Mapping[str, str | float]) -> dict[str, float]:
     return values | ({'chance_J': number['chance_J']} if 'chance_J' in number else {})
 
 
-def summarize_variant(seeds: Sequence[Rows], bootstrap: int = 1000) -> dict[str, dict[str, Cell]]:
+def summarize_variant(seeds: Sequence[Rows]) -> dict[str, dict[str, Cell]]:
     """Return the measures of one variant, by kind of sentence and over all.
 
     Args:
         seeds: The rows of every seed, the same expressions in each.
-        bootstrap: Draws for the intervals.
 
     Raises:
         ValueError: if the seeds were probed on different expressions.
@@ -66,25 +66,23 @@ def summarize_variant(seeds: Sequence[Rows], bootstrap: int = 1000) -> dict[str,
     for key in keys:
         groups[key[2]].append(key)
         groups[ALL].append(key)
-    return {kind: _cells(by_key, members, bootstrap) for kind, members in groups.items()}
+    return {kind: _cells(by_key, members) for kind, members in groups.items()}
 
 
-def _cells(by_key: list[dict], members: list[tuple], bootstrap: int) -> dict[str, Cell]:
+def _cells(by_key: list[dict], members: list[tuple]) -> dict[str, Cell]:
     cells, videos = {}, [key[0] for key in members]
     for name in MEASURES:
         if name not in by_key[0][members[0]]:
             continue
         values = np.array([[seed[key][name] for key in members] for seed in by_key])  # seeds, expressions
         per_expression = values.mean(0)
-        low, high = bootstrap_interval(per_expression, videos, bootstrap) if bootstrap else (None, None)
+        low, high = bootstrap_interval(per_expression, videos, DRAWS)
         cells[name] = Cell(float(per_expression.mean()), low, high, tuple(values.mean(1).tolist()))
     return cells
 
 
-def paired_difference(
-    variant: Mapping[int, Rows], reference: Mapping[int, Rows], measure: str = 'J&F', bootstrap: int = 1000
-) -> dict[str, Cell]:
-    """Return the mean difference of two variants on the same expressions and seeds, by kind and over all.
+def paired_difference(variant: Mapping[int, Rows], reference: Mapping[int, Rows]) -> dict[str, Cell]:
+    """Return the mean difference in J&F of two variants on the same expressions and seeds, by kind and over all.
 
     Clips that are hard for both cancel out. Videos and, if there are several, seeds are resampled with replacement: the
     uncertainty from clips and trainings together. Two or three seeds say little about how trainings vary: where that
@@ -93,8 +91,6 @@ def paired_difference(
     Args:
         variant: The rows of every seed.
         reference: The rows of every seed of the other variant; seeds that only one of the two has are ignored.
-        measure: One of ``MEASURES``.
-        bootstrap: Draws for the intervals.
 
     Raises:
         ValueError: if they have no seed in common, or were probed on different expressions.
@@ -103,7 +99,7 @@ def paired_difference(
     if not seeds:
         raise InputError(f'no seed of {list(variant)} is among {list(reference)}')
     scores = [
-        {(row['video_id'], row['exp_id'], row['kind']): measures_of(row)[measure] for row in rows[seed]}
+        {(row['video_id'], row['exp_id'], row['kind']): measures_of(row)['J&F'] for row in rows[seed]}
         for rows in (variant, reference)
         for seed in seeds
     ]
@@ -118,19 +114,19 @@ def paired_difference(
     for kind in (ALL, *sorted(set(kinds))):
         chosen = np.ones(len(keys), bool) if kind == ALL else kinds == kind
         part = values[:, chosen]
-        low, high = _interval_of_videos_and_seeds(part, videos[chosen], bootstrap) if bootstrap else (None, None)
+        low, high = _interval_of_videos_and_seeds(part, videos[chosen])
         cells[kind] = Cell(float(part.mean()), low, high, tuple(part.mean(1).tolist()))
     return cells
 
 
-def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray, draws: int) -> tuple[float, float]:
+def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray) -> tuple[float, float]:
     """Return the 95 % percentile interval of the mean of (seeds, expressions), with videos and seeds resampled."""
     _, index = np.unique(videos, return_inverse=True)
     sizes = np.bincount(index)
     sums = np.stack([np.bincount(index, weights=row) for row in values])  # seeds, videos
     rng = np.random.default_rng(0)
-    of_videos = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=draws)
-    of_seeds = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=draws) / len(values)
+    of_videos = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=DRAWS)
+    of_seeds = rng.multinomial(len(values), np.full(len(values), 1 / len(values)), size=DRAWS) / len(values)
     if len(values) > 1:  # means of n resampled seeds vary too little, by sqrt((n - 1) / n)
         even = 1 / len(values)
         of_seeds = even + (of_seeds - even) * np.sqrt(len(values) / (len(values) - 1))
@@ -145,7 +141,7 @@ def difference_table(differences: Mapping[str, dict[str, Cell]]) -> str:
 
     def bold(cell: Cell | None) -> str:
         text = _cell(cell).replace('–', ' to ')
-        return f'**{text}**' if cell is not None and cell.low is not None and cell.low * cell.high > 0 else text
+        return f'**{text}**' if cell is not None and cell.low * cell.high > 0 else text
 
     rows = [[name, *(bold(cells.get(kind)) for kind in kinds)] for name, cells in differences.items()]
     return '\n'.join(_table(['difference', *kinds], rows)) + '\n'
@@ -159,8 +155,8 @@ def table_rows(variants: Mapping[str, dict[str, dict[str, Cell]]]) -> list[dict]
             kind=kind,
             measure=measure,
             mean=round(cell.mean, 3),
-            low='' if cell.low is None else round(cell.low, 3),
-            high='' if cell.high is None else round(cell.high, 3),
+            low=round(cell.low, 3),
+            high=round(cell.high, 3),
             seeds=' '.join(f'{value:.3f}' for value in cell.seeds),
         )
         for variant, kinds in variants.items()
@@ -207,17 +203,16 @@ def markdown(variants: Mapping[str, dict[str, dict[str, Cell]]], notes: Mapping[
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return ''
-    interval = '' if cell.low is None else f' [{cell.low:.1f}, {cell.high:.1f}]'
     seeds = f' ({min(cell.seeds):.1f}–{max(cell.seeds):.1f})' if len(cell.seeds) > 1 else ''
-    return f'{cell.mean:.1f}{interval}{seeds}'
+    return f'{cell.mean:.1f} [{cell.low:.1f}, {cell.high:.1f}]{seeds}'
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f'| {" | ".join(row)} |' for row in (header, ['---'] * len(header), *rows)]
 
 
-def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, measure: str = 'J&F') -> None:
-    """Draw a group of bars per kind of sentence, one bar per variant, with bootstrap intervals; chance as a line."""
+def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path) -> None:
+    """Draw J&F, a group of bars per kind of sentence, one per variant, with bootstrap intervals; chance as a line."""
     from matplotlib.figure import Figure
 
     kinds = [ALL, *sorted({kind for groups in variants.values() for kind in groups} - {ALL})]
@@ -226,10 +221,10 @@ def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, m
     axes = figure.subplots()
     for number, (name, groups) in enumerate(variants.items()):
         for position, kind in enumerate(kinds):
-            cell = groups.get(kind, {}).get(measure)
-            if cell is None:
+            if kind not in groups:
                 continue
-            error = None if cell.low is None else [[max(cell.mean - cell.low, 0)], [max(cell.high - cell.mean, 0)]]
+            cell = groups[kind]['J&F']
+            error = [[max(cell.mean - cell.low, 0)], [max(cell.high - cell.mean, 0)]]
             label = name if position == 0 else None
             x = position - 0.4 + (number + 0.5) * width
             axes.bar(x, cell.mean, width, color=f'C{number % 10}', yerr=error, error_kw=dict(lw=0.8), label=label)
@@ -239,7 +234,7 @@ def draw_chart(variants: Mapping[str, dict[str, dict[str, Cell]]], path: Path, m
             chance = first[kind]['chance_J'].mean
             label = 'a random object: J' if position == 0 else None
             axes.plot([position - 0.4, position + 0.4], [chance, chance], color='black', ls=':', label=label)
-    axes.set(xticks=range(len(kinds)), ylabel=f'{measure} [%]', ylim=(0, 100))
+    axes.set(xticks=range(len(kinds)), ylabel='J&F [%]', ylim=(0, 100))
     axes.set_xticklabels(kinds, rotation=20, ha='right')
     axes.legend(fontsize='small', ncols=2)
     with written_whole(path) as part:

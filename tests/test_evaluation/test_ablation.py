@@ -62,8 +62,3 @@ def test_the_table_marks_what_is_clear():
     assert first == '| difference | all | attr |'
     assert one.startswith('| a | **10.0 [')
     assert '**' not in other
-
-
-def test_no_intervals_unless_asked():
-    cell = paired_difference({1: rows([60])}, {1: rows([50])}, bootstrap=0)['all']
-    assert (cell.mean, cell.low, cell.high) == (10, None, None)

@@ -116,5 +116,5 @@ def test_table_and_chart(tmp_path):
         variant='full', kind='attr', measure='J&F', mean=75.0, low=75.0, high=75.0, seeds='75.000 75.000'
     )
     draw_chart(variants, tmp_path / 'chart.png')
-    draw_chart({'a': {ALL: {'J&F': Cell(5, None, None, (5,))}}}, tmp_path / 'other.png')
+    draw_chart({'a': {ALL: {'J&F': Cell(5, 4, 6, (5,))}}}, tmp_path / 'other.png')
     assert (tmp_path / 'chart.png').read_bytes() != (tmp_path / 'other.png').read_bytes()
