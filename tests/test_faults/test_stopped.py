@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.runner import CheckpointLoader
+from loader_state import loader_restored
 from tool_scripts import load_tool
 
 import ifirvos_cli
@@ -35,14 +35,12 @@ CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 @pytest.fixture(autouse=True)
 def _process_state():
     """Signals are heeded, whatever the tests were started by; and what ``train`` sets for its process is undone."""
-    loader = CheckpointLoader._schemes['']
     before = {number: signal.signal(number, signal.SIG_DFL) for number in CODES}
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
+    with loader_restored():
+        yield
     for number, handler in before.items():
         signal.signal(number, handler)
-    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
-    CheckpointLoader.register_scheme('', loader, force=True)
 
 
 def told(capsys) -> str:

@@ -1,11 +1,9 @@
 """The six commands of docs/data.md, on one clip: the shipped model through every reader and protocol."""
 
 import math
-import os
 from pathlib import Path
 
 import pytest
-from mmengine.runner import CheckpointLoader
 from tool_scripts import load_tool
 
 from ifirvos_cli import synth, test
@@ -22,17 +20,8 @@ COMMANDS = {
 }
 
 
-@pytest.fixture
-def _process_state():
-    """The tool makes all of its process load safely; the next test file has its own idea."""
-    loader = CheckpointLoader._schemes['']
-    yield
-    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
-    CheckpointLoader.register_scheme('', loader, force=True)
-
-
 @pytest.mark.slow
-@pytest.mark.usefixtures('_process_state')
+@pytest.mark.usefixtures('process_state')
 def test_every_protocol_and_equal_figures_where_the_protocol_is_the_same(tmp_path):
     convert = load_tool('dataset_converters/refcoco_to_json.py', register=True)
     figures = {}

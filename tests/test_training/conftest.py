@@ -1,9 +1,7 @@
 """The data set that the runs share, and a checkpoint reader like that of the tools."""
 
-import os
-
 import pytest
-from mmengine.runner import CheckpointLoader
+from loader_state import loader_restored
 
 from ifirvos.checkpoint import make_runners_load_safely
 from ifirvos.testing import write_demo_dataset
@@ -16,8 +14,6 @@ def data_root(tmp_path_factory):
 
 @pytest.fixture(scope='module', autouse=True)
 def _load_safely():
-    loader = CheckpointLoader._schemes['']
-    make_runners_load_safely()
-    yield
-    os.environ.pop('TORCH_FORCE_WEIGHTS_ONLY_LOAD', None)
-    CheckpointLoader.register_scheme('', loader, force=True)
+    with loader_restored():
+        make_runners_load_safely()
+        yield

@@ -75,6 +75,15 @@ class At(Hook):
             self.action(runner)
 
 
+class Killed(Exception):
+    """What :func:`kill` raises."""
+
+
+def kill(runner: Runner) -> None:
+    """An action of :class:`At`: training ends as if its process did."""
+    raise Killed
+
+
 class Losses(Hook):
     """Keeps the loss of every iteration."""
 

@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import pytest
 from mmengine.evaluator import BaseMetric
-from runs import At, by_epochs, run, tiny_config
+from runs import At, Killed, by_epochs, kill, run, tiny_config
 
 from ifirvos.registry import HOOKS, METRICS
 from ifirvos.training.early_stopping import STATE
@@ -22,14 +22,6 @@ class NoGain(BaseMetric):
 
     def compute_metrics(self, results) -> dict:
         return dict(gain=1.0)
-
-
-class Killed(Exception):
-    pass
-
-
-def kill(runner):
-    raise Killed
 
 
 @pytest.fixture

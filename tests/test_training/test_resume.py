@@ -12,18 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.hooks import Hook
-from runs import ROOT, At, Losses, by_epochs, run, tiny_config, weights, without_validation
+from runs import ROOT, At, Killed, Losses, by_epochs, kill, run, tiny_config, weights, without_validation
 
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.training import DrawSampler
-
-
-class Killed(Exception):
-    pass
-
-
-def kill(runner):
-    raise Killed
 
 
 def terminate(runner):

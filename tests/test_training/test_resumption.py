@@ -1,19 +1,11 @@
 """What differs from the checkpoint is said when a run is resumed, and what takes effect is what was said."""
 
 import pytest
-from runs import At, run, tiny_config, without_validation
+from runs import At, Killed, kill, run, tiny_config, without_validation
 
 from ifirvos.errors import CheckpointError
 from ifirvos.training.resumption import differences, keeps_checkpoints
 from ifirvos_cli import train
-
-
-class Killed(Exception):
-    pass
-
-
-def kill(runner):
-    raise Killed
 
 
 def log_of(runner) -> str:

@@ -2,17 +2,9 @@
 
 import pytest
 import torch
-from runs import At, Losses, run, tiny_config, without_validation
+from runs import At, Killed, Losses, kill, run, tiny_config, without_validation
 
 pytestmark = pytest.mark.gpu
-
-
-class Killed(Exception):
-    pass
-
-
-def kill(runner):
-    raise Killed
 
 
 @pytest.mark.parametrize(
