@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -67,10 +66,6 @@ def parse_args(argv: Sequence[str] | None = None, prog: str | None = None) -> ar
     return args
 
 
-def _stop(*_) -> None:
-    raise KeyboardInterrupt  # as Ctrl-C, for which Gradio closes its server
-
-
 @contextmanager
 def owned(folder: Path) -> Iterator[None]:
     """Hold the lock that says that a server runs in a folder, also to servers in other containers."""
@@ -112,8 +107,8 @@ def run(args: argparse.Namespace) -> int:
         return USER_ERROR
     limits = Limits(**{name: getattr(args, f'max_{name}') for name in LIMITS})
     remove_leftovers(Path(tempfile.gettempdir()))
-    # What a service manager sends: it must end the block below, which removes what visitors left.
-    signal.signal(signal.SIGTERM, _stop)
+    # Ctrl-C, and SIGTERM, which a service manager sends and run_command turns into the like: Gradio closes its server,
+    # and the block removes what visitors left.
     with suppress(KeyboardInterrupt), tempfile.TemporaryDirectory(prefix=PREFIX) as folder, owned(Path(folder)):
         inferencer = RVOSInferencer(**options, device=args.device, show_progress=False)
         launch(build_page(inferencer, Path(folder), limits), args.host, args.port, limits)

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests were started in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # and this one under nohup
 
 def build_page(inferencer, folder, limits):
     (folder / 'gradio').mkdir()
@@ -32,11 +33,12 @@ class Module(SimpleNamespace):
 
 for name in ('ifirvos', 'ifirvos.inference', 'ifirvos.webdemo'):
     sys.modules[name] = Module()
+sys.modules['ifirvos.allocator'] = Module(keep_freed_memory=lambda: None)
 sys.modules['ifirvos.inference.inferencer'] = Module(RVOSInferencer=lambda *args, **options: None)
 sys.modules['ifirvos.webdemo.job'] = Module(Limits=lambda **limits: limits)
 sys.modules['ifirvos.webdemo.page'] = Module(build_page=build_page, launch=launch)
 from ifirvos_cli import web
-sys.exit(web.run(web.parse_args([])))
+sys.exit(web.main([]))
 """
 
 
@@ -47,7 +49,7 @@ def serve(temporary):
     return server
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_server_that_is_stopped_leaves_nothing(tmp_path, number):
     server = serve(tmp_path)
     assert [path.name for path in tmp_path.glob('*/gradio/*')] == ['upload.mp4']
