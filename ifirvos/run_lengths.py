@@ -34,6 +34,11 @@ def encode_mask(mask: np.ndarray) -> dict:
     return coco_mask.encode(np.asfortranarray(mask, np.uint8))
 
 
+def json_code(code: dict) -> dict:
+    """Return a compressed run-length code as json holds it, with text for its bytes."""
+    return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
+
+
 def decode_segmentation(segmentation: Any, size: tuple[int, int]) -> np.ndarray:
     """Return the mask of one object.
 

@@ -12,7 +12,7 @@ from pycocotools import mask as rle_tools
 
 from ifirvos.errors import InputError
 from ifirvos.evaluation.functional.absence import clip_score
-from ifirvos.run_lengths import encode_mask
+from ifirvos.run_lengths import encode_mask, json_code
 from ifirvos.structures import stack
 
 MASK_FORMATS = ('bool', 'rle')
@@ -65,7 +65,7 @@ class MaskSequence(Sequence):
     @property
     def rles(self) -> list[dict]:
         """COCO RLEs that json can write: ``size`` [H, W] and ``counts``, a string."""
-        return [dict(size=list(self._size), counts=code.decode()) for code in self._codes]
+        return [json_code(dict(size=self._size, counts=code)) for code in self._codes]
 
     def __len__(self) -> int:
         return len(self._codes)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pycocotools import mask as rle_tools
 
 from ifirvos.inference.results import FrameResult
-from ifirvos.run_lengths import encode_mask
+from ifirvos.run_lengths import encode_mask, json_code
 
 from .together import FRAME_FILE, ExportSink, Together, stable_id
 
@@ -57,7 +57,7 @@ def coco(to: Together) -> Iterator[ExportSink]:
                 result = dict(
                     image_id=image_id,
                     category_id=index,
-                    segmentation=dict(size=list(rle['size']), counts=rle['counts'].decode()),
+                    segmentation=json_code(rle),
                     bbox=rle_tools.toBbox(rle).tolist(),
                     score=round(one.score, 6),
                 )

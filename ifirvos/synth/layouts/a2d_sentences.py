@@ -14,7 +14,7 @@ import numpy as np
 from pycocotools import mask as coco_mask
 
 from ifirvos.errors import InputError
-from ifirvos.run_lengths import encode_mask
+from ifirvos.run_lengths import encode_mask, json_code
 from ifirvos.video.writer import VideoWriter
 
 from ..clip import Clip
@@ -68,7 +68,7 @@ def write_clip(clip: Clip, root: Path, split: str, frame_step: int) -> Entry | N
             mask = labels[index] == instance
             if mask.any():
                 samples.append((text.lower(), clip.video_id, index + 1, instance))
-                masks.append(run_length_code(mask))
+                masks.append(json_code(encode_mask(mask)))
     subset = _SUBSETS[split][1]
     row = (clip.video_id, 0, '0:00:00', '0:00:01', *labels.shape[1:], len(labels), len(frames), subset)
     return Entry(row, sentences, samples, masks)
@@ -110,12 +110,6 @@ def one_sentence_an_object(clip: Clip) -> list[Expression]:
 def annotated_frames(num_frames: int, count: int) -> list[int]:
     """Return the indices of the middles of `count` equal parts of a clip."""
     return [(2 * part + 1) * num_frames // (2 * count) for part in range(count)]
-
-
-def run_length_code(mask: np.ndarray) -> dict:
-    """Return a bool mask (H, W) as COCO's compressed run-length code, ready for json."""
-    code = encode_mask(mask)
-    return dict(size=list(code['size']), counts=code['counts'].decode('ascii'))
 
 
 def coco_content(image_ids: Sequence[str], masks: Sequence[dict]) -> dict:

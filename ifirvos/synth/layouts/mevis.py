@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ifirvos.run_lengths import encode_mask
+from ifirvos.run_lengths import encode_mask, json_code
 
 from ..clip import Clip
 from ..writer import frame_names, write_json, write_pictures
@@ -60,10 +60,7 @@ def split_name(split: str) -> str:
 
 def encode(mask: np.ndarray) -> dict | None:
     """Return a bool mask (H, W) as compressed COCO RLE whose counts are text; None if it is empty."""
-    if not mask.any():
-        return None
-    rle = encode_mask(mask)
-    return {'size': rle['size'], 'counts': rle['counts'].decode('ascii')}
+    return json_code(encode_mask(mask)) if mask.any() else None
 
 
 MEVIS = Layout(write_clip, write_index)
