@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
         statistics = write_benchmark(args.out, clips, options, args.workers, console)
     except Exception as error:
         if reason := not_written(error):
-            raise OutputError(f'{args.out} cannot be written: {reason}. What is there of it is incomplete.') from error
+            raise OutputError(f'{args.out} cannot be written: {reason}. Nothing of it is left.') from error
         raise
     for split, numbers in statistics.items():
         console.print(statistics_table(split, numbers))
