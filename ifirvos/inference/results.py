@@ -8,6 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 from mmdet.structures import TrackDataSample
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as rle_tools
 
 from ifirvos.errors import InputError
@@ -96,12 +98,7 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
     They reach from the left and upper edge of the first pixels to the right and lower edge of the last ones; zeros for
     an empty mask.
     """
-    boxes = np.zeros((len(masks), 4), np.float32)
-    for box, mask in zip(boxes, masks, strict=True):
-        columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-        if len(rows):
-            box[:] = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
-    return boxes
+    return HorizontalBoxes.from_instance_masks(BitmapMasks(masks, *masks.shape[1:])).tensor.numpy()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

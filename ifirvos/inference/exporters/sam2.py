@@ -85,4 +85,5 @@ def _with_masks(result: SentenceResult, masks: dict[int, np.ndarray]) -> Sentenc
         raise InputError(f'SAM 2 gave {len(masks)} frames for a result of {length}: give it the same video.')
     ordered = [masks[t] for t in range(length)]
     present = np.array([mask.any() for mask in ordered])
-    return replace(result, masks=MaskSequence(ordered), boxes=boxes_of(ordered), present=present, vis=None)
+    boxes = np.concatenate([boxes_of(mask[None]) for mask in ordered])  # not stacked: that would double the memory
+    return replace(result, masks=MaskSequence(ordered), boxes=boxes, present=present, vis=None)
