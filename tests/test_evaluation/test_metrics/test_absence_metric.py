@@ -1,13 +1,14 @@
 """Absent against present on data samples as pipeline and model leave them."""
 
 import csv
+from functools import partial
 
 import numpy as np
 import pytest
+import scoring
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
 from ifirvos.errors import InputError
@@ -30,10 +31,7 @@ def sample(exp_id, scores, shown=True, kind='attr', annotated=True):
     return clip
 
 
-def evaluate(samples, **config):
-    evaluator = Evaluator(METRICS.build(dict(type='AbsenceMetric', group_by='kind', bootstrap=100, **config)))
-    evaluator.process(samples)
-    return evaluator.evaluate(len(samples))
+evaluate = partial(scoring.evaluate, 'AbsenceMetric', group_by='kind', bootstrap=100)
 
 
 CLIPS = [

@@ -8,12 +8,11 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
 from mmdet.structures.mask import BitmapMasks
-from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 from pycocotools.cocoeval import COCOeval
+from scoring import evaluate
 
 from ifirvos.evaluation.functional.coco_map import average_precision
-from ifirvos.registry import METRICS
 from ifirvos.run_lengths import encode_mask
 
 SIDE = 10
@@ -50,12 +49,6 @@ def make_sample(exp_id, gt, candidates, boxes=None, around=0, **meta):
     sample = TrackDataSample(metainfo=meta)
     sample.video_data_samples = frames
     return sample
-
-
-def evaluate(kind, samples, size=None, **config):
-    evaluator = Evaluator(METRICS.build(dict(type=kind, **config)))
-    evaluator.process(samples)
-    return evaluator.evaluate(len(samples) if size is None else size)
 
 
 class TestAveragePrecision:

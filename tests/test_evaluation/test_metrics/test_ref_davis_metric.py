@@ -1,17 +1,17 @@
 """Ref-DAVIS17's metric on samples as pipeline and model leave them."""
 
 import csv
+from functools import partial
 
 import numpy as np
 import pytest
+import scoring
 import torch
 from mmdet.structures import DetDataSample, TrackDataSample
-from mmengine.evaluator import Evaluator
 from mmengine.structures import InstanceData
 
 from ifirvos.evaluation.functional.davis17 import evaluate_unsupervised, merge_objects
 from ifirvos.label_maps import read_palette_png, write_palette_png
-from ifirvos.registry import METRICS
 
 HEIGHT, WIDTH, FRAMES = 24, 40, 3
 
@@ -47,10 +47,7 @@ def make_sample(paths, annotator, obj_id, probability, video_id='v', dtype=torch
     return sample
 
 
-def evaluate(samples, **config):
-    evaluator = Evaluator(METRICS.build(dict(type='RefDAVISMetric', **config)))
-    evaluator.process(samples)
-    return evaluator.evaluate(len(samples))
+evaluate = partial(scoring.evaluate, 'RefDAVISMetric')
 
 
 @pytest.fixture

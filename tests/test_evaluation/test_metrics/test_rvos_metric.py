@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+from functools import partial
 
 import numpy as np
 import pytest
+import scoring
 import torch
 import torch.multiprocessing as mp
 from mmdet.structures import DetDataSample, TrackDataSample
@@ -47,10 +49,7 @@ def make_sample(exp_id, frames, video_id='v', **meta):
     return sample
 
 
-def evaluate(samples, size=None, **config):
-    evaluator = Evaluator(METRICS.build(dict(type='RVOSMetric', **config)))
-    evaluator.process(samples)
-    return evaluator.evaluate(len(samples) if size is None else size)
+evaluate = partial(scoring.evaluate, 'RVOSMetric')
 
 
 def test_means_over_frames_then_expressions():
