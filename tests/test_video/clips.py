@@ -21,6 +21,20 @@ def write(path, frames, fps=10, **kwargs):
     return path
 
 
+def encode(path, codec, frames, pix_fmt='yuv420p', array_format='rgb24', rate=10, options=None, format=None, **context):
+    """A video of any codec and pixel format, for reading only; ``context`` are attributes of the codec's context."""
+    with av.open(str(path), 'w', format=format) as container:
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = pix_fmt
+        for name, value in context.items():
+            setattr(stream.codec_context, name, value)
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format=array_format)))
+        container.mux(stream.encode())
+    return path
+
+
 def with_sound(path, codec, seconds=2.0, fps=10, rate=44100, delay=0, layout='mono'):
     """A video with a tone of 440 Hz; with a delay in seconds both begin later, and until then there is silence."""
     with av.open(str(path), 'w') as container:

@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clips import matrix_in, moving_bar, write
+from clips import encode, matrix_in, moving_bar, write
 
 from ifirvos.video.pixels import to_rgb
 from ifirvos.video.reader import VideoReader
@@ -47,24 +47,11 @@ def test_white_highlights_and_colours():
     assert to_rgb(frame_of(wide, 1), 4, 4)[0, 0].tolist() == pytest.approx([255, 0, 0], abs=12)
 
 
-def encode(path, codec, pix_fmt, arrays, array_format, options=None, **context):
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=10, options=options or {})
-        stream.height, stream.width = arrays[0].shape[:2]
-        stream.pix_fmt = pix_fmt
-        for name, value in context.items():
-            setattr(stream.codec_context, name, value)
-        for array in arrays:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format=array_format)))
-        container.mux(stream.encode())
-    return path
-
-
 @pytest.mark.parametrize(('transfer', 'name'), [(16, 'PQ'), (18, 'HLG')])
 def test_an_hdr_file_is_mapped_and_noted(tmp_path, transfer, name):
     level = np.full((32, 32, 3), round(65535 * (0.75 if transfer == 18 else float(pq(203)))), np.uint16)
     path = tmp_path / 'hdr.mkv'
-    encode(path, 'libx265', 'yuv420p10le', [level] * 2, 'rgb48le', color_trc=transfer, color_primaries=9, colorspace=9)
+    encode(path, 'libx265', [level] * 2, 'yuv420p10le', 'rgb48le', color_trc=transfer, color_primaries=9, colorspace=9)
     reader = VideoReader(path)
     assert np.abs(np.stack(list(reader)).astype(int) - WHITE).max() <= 4
     assert reader.problem is None
@@ -74,7 +61,7 @@ def test_an_hdr_file_is_mapped_and_noted(tmp_path, transfer, name):
 @pytest.mark.parametrize(('color_range', 'black', 'white'), [(2, 0, 65535), (1, 16 * 256, 235 * 256)])
 def test_deep_grey_by_its_range(tmp_path, color_range, black, white):
     grey = [np.linspace(black, white, 64 * 48).round().astype(np.uint16).reshape(48, 64)]
-    path = encode(tmp_path / 'deep.mkv', 'ffv1', 'gray16le', grey, 'gray16le', color_range=color_range)
+    path = encode(tmp_path / 'deep.mkv', 'ffv1', grey, 'gray16le', 'gray16le', color_range=color_range)
     (back,) = VideoReader(path)
     assert np.abs(back[..., 0].reshape(-1) - np.linspace(0, 255, 64 * 48)).max() <= 1
     assert (back == back[..., :1]).all()

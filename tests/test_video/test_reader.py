@@ -10,7 +10,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clips import moving_bar, write
+from clips import encode, moving_bar, write
 from PIL import Image
 
 from ifirvos.errors import VideoError
@@ -132,33 +132,21 @@ def test_variable_frame_rate_keeps_every_frames_time(tmp_path):
         assert container.duration / av.time_base == pytest.approx(1.6, abs=0.02), 'players would cut the end off'
 
 
-def encode(path, codec, pix_fmt, arrays, array_format):
-    """A video of any codec and pixel format, for reading only."""
-    with av.open(str(path), 'w') as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width = arrays[0].shape[:2]
-        stream.pix_fmt = pix_fmt
-        for array in arrays:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(array, format=array_format)))
-        container.mux(stream.encode())
-    return path
-
-
 @pytest.mark.parametrize('size', [(47, 63), (1, 1), (48, 2)])
 def test_odd_sizes_are_read_as_they_are(tmp_path, size):
     frames = [np.full((*size, 3), 50 * t, np.uint8) for t in range(3)]
-    back = list(VideoReader(encode(tmp_path / 'odd.mkv', 'ffv1', 'bgr0', frames, 'rgb24')))
+    back = list(VideoReader(encode(tmp_path / 'odd.mkv', 'ffv1', frames, 'bgr0')))
     assert (np.stack(back) == np.stack(frames)).all()
 
 
 def test_grey_and_transparent_videos_become_rgb(tmp_path):
     grey = [np.full((8, 10), 70 * t, np.uint8) for t in range(3)]
-    back = np.stack(list(VideoReader(encode(tmp_path / 'grey.mkv', 'ffv1', 'gray', grey, 'gray'))))
+    back = np.stack(list(VideoReader(encode(tmp_path / 'grey.mkv', 'ffv1', grey, 'gray', 'gray'))))
     assert (back == np.stack(grey)[..., None]).all()
     assert back.shape == (3, 8, 10, 3)
     clear = np.zeros((8, 10, 4), np.uint8)
     clear[...] = (200, 100, 50, 0)
-    (back,) = VideoReader(encode(tmp_path / 'clear.mkv', 'ffv1', 'bgra', [clear], 'rgba'))
+    (back,) = VideoReader(encode(tmp_path / 'clear.mkv', 'ffv1', [clear], 'bgra', 'rgba'))
     assert (back == (200, 100, 50)).all(), 'the colour below the transparency'
 
 
@@ -190,7 +178,7 @@ def test_damage_in_the_middle_costs_frames_there_and_is_said(tmp_path):
 def test_a_file_that_breaks_off_gives_what_the_decoder_holds_too(tmp_path):
     """Matroska has no index to miss: the file ends inside a packet, and all whole packets before give a frame."""
     frames = [np.full((48, 64, 3), 8 * t, np.uint8) for t in range(20)]
-    data = encode(tmp_path / 'whole.mkv', 'mpeg4', 'yuv420p', frames, 'rgb24').read_bytes()
+    data = encode(tmp_path / 'whole.mkv', 'mpeg4', frames).read_bytes()
     (tmp_path / 'cut.mkv').write_bytes(data[: int(len(data) * 0.6)])
     with av.open(str(tmp_path / 'cut.mkv')) as container:
         packets = sum(packet.size > 0 for packet in container.demux(video=0))

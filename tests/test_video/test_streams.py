@@ -6,7 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from clips import moving_bar, with_sound, write
+from clips import encode, moving_bar, with_sound, write
 from PIL import Image
 
 from ifirvos.errors import VideoError
@@ -16,17 +16,6 @@ from ifirvos.video.writer import VideoWriter
 
 def noise(num_frames=24, height=48, width=64):
     return np.random.default_rng(0).integers(0, 255, (num_frames, height, width, 3), dtype=np.uint8)
-
-
-def encode(path, codec, frames, rate=10, options=None, pix_fmt='yuv420p', **kwargs):
-    with av.open(str(path), 'w', **kwargs) as container:
-        stream = container.add_stream(codec, rate=rate, options=options or {})
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = pix_fmt
-        for image in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format='rgb24')))
-        container.mux(stream.encode())
-    return path
 
 
 @pytest.mark.parametrize(('name', 'codec'), [('a.mkv', 'ffv1'), ('a.webm', 'libvpx-vp9')])
