@@ -2,23 +2,22 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
-from mmengine.config import Config
+from shipped import shipped_dataset
 from synth_tree import write_layout
 
 from ifirvos.datasets import A2DSentencesDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks, LoadVideoFrames, RVOSClipSample
 from ifirvos.datasets.transforms.clip_sampling import window_indices
 from ifirvos.errors import AnnotationError, MissingFileError, VideoError
-from ifirvos.registry import DATASETS
 from ifirvos.video.reader import read_video_frames
 from ifirvos.video.writer import VideoWriter
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/a2d_sentences.py'
 TEXT = 'text_annotations'
 
 
@@ -276,10 +275,7 @@ def test_clip_flags_the_key_frame_once():
 # ---- shipped pipelines ----
 
 
-def config_dataset(root: Path, loader: str):
-    cfg = Config.fromfile(CONFIG)[loader].dataset
-    cfg.update(data_root=str(root))
-    return DATASETS.build(cfg)
+config_dataset = partial(shipped_dataset, 'a2d_sentences')
 
 
 def test_shipped_test_pipeline(tree):

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from scipy.io import loadmat, savemat
+from shipped import shipped_dataset
 from synth_tree import write_layout
 
 from ifirvos.datasets import JHMDBSentencesDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
-from ifirvos.registry import DATASETS
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/jhmdb_sentences.py'
 METADATA = 'jhmdb_sentences_samples_metadata.json'
 
 
@@ -160,9 +158,7 @@ def test_missing_or_wrong_files_are_named(root, tree):
 
 def test_shipped_test_pipeline(root, tree):
     clip = tree[1][0]
-    cfg = Config.fromfile(CONFIG).test_dataloader.dataset
-    cfg.update(data_root=str(root))
-    dataset = DATASETS.build(cfg)
+    dataset = shipped_dataset('jhmdb_sentences', root, 'test_dataloader')
     packed, info = dataset[0], dataset.get_data_info(0)
     sample = packed['data_samples']
     assert packed['inputs'].shape == (5, 3, 360, 540)

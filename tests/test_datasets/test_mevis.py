@@ -2,20 +2,19 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from pycocotools import mask as mask_utils
+from shipped import shipped_dataset
 from synth_tree import FRAMES, SIZE, files_below, write_layout
 
 from ifirvos.datasets import MeViSDataset
 from ifirvos.datasets.mevis import RLEStore
 from ifirvos.errors import AnnotationError
-from ifirvos.registry import DATASETS
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/mevis.py'
 MASKS = 'valid_u/mask_dict.json'
 ORDER_CLIP = 4  # objects 1 and 2 are absent in some frames; the last sentence names both
 
@@ -38,10 +37,7 @@ def edit(root: Path, change, name: str = 'valid_u/meta_expressions.json') -> Non
     file.write_text(json.dumps(content), encoding='utf-8')
 
 
-def config_dataset(root: Path, loader: str, **changes):
-    cfg = Config.fromfile(CONFIG)[loader].dataset
-    cfg.update(data_root=str(root), **changes)
-    return DATASETS.build(cfg)
+config_dataset = partial(shipped_dataset, 'mevis')
 
 
 def areas(info: dict) -> list[list[int]]:

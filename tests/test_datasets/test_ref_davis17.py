@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mmengine.config import Config
 from PIL import Image
+from shipped import shipped_dataset
 from synth_tree import FRAMES, SIZE, files_below, write_layout
 
 from ifirvos.datasets import RefDAVIS17Dataset
 from ifirvos.datasets.ref_davis17 import read_sentences
-from ifirvos.registry import DATASETS
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/ref_davis17.py'
 LAST = 'the red one below the tiny orange circle'  # the last sentence of clip 1
 CLIPS = {'train': [0], 'valid': [0, 1]}
 
@@ -110,11 +108,7 @@ def test_training_has_key_frames(trees):
 
 
 def test_shipped_pipeline_gives_what_the_metric_reads(trees):
-    clips = []
-    for root in trees:
-        cfg = Config.fromfile(CONFIG).test_dataloader.dataset
-        cfg.data_root = str(root)
-        clips.append(DATASETS.build(cfg)[13])
+    clips = [shipped_dataset('ref_davis17', root, 'test_dataloader')[13] for root in trees]
     for packed in clips:
         sample = packed['data_samples']
         assert packed['inputs'].shape == (FRAMES, 3, 360, 540)
@@ -186,9 +180,7 @@ def test_one_frame_video_and_object_that_is_absent(root):
             path.unlink()
     mask = root / 'DAVIS/Annotations_unsupervised/480p/valid_00000/00000.png'
     Image.fromarray(np.zeros(SIZE, np.uint8)).save(mask)
-    cfg = Config.fromfile(CONFIG).test_dataloader.dataset
-    cfg.data_root = str(root)
-    sample = DATASETS.build(cfg)[0]['data_samples']
+    sample = shipped_dataset('ref_davis17', root, 'test_dataloader')[0]['data_samples']
     assert (len(sample), sample.ori_video_length) == (1, 1)
     assert sample[0].gt_instances.masks.masks.shape == (0, *SIZE)
 

@@ -2,19 +2,18 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from rvos_tree import HEIGHT, WIDTH, index_mask, object_box, write_tree
+from shipped import shipped_dataset
 
 from ifirvos.datasets import RefYouTubeVOSDataset
-from ifirvos.registry import DATASETS, MODELS
-
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/ref_youtube_vos.py'
+from ifirvos.registry import MODELS
 
 
 @pytest.fixture
@@ -158,10 +157,7 @@ def test_other_structures_are_refused(root, content):
         RefYouTubeVOSDataset(str(root))
 
 
-def config_dataset(root: Path, loader: str, **changes):
-    cfg = Config.fromfile(CONFIG)[loader].dataset
-    cfg.update(data_root=str(root), **changes)
-    return DATASETS.build(cfg)
+config_dataset = partial(shipped_dataset, 'ref_youtube_vos')
 
 
 def test_missing_frame_or_mask_is_named_when_read(root):

@@ -1,6 +1,7 @@
 """RefCOCOClipDataset, pseudo-videos, and SynthRVOS in RefCOCO's official files."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -12,16 +13,16 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config
 from pycocotools import mask as coco_mask
+from shipped import CONFIGS, shipped_dataset
 
 from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks, PseudoVideo
 from ifirvos.datasets.transforms.loading import mask_to_box
 from ifirvos.datasets.transforms.pseudo_video import affine_matrix, blur_kernel, perspective_matrix
 from ifirvos.errors import InputError
-from ifirvos.registry import DATASETS, TRANSFORMS
+from ifirvos.registry import TRANSFORMS
 from ifirvos.synth.layouts.refcoco import polygons
 
-CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/refcoco.py'
 HEIGHT, WIDTH = 40, 60
 SQUARE = [[10, 5, 30, 5, 30, 25, 10, 25]]  # 20 x 20 pixels
 
@@ -128,11 +129,7 @@ def test_mask_of_another_size_is_named(tmp_path):
 # ---- shipped pipelines ----
 
 
-def config_dataset(root: Path, loader: str):
-    cfg = Config.fromfile(CONFIG)[loader].dataset
-    cfg = cfg.get('datasets', [cfg])[0]
-    cfg.update(data_root=str(root))
-    return DATASETS.build(cfg)
+config_dataset = partial(shipped_dataset, 'refcoco')
 
 
 def test_shipped_test_pipeline(tmp_path):
@@ -159,7 +156,7 @@ def test_shipped_training_pipeline(tmp_path):
 
 def test_shipped_pseudo_video_pipeline(tmp_path):
     np.random.seed(0)
-    pipeline = Config.fromfile(CONFIG.with_name('ref_youtube_vos_joint.py')).pseudo_video_pipeline
+    pipeline = Config.fromfile(CONFIGS / 'ref_youtube_vos_joint.py').pseudo_video_pipeline
     dataset = RefCOCOClipDataset(str(write_tree(tmp_path)), pipeline=pipeline)
     packed = dataset[0]
     sample = packed['data_samples']
