@@ -21,6 +21,7 @@ from ifirvos.structures import frame_name
 from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import video_suffix
+from ifirvos_cli.common import reported
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +94,7 @@ def arguments(root, *runs, out, video='valid_00000', expression='1'):
 def test_compare_draws_figure_and_video(compare, root, checkpoint, tmp_path, capsys):
     out = tmp_path / 'out'
     runs = [f'good={root}/good/masks', f'bad={root}/bad/masks', f'net={checkpoint}']
-    assert compare.main(arguments(root, *runs, out=out)) == 0
+    compare.main(arguments(root, *runs, out=out))
     printed = capsys.readouterr().out
     assert ' 100.0  J of good' in printed
     with open(root / 'bad/rvos_expressions.csv', encoding='utf-8') as file:
@@ -107,9 +108,9 @@ def test_compare_draws_figure_and_video(compare, root, checkpoint, tmp_path, cap
     assert len(frames) == 12
     assert frames[0].shape == (48, 4 * 72, 3)
     assert sorted(path.suffix for path in out.iterdir()) == sorted(['.png', video_suffix()])
-    assert compare.main(arguments(root, *runs, out=out)) == 2
+    assert reported(lambda: compare.main(arguments(root, *runs, out=out))) == 2
     assert '--overwrite' in capsys.readouterr().err
-    assert compare.main([*arguments(root, *runs, out=out), '--overwrite']) == 0
+    compare.main([*arguments(root, *runs, out=out), '--overwrite'])
 
 
 def test_checkpoint_gives_the_masks_that_the_model_predicts(compare, root, checkpoint):
@@ -143,7 +144,7 @@ def test_checkpoint_gives_the_masks_that_the_model_predicts(compare, root, check
 )
 def test_compare_says_what_is_wrong(compare, root, tmp_path, capsys, change, message):
     runs = [str(root / run) for run in change.pop('runs', ['good/masks'])]
-    assert compare.main(arguments(root, *runs, out=tmp_path / 'out', **change)) == 2
+    assert reported(lambda: compare.main(arguments(root, *runs, out=tmp_path / 'out', **change))) == 2
     error = capsys.readouterr().err
     assert re.search(message, error), error
     assert not (tmp_path / 'out').exists()
@@ -153,7 +154,7 @@ def test_analyze_lists_and_draws(analyze, root, tmp_path, capsys):
     out = tmp_path / 'analysis'
     command = [f'good={root}/good', f'bad={root}/bad', '--out', str(out), '--top', '2', '--by', 'J']
     pictures = ['--config', str(root / 'tiny.py'), '--models', f'{root}/good/masks', f'{root}/bad/masks']
-    assert analyze.main([*command, *pictures, '--split', 'val', '--frames', '3']) == 0
+    analyze.main([*command, *pictures, '--split', 'val', '--frames', '3'])
     text = (out / 'analysis.md').read_text()
     assert capsys.readouterr().out.startswith(text)
     with open(out / 'expressions.csv', encoding='utf-8') as file:
@@ -173,14 +174,14 @@ def test_analyze_lists_and_draws(analyze, root, tmp_path, capsys):
     listed = {part.split(')')[0] for part in text.split('](pictures/')[1:]}
     assert listed == {path.name for path in (out / 'pictures').iterdir()}
     assert 0 < len(listed) <= 8
-    assert analyze.main(command) == 2, 'it exists'
+    assert reported(lambda: analyze.main(command)) == 2, 'it exists'
 
 
 def test_one_run_without_pictures(analyze, root, tmp_path):
     out = tmp_path / 'a'
     with open(root / 'good/rvos_expressions.csv', encoding='utf-8') as file:
         kind = next(csv.DictReader(file))['group']
-    assert analyze.main([str(root / 'good'), '--out', str(out), '--group', kind]) == 0
+    analyze.main([str(root / 'good'), '--out', str(out), '--group', kind])
     text = (out / 'analysis.md').read_text()
     assert '## Worst of good' in text
     assert 'better than' not in text
@@ -202,7 +203,7 @@ def test_sentences_cannot_break_a_table(analyze):
 
 def test_analyze_says_what_is_wrong(analyze, root, tmp_path, capsys):
     def fails(*command):
-        assert analyze.main([*command, '--out', str(tmp_path / 'out')]) == 2
+        assert reported(lambda: analyze.main([*command, '--out', str(tmp_path / 'out')])) == 2
         assert not (tmp_path / 'out').exists()
         return capsys.readouterr().err
 

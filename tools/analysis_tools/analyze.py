@@ -29,7 +29,6 @@ from ifirvos_cli.common import (
     main_of,
     output_path,
     positive_int,
-    reported,
     split_name,
     tool_arguments,
 )
@@ -264,14 +263,9 @@ def report_to(
     return text
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Write the report and print it."""
     args = parse_args(argv)
-    return reported(lambda: run(args))
-
-
-def run(args: argparse.Namespace) -> int:
-    """Write the report and print it; return the exit code."""
     check_folder(args.out)
     if args.out.exists():
         raise OutputExistsError(f'{args.out} exists: name a new folder.')
@@ -282,7 +276,6 @@ def run(args: argparse.Namespace) -> int:
         if left := len(run.rows) - len(keys):
             print(f'note: {left} of the {len(run.rows)} expressions of {run.name} are not compared.', file=sys.stderr)
     print(text + '\n' + str(args.out / 'analysis.md'))
-    return 0
 
 
 if __name__ == '__main__':

@@ -23,7 +23,6 @@ from ifirvos_cli.common import (
     output_path,
     positive_int,
     positive_number,
-    reported,
     split_name,
     tool_arguments,
 )
@@ -217,14 +216,9 @@ def write_video(path: Path, clip: ExpressionClip, rows: Sequence[Row], fps: floa
             writer.write(comparison_frame(frame, rows, t))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Return the exit code: 0, or 2 with one line on stderr where the input is at fault."""
+def main(argv: Sequence[str] | None = None) -> None:
+    """Draw what the command line asks for, and print J of every row."""
     args = parse_args(argv)
-    return reported(lambda: run(args))
-
-
-def run(args: argparse.Namespace) -> int:
-    """Draw what the command line asks for, and print J of every row; return the exit code."""
     check_folder(args.out)
     stem = f'{safe_part(args.video)}_{safe_part(args.expression)}'
     picture, video = (args.out / (stem + suffix) for suffix in ('.png', video_suffix()))
@@ -243,7 +237,6 @@ def run(args: argparse.Namespace) -> int:
         if row.region is not None:
             print(f'{100 * row.region.mean():6.1f}  J of {row.title}')
     print(f'{picture}\n{video}')
-    return 0
 
 
 if __name__ == '__main__':
