@@ -12,7 +12,6 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as rle_tools
 
-from ifirvos.errors import InputError
 from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.run_lengths import encode_mask, json_code
 from ifirvos.structures import stack
@@ -207,12 +206,10 @@ class ResultCollector:
 
     Args:
         text: The sentence.
-        mask_format: 'bool' keeps arrays, 'rle' encodes every mask immediately.
+        mask_format: One of ``MASK_FORMATS``: 'bool' keeps arrays, 'rle' encodes every mask immediately.
     """
 
     def __init__(self, text: str, mask_format: str = 'bool') -> None:
-        if mask_format not in MASK_FORMATS:
-            raise InputError(f'mask_format must be one of {MASK_FORMATS}, not {mask_format!r}')
         self._text = text
         self._coded = MaskSequence() if mask_format == 'rle' else None
         self._masks, self._vis, self._rest = [], [], []

@@ -319,14 +319,10 @@ def _begins_like_a_checkpoint(path: Path) -> bool:
 
 def sha256_of(path: str | os.PathLike) -> str:
     """Return the digest of a file."""
-    with open(path, 'rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(hashlib, 'file_digest') else _by_block(file)
-
-
-def _by_block(file) -> str:
     digest = hashlib.sha256()
-    while block := file.read(BLOCK):
-        digest.update(block)
+    with open(path, 'rb') as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
     return digest.hexdigest()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +30,6 @@ class VideoStream:
     Attributes:
         reader: The reader of a file, folder, address or webcam; None for arrays.
         num_frames: Frames to expect, None where nobody knows.
-        fps: Frames per second.
 
     Raises:
         FileNotFoundError, VideoError: the video cannot be read.
@@ -54,11 +52,6 @@ class VideoStream:
             self.num_frames = len(video) if hasattr(video, '__len__') else None
         else:
             raise InputError(f'{type(video).__name__} is not a video: give a path, an address, or frames.')
-
-    @property
-    def fps(self) -> Fraction:
-        """Frames per second."""
-        return DEFAULT_FPS if self.reader is None else self.reader.fps
 
     def __iter__(self) -> Iterator[TimedFrame]:
         size, index = None, -1

@@ -104,12 +104,8 @@ class VideoReader:
     @property
     def sound_source(self) -> Path | None:
         """File with the sound of these frames; None if there is none, or the rate was changed, or it is read once."""
-        is_stream = isinstance(self._frames, StreamSource) and self._is_file and not self._frames.reads_once
-        return self.source if is_stream and not self._fps else None
-
-    @property
-    def _is_file(self) -> bool:
-        return isinstance(self.source, Path)
+        is_file = isinstance(self._frames, StreamSource) and isinstance(self.source, Path)
+        return self.source if is_file and not self._frames.reads_once and not self._fps else None
 
     def timed(self) -> Iterator[TimedFrame]:
         """Yield uint8 RGB frames (H, W, 3) with their time, in seconds from the first."""

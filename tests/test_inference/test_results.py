@@ -81,8 +81,3 @@ def test_what_is_not_said_is_filled_in():
     assert result.present.tolist() == [True] * 3
     assert result.query_indices.tolist() == [2, 2, 2]
     assert result.vis is None
-
-
-def test_unknown_mask_format():
-    with pytest.raises(ValueError, match='mask_format'):
-        ResultCollector('a', 'png')

@@ -81,7 +81,7 @@ def test_a_file_keeps_its_times(tmp_path):
             writer.write(RGB)
     stream = VideoStream(tmp_path / 'a.mp4')
     assert [time for _, time in stream] == [0, Fraction(1, 5), Fraction(2, 5)]
-    assert (stream.fps, stream.num_frames) == (5, 3)
+    assert (stream.reader.fps, stream.num_frames) == (5, 3)
     assert VideoStream(stream.reader).reader is stream.reader
 
 
