@@ -1,6 +1,7 @@
 """A Ref-YouTube-VOS tree small enough to check by hand."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -58,3 +59,11 @@ def write_tree(root: Path, split: str = 'train', lengths: dict[str, int] | None 
     file.parent.mkdir(parents=True)
     file.write_text(json.dumps({'videos': videos}, ensure_ascii=False), encoding='utf-8')
     return root
+
+
+def edit_expressions(root: Path, edit: Callable[[dict], object], split: str = 'train') -> None:
+    """Change the videos of a split's ``meta_expressions.json``."""
+    file = root / 'meta_expressions' / split / 'meta_expressions.json'
+    content = json.loads(file.read_text(encoding='utf-8'))
+    edit(content['videos'])
+    file.write_text(json.dumps(content), encoding='utf-8')

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from rvos_tree import write_tree
-from test_ref_youtube_vos import edit_expressions
+from rvos_tree import edit_expressions, write_tree
 
 from ifirvos.datasets import PairedExpressions, pair_collate
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
-from rvos_tree import HEIGHT, WIDTH, index_mask, object_box, write_tree
+from rvos_tree import HEIGHT, WIDTH, edit_expressions, index_mask, object_box, write_tree
 from shipped import shipped_dataset
 
 from ifirvos.datasets import RefYouTubeVOSDataset
@@ -19,13 +19,6 @@ from ifirvos.registry import MODELS
 @pytest.fixture
 def root(tmp_path) -> Path:
     return write_tree(tmp_path)
-
-
-def edit_expressions(root: Path, edit, split: str = 'train') -> None:
-    file = root / 'meta_expressions' / split / 'meta_expressions.json'
-    content = json.loads(file.read_text(encoding='utf-8'))
-    edit(content['videos'])
-    file.write_text(json.dumps(content), encoding='utf-8')
 
 
 def test_known_record(root):

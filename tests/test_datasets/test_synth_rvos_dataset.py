@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
-from rvos_tree import HEIGHT, WIDTH, index_mask, write_tree
-from test_ref_youtube_vos import edit_expressions
+from rvos_tree import HEIGHT, WIDTH, edit_expressions, index_mask, write_tree
 
 from ifirvos.datasets import SynthRVOSDataset
 from ifirvos.registry import DATASETS

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from faults import error_in_child, in_child, wait
 from mmengine.config import Config
+from runs import ROOT, At, run, tiny_config, without_validation
 
 from ifirvos.errors import InputError, WorkerError
 from ifirvos.evaluation.submission.files import check_submission
@@ -22,9 +23,7 @@ from ifirvos.testing import shrink, write_demo_dataset
 from ifirvos.training.work_dir import claimed
 from ifirvos_cli import synth
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_training'))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_evaluation/test_submission'))
-from runs import ROOT, At, run, tiny_config, without_validation
 from test_loop import Model, Stopped, submit
 
 

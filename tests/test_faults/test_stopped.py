@@ -7,11 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from ablation_configs import arguments, write_configs
+from left_half import LeftHalf
 from loader_state import loader_restored
+from runs import ROOT, At, run, tiny_config, without_validation
 from tool_scripts import load_tool
 
 import ifirvos_cli
@@ -21,13 +23,6 @@ from ifirvos.training.ablation.machine import Machine
 from ifirvos.training.loops import ResumableLoop
 from ifirvos.video.writer import VideoWriter
 from ifirvos_cli.common import reported
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_tools'))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_training'))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_training/test_ablation'))
-from ablation_configs import arguments, write_configs
-from runs import ROOT, At, run, tiny_config, without_validation
-from test_infer import LeftHalf
 
 CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 

@@ -1,7 +1,6 @@
 """Two jobs at once in one output folder: the second is refused, or both results are whole."""
 
 import os
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from faults import error_in_child, in_child, wait
+from left_half import LeftHalf
 
 import ifirvos_cli
 from ifirvos.evaluation.submission import SubmissionWriter
@@ -19,9 +19,6 @@ from ifirvos.inference import folders
 from ifirvos.inference.folders import RESULT_FILE, staged_folders
 from ifirvos.video.writer import VideoWriter
 from ifirvos_cli.test import claimed_outputs
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_tools'))
-from test_infer import LeftHalf
 
 
 @pytest.fixture

@@ -5,16 +5,13 @@ import os
 import random
 import select
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
-from ifirvos.errors import UserError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_faults'))
 from faults import in_child
+
+from ifirvos.errors import UserError
 
 ODD = [
     None,

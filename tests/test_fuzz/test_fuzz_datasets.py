@@ -3,19 +3,16 @@
 import json
 import random
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.registry import init_default_scope
 from mutations import changed_bytes, changed_json, is_answered, run_all
+from synth_tree import write_layout
 
 from ifirvos.datasets.doctor import DATASET_KINDS
 from ifirvos.datasets.doctor.checks import build
 from ifirvos.datasets.transforms import LoadRVOSMasks
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_datasets'))
-from synth_tree import write_layout
 
 # Layout of SynthRVOS -> the data set, a split of it, and which files are changed.
 LAYOUTS = {

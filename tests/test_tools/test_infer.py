@@ -1,41 +1,17 @@
 """`ifirvos infer` as a user meets it: what it writes, and the one line it says when something is wrong."""
 
-import gc
 import json
 import os
 
 import numpy as np
 import pytest
+from left_half import LeftHalf
 from mmengine.logging import MMLogger
 
-from ifirvos.inference.results import SentenceResult, WindowResult
 from ifirvos.label_maps import read_palette_png
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.writer import VideoWriter
 from ifirvos_cli import infer
-
-
-class LeftHalf:
-    """Stands for RVOSInferencer: whatever the sentence, the left half of every frame."""
-
-    built = 0
-
-    def __init__(self, model, weights, device, **options):
-        LeftHalf.built += 1
-        LeftHalf.given = dict(options, model=model)
-        LeftHalf.collected = [gc.isenabled()]
-
-    def about(self, score_threshold):
-        return dict(config='left.py', score_threshold=score_threshold)
-
-    def stream(self, reader, texts, score_threshold=None):
-        LeftHalf.collected.append(gc.isenabled())
-        for t, (frame, time) in enumerate(reader.timed()):
-            mask = np.zeros((1, *frame.shape[:2]), bool)
-            mask[:, :, : mask.shape[2] // 2] = True
-            scores, boxes = np.full(1, 0.75, np.float32), np.zeros((1, 4), np.float32)
-            results = [SentenceResult(text, mask, scores, boxes, 0) for text in texts]
-            yield WindowResult(t, [frame], [time], results)
 
 
 @pytest.fixture

@@ -3,20 +3,17 @@
 import collections
 import json
 import pickle
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+from synth_tree import write_layout
 from tool_scripts import load_tool
 
 from ifirvos.datasets import RefCOCOClipDataset
 from ifirvos.datasets.transforms import LoadRVOSMasks
 from ifirvos.errors import AnnotationError
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'test_datasets'))
-from synth_tree import write_layout
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'dataset_converters' / 'refcoco_to_json.py'
 
