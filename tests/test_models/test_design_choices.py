@@ -3,8 +3,10 @@
 import pytest
 import torch
 from tiny import C, clip, frames, outputs_of, tiny_model
+from torch import nn
 from torch.testing import assert_close
 
+from ifirvos.models.ifi_decoder import InterFrameInteraction
 from ifirvos.models.vision_language_interaction import (
     LanguageEnhancementWithVision,
     VisionEnhancementWithLanguage,
@@ -85,6 +87,21 @@ def test_dynamic_text_of_a_level_is_what_lewv_had_read_before_it():
 
 
 # ---------------------------------------------------------------- inter-frame interaction and the boxes
+def test_inter_frame_interaction_is_equation_5():
+    """Q1 = LN(Attn(Q) + Q), Q2 = LN(FFN(Q1) + Q1), over the T*N queries of each of two clips."""
+    ifi = InterFrameInteraction(16, 4, 24).double().eval()
+    for parameter in ifi.parameters():
+        if parameter.dim() == 1:  # biases and norms, which start at zero and one
+            nn.init.normal_(parameter, 0.5, 0.3)
+    query = torch.randn(2 * 3, 5, 16, dtype=torch.float64)
+    q = query.view(2, 15, 16)
+    q1 = ifi.norms[0](ifi.attn(q, q, q)[0] + q)
+    first, second = ifi.ffn.layers[0][0], ifi.ffn.layers[1]
+    q2 = ifi.norms[1](second(first(q1).relu()) + q1)
+    found = ifi(query, 3, torch.rand(6, 5, 2), torch.randn_like(query))
+    assert_close(found, q2.view_as(query), **EXACT)
+
+
 def after_and_before(**overrides):
     models = [
         tiny_model(vli__lewv=None, decoder__layer_cfg__ifi_cfg__place=place, **overrides)
@@ -119,6 +136,14 @@ def test_boxes_of_both_places_are_those_that_were_refined():
         assert ('box_states' in decoded) == (model.decoder.layers[0].ifi.place == 'after')
 
 
+def test_no_gradient_passes_through_the_boxes_of_the_layer_before():
+    inputs = frames()
+    for model in after_and_before():
+        decoded = model.forward_transformer(model.extract_feat(inputs), [clip(inputs)])
+        assert decoded['hidden_states'].requires_grad
+        assert not any(boxes.requires_grad for boxes in decoded['references'][1:])
+
+
 def test_ifi_after_the_boxes_trains_and_predicts():
     model = tiny_model(decoder__layer_cfg__ifi_cfg__place='after').float().train()
     inputs = frames().float()
@@ -129,6 +154,17 @@ def test_ifi_after_the_boxes_trains_and_predicts():
     with torch.no_grad():
         (predicted,) = model(inputs, [clip(inputs)], mode='predict')
     assert predicted[0].pred_track_instances.masks.shape == (1, 64, 96)
+
+
+def test_ifi_after_the_boxes_trains_on_the_annotated_frame_alone():
+    model, inputs = tiny_model(decoder__layer_cfg__ifi_cfg__place='after').float(), frames().float()
+    losses = []
+    for present in ([False, True, False], [True, True, True]):
+        sample = clip(inputs, present=present)
+        sample.set_metainfo(dict(key_frames_inds=[1]))
+        losses.append(model(inputs, [sample], mode='loss'))
+    for name, loss in losses[0].items():
+        assert_close(loss, losses[1][name])
 
 
 # ---------------------------------------------------------------- the words of the pixel decoder

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from ifirvos.models.ifi_decoder import InterFrameInteraction
 from ifirvos.models.pixel_decoder import CrossModalFPN
 
 NO_IFI = dict(decoder__layer_cfg__ifi_cfg=None)
@@ -46,6 +47,13 @@ def test_an_open_gate_is_the_papers_ifi():
     before, after = outputs(plain, inputs), outputs(gated, inputs)
     for name in before:
         assert_close(after[name], before[name], rtol=1e-9, atol=1e-9)
+
+
+def test_the_time_of_a_frame_is_its_place_in_the_clip():
+    """So that the few frames of a training clip and the many of a video span the same encodings."""
+    ifi, like = InterFrameInteraction(16, 4, 24, temporal_pos='sine'), torch.empty(())
+    assert_close(ifi._time(5, like), ifi.time_encoding.encode(torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9])))
+    assert_close(ifi._time(3, like)[1], ifi._time(9, like)[4])
 
 
 @pytest.mark.parametrize('overrides', [IFI_GATE, TEXT_GATE, FINER], ids=['ifi', 'text', 'finer'])

@@ -42,9 +42,10 @@ def test_a_frozen_trunk_does_not_pull_at_the_words(frozen):
     assert (words[0].grad is None) == frozen
 
 
-def test_a_frozen_trunk_stays_in_evaluation_mode():
+def test_all_of_a_frozen_trunk_stays_in_evaluation_mode():
     model = tiny.tiny_model(frozen_trunk=True)
     model.train()
-    assert not any(module.training for part in (model.backbone, model.encoder) for module in part.modules())
+    trunk = (model.backbone, model.neck, model.encoder, model.pixel_decoder, model.vli.vewl)
+    assert not any(module.training for part in trunk for module in part.modules())
     assert model.decoder.training
     assert model.vli.lewv.training

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from ifirvos.models import pixel_decoder
 from ifirvos.models.dynamic_mask_head import DynamicMaskHead
 from ifirvos.models.pixel_decoder import CrossModalFPN
 
@@ -47,6 +48,25 @@ def test_frames_in_chunks_are_those_of_the_whole(fpn, arguments, chunk):
     assert_close(fpn.draw(first), whole[wanted])
     assert_close(fpn.draw(everything), whole)
     assert not frames._made, 'nothing is kept in the end'
+
+
+@torch.no_grad()
+def test_maps_that_are_too_large_to_keep_are_computed_again(fpn, arguments, monkeypatch):
+    whole = fpn(**arguments)
+    monkeypatch.setattr(pixel_decoder, 'KEPT_BYTES', 0)
+    assert_close(fpn(**arguments, frame_chunk=3), whole)
+
+
+@torch.no_grad()
+def test_pixels_do_not_attend_to_padding(fpn):
+    value = torch.randn(CLIPS * FRAMES, C, 2, 3, dtype=torch.float64)
+    position = torch.randn(CLIPS, C, 2, 3, dtype=torch.float64)
+    mask = torch.zeros(CLIPS, 2, 3, dtype=torch.bool)
+    mask[1, :, 2] = True
+    changed = value.clone()
+    changed[FRAMES:, ..., 2] = 7
+    before, after = (fpn.blocks[-1].attend_to_clip(x, position, mask, FRAMES) for x in (value, changed))
+    assert_close(after[..., :2], before[..., :2])
 
 
 @torch.no_grad()

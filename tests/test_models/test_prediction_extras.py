@@ -49,6 +49,15 @@ def test_candidates_are_all_queries_of_the_key_frames_only():
     assert_close(found.bboxes, corners, check_dtype=False, rtol=1e-5, atol=1e-4)
 
 
+def test_smooth_candidates_are_drawn_like_the_chosen_query():
+    sample, _ = predicted(key_frames=[1], size=(60, 80), candidates='smooth')
+    candidates, chosen = sample[1].pred_candidates, sample[1].pred_track_instances
+    assert torch.equal(candidates.masks[sample.query_index], chosen.masks[0])
+    assert_close(candidates.bboxes[sample.query_index], chosen.bboxes[0], check_dtype=False, rtol=1e-5, atol=1e-4)
+    nearest = predicted(key_frames=[1], size=(60, 80), candidates=True)[0][1].pred_candidates
+    assert not torch.equal(candidates.masks, nearest.masks)
+
+
 def test_without_key_frames_every_frame_has_candidates():
     sample, _ = predicted(candidates=True)
     assert all(len(frame.pred_candidates) == tiny.QUERIES for frame in sample)

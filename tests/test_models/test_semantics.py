@@ -159,6 +159,19 @@ def test_lewv_ignores_what_is_in_the_padding():
     assert torch.equal(*sentences)
 
 
+@torch.no_grad()
+def test_the_decoder_ignores_what_is_in_the_padding():
+    model, inputs, given = tiny.tiny_model(), tiny.frames(), {}
+    model.decoder.register_forward_pre_hook(lambda module, args, kwargs: given.update(kwargs), with_kwargs=True)
+    tiny.outputs_of(model, inputs, [tiny.clip(inputs, size=(40, 72))])
+    given = dict(given)  # the calls below have the hook too
+    padding = given['key_padding_mask']
+    assert padding.any()
+    changed = given | dict(value=given['value'].masked_fill(padding[..., None], 7.0))
+    before, after = model.decoder(**given), model.decoder(**changed)
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
 @pytest.mark.parametrize('size', [(64, 96), (40, 72)], ids=['unpadded', 'padded'])
 def test_the_encoder_sees_what_mmdets_would_give_it(size):
     """Masks, encodings and valid ratios are computed once a clip, and the encoder runs in chunks: no number moves."""
@@ -208,6 +221,18 @@ def test_losses_are_finite_whatever_is_present(present):
     assert all(torch.isfinite(loss) and loss >= 0 for loss in losses.values())
 
 
+def test_every_clip_of_a_batch_is_matched_with_its_own_object():
+    head, inputs = tiny.tiny_model().bbox_head.float(), tiny.frames(2)
+    clips = [tiny.clip(inputs, present=present) for present in ([True, True, False], [False, True, True])]
+    targets = head.targets(clips, (16, 24), torch.device('cpu'))
+    predictions = torch.randn(2, 3, 5, 1), torch.rand(2, 3, 5, 4), torch.randn(2, 3, 5, 16, 24)
+    together = head.match_cost(*predictions, targets)
+    alone = [head.match_cost(*(x[b : b + 1] for x in predictions), targets[b : b + 1]) for b in range(2)]
+    assert_close(together, torch.cat(alone))
+    other = head.match_cost(*(x[1:] for x in predictions), targets[:1])
+    assert not torch.allclose(together[1:], other), 'the objects differ'
+
+
 def class_targets(model, monkeypatch, present):
     """The target (T,N) that the last layer's class loss is given."""
     inputs, seen = tiny.frames(), []
@@ -229,6 +254,13 @@ def test_one_query_is_positive_where_the_object_is(monkeypatch):
 
 def test_no_query_is_positive_without_the_object(monkeypatch):
     assert class_targets(tiny.tiny_model(), monkeypatch, [False] * 3).sum() == 0
+
+
+def test_losses_of_a_batch_without_any_object_are_divided_by_one():
+    """Not by the number of frames with it."""
+    inputs = tiny.frames()
+    losses = losses_of(tiny.tiny_model(), inputs, [tiny.clip(inputs, present=[False] * 3)])
+    assert losses['loss_dice'] <= 5, 'of one clip, and its weight is 5'
 
 
 @pytest.mark.parametrize('counted', [True, False])

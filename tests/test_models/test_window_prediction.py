@@ -6,6 +6,8 @@ import torch
 from mmengine.config import Config
 from torch.testing import assert_close
 
+from ifirvos.models.query_linker import QueryLinker
+
 
 @pytest.fixture
 def model():
@@ -69,6 +71,37 @@ def test_sentences_of_one_video_in_windows(model, inputs):
     for clip, other in zip(model.predict_features(feats, samples), expected, strict=True):
         assert_close(soft_masks(clip), soft_masks(other), rtol=0, atol=1e-6)
         assert clip.query_index == other.query_index
+
+
+class Noting(QueryLinker):
+    """Draws always, and keeps what was drawn and what was chosen."""
+
+    def choose(self, scores, draw):
+        self.drawn = draw(2)
+        return super().choose(scores, draw)
+
+    def remember(self, masks):
+        self.kept = masks
+        super().remember(masks)
+
+
+@torch.no_grad()
+def test_linked_sentences_are_compared_by_masks_of_their_own(model, inputs):
+    feats = model.extract_feat(inputs[:1])
+
+    def linked(*texts):
+        linkers = [Noting() for _ in texts]
+        model.predict_features(feats, [tiny.clip(inputs[:1], text) for text in texts], linkers)
+        return linkers
+
+    texts = ['the red circle', 'the small star on the left']
+    together = linked(*texts)
+    for text, linker in zip(texts, together, strict=True):
+        (alone,) = linked(text)
+        assert_close(linker.drawn, alone.drawn, rtol=0, atol=1e-6)
+        assert_close(linker.kept, alone.kept, rtol=0, atol=1e-6)
+    assert not torch.allclose(together[0].drawn, together[1].drawn, atol=1e-4)
+    assert not torch.allclose(together[0].kept, together[1].kept, atol=1e-4)
 
 
 def test_clips_with_annotated_frames_are_left_whole(model, inputs):
