@@ -135,6 +135,28 @@ def test_what_the_command_line_says_reaches_reader_and_writer(tmp_path, monkeypa
     assert (asked['style'], asked['deinterlace'], asked['timeout']) == ('paint', True, 7)
 
 
+@pytest.mark.parametrize(('own', 'used'), [(None, 0.2), (0.7, 0.7), (0.0, 0.0)])
+def test_options_of_a_row_count_before_those_of_the_command(own, used, tmp_path, monkeypatch):
+    from ifirvos.inference.many_videos import ModelWorker
+
+    thresholds, reading = [], {}
+
+    def read(video, **options):
+        reading.update(options)
+        return MagicMock()
+
+    monkeypatch.setattr('ifirvos.video.reader.VideoReader', read)
+    monkeypatch.setattr('ifirvos.inference.writers.ResultWriter', MagicMock())
+    worker = ModelWorker({}, ['csv'], score_threshold=0.2)
+    worker.inferencer = SimpleNamespace(
+        about=lambda threshold: thresholds.append(threshold) or {},
+        stream=lambda *_, score_threshold: thresholds.append(score_threshold) or [],
+    )
+    worker.segment(job('one', fps=12.0, max_frames=7, score_threshold=own), tmp_path, True)
+    assert thresholds == [used, used]
+    assert reading == dict(fps=12.0, max_frames=7)
+
+
 def test_where_there_are_no_locks_or_a_link_stands(tmp_path, monkeypatch):
     fake, linked = Fake(tmp_path / 'log'), tmp_path / 'elsewhere'
     linked.mkdir()

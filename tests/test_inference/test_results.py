@@ -4,12 +4,15 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from mmdet.structures import DetDataSample, TrackDataSample
+from mmengine.structures import InstanceData
 from pycocotools import mask as rle_tools
 
-from ifirvos.inference.results import MaskSequence, ResultCollector, SentenceResult
+from ifirvos.inference.results import MaskSequence, ResultCollector, SentenceResult, to_result
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 5), st.integers(1, 9), st.integers(1, 7)))
 
@@ -74,6 +77,17 @@ def test_parts_put_together_are_the_whole(mask_format, coded):
     assert again.vis[:, 0, 0, 0].tolist() == [0, 0, 0, 3, 4, 4]
     assert again.rles == whole.rles
     assert whole.part(3, 5).query_index == 1
+
+
+def test_a_score_at_the_threshold_is_present():
+    sample = TrackDataSample(metainfo=dict(query_index=0))
+    sample.video_data_samples = [DetDataSample() for _ in range(2)]
+    for frame, score in zip(sample, (0.5, 0.25), strict=True):
+        masks = torch.ones(1, 4, 6, dtype=torch.bool)
+        frame.pred_track_instances = InstanceData(masks=masks, scores=torch.tensor([score]))
+    result = to_result(sample, 'red', 0.5)
+    assert result.present.tolist() == [True, False]
+    assert result.masks.any((1, 2)).tolist() == [True, False]
 
 
 def test_what_is_not_said_is_filled_in():

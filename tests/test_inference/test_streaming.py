@@ -82,6 +82,14 @@ def test_a_backbone_that_takes_clips_sees_every_window_whole(inferencer, frames)
     assert [len(window.frames) for window in windows] == [2, 1, 2]
 
 
+@pytest.mark.parametrize(('link', 'lengths'), [('agreement', [3, 3]), ('independent', [3, 2])])
+def test_the_last_window_is_full_where_windows_are_linked(inferencer, frames, link, lengths):
+    """Independent ones are those of Ref-DAVIS17, whose last has what is left."""
+    inferencer.clip_len, inferencer.overlap, inferencer.link = 3, 0, link
+    list(inferencer.stream(frames, 'red'))
+    assert [len(given) for given, _ in inferencer.model.calls] == lengths
+
+
 def test_a_stream_without_end(inferencer, frames):
     def forever():
         while True:
@@ -188,6 +196,21 @@ def test_where_memory_runs_out_smaller_parts_are_taken_once(inferencer, frames, 
     assert [len(samples) for _, samples in inferencer.model.calls] == [1, 1, 1], 'a sentence at a time'
     assert len(said) == 1
     assert 'going on one sentence and a few frames at a time' in said[0]
+
+
+def test_what_a_failed_attempt_remembered_is_forgotten(inferencer, frames, monkeypatch):
+    known, forward = [], inferencer.forward
+
+    def fail_once(feats, metas, texts, linkers, encoded):
+        known.append([linker._masks for linker in linkers])
+        if len(known) == 1:
+            linkers[0].remember(torch.ones(5, 4, 4))
+            raise OUT_OF_MEMORY[0]
+        return forward(feats, metas, texts, linkers, encoded)
+
+    monkeypatch.setattr(inferencer, 'forward', fail_once)
+    inferencer(frames, ['red', 'dark'])
+    assert known == [[None, None], [None], [None]]
 
 
 def test_memory_that_runs_out_twice_ends_with_advice_and_other_errors_as_they_are(inferencer, frames, monkeypatch):
