@@ -105,6 +105,31 @@ class FakeLoader(list):
         self.sampler = sampler
 
 
+class Drawing:
+    """A training loop, at its fifth iteration, that draws a number in place of a step."""
+
+    def __init__(self, runner, dataloader) -> None:
+        self.runner, self._iter = runner, 4
+
+    def run_iter(self) -> None:
+        self.drawn = float(torch.rand(()))
+
+
+def test_processes_draw_different_numbers_in_a_step(monkeypatch):
+    """Dropout would otherwise drop the same of all clips of a step."""
+
+    class Loop(loops.ResumableLoop, Drawing):
+        pass
+
+    drawn = []
+    for rank in (0, 1, 0):
+        monkeypatch.setattr(loops, 'get_rank', lambda rank=rank: rank)
+        loop = Loop(SimpleNamespace(seed=3), FakeLoader(None))
+        loop.run_iter()
+        drawn.append(loop.drawn)
+    assert drawn[0] == drawn[2] != drawn[1]
+
+
 @pytest.mark.parametrize('world_size', [2, 3])
 def test_processes_share_out_what_one_would_draw(world_size, monkeypatch):
     """The samples of a step, and the seeds they are drawn under."""

@@ -8,6 +8,7 @@ import sys
 import time
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from runs import ROOT, At, Killed, Losses, by_epochs, kill, run, tiny_config, we
 
 from ifirvos.checkpoint import load_checkpoint
 from ifirvos.training import DrawSampler
+from ifirvos.training.loops import ResumableLoop
 
 
 def terminate(runner):
@@ -179,6 +181,13 @@ def test_missing_masks_are_said_before_the_first_iteration(data_root, tmp_path):
     cfg = tiny_config(tmp_path / 'data')
     with pytest.raises(FileNotFoundError, match='which RVOSMetric compares with'):
         run(cfg, tmp_path, At(0, kill))
+
+
+def test_the_end_of_training_is_validated_whatever_the_interval():
+    loop = SimpleNamespace(
+        dynamic_milestones=[0], dynamic_intervals=[3], val_begin=2, runner=SimpleNamespace(val_loop=object())
+    )
+    assert [number for number in range(1, 8) if ResumableLoop._is_due(loop, number, 7)] == [3, 6, 7]
 
 
 def test_a_validation_that_is_stopped_is_run_again(data_root, tmp_path):

@@ -1,10 +1,13 @@
 """What differs from the checkpoint is said when a run is resumed, and what takes effect is what was said."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 import pytest
 from runs import At, Killed, kill, run, tiny_config, without_validation
 
 from ifirvos.errors import CheckpointError
-from ifirvos.training.resumption import differences, keeps_checkpoints
+from ifirvos.training.resumption import ResumeHook, differences, keeps_checkpoints
 from ifirvos_cli import train
 
 
@@ -62,6 +65,14 @@ def test_a_reset_optimizer_has_the_new_rate_where_its_schedule_stands(data_root,
     steps = {int(state['step']) for state in runner.optim_wrapper.optimizer.state.values()}
     assert steps == {3}, 'no momenta of the checkpoint'
     assert 'optim_wrapper.optimizer.lr: 0.001 in the checkpoint, 0.01 here: the new one takes effect' in log_of(runner)
+
+
+def test_a_reset_schedule_goes_on_by_epochs_or_by_iterations():
+    hook = ResumeHook(reset_optimizer=True)
+    hook._resumed = True
+    schedulers = [Mock(by_epoch=True), Mock(by_epoch=False)]
+    hook.before_train(SimpleNamespace(param_schedulers=schedulers, epoch=2, iter=6))
+    assert [scheduler.step.call_count for scheduler in schedulers] == [2, 6]
 
 
 def test_differences_of_configs():
