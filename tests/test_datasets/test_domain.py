@@ -50,6 +50,14 @@ def test_sizes_hardly_change_where_a_sentence_names_one():
     assert areas('the smallish one') == free  # whole words
 
 
+def test_a_zoom_shifts_by_up_to_its_share():
+    np.random.seed(0)
+    zoom, start = RandomZoom(prob=1.0, scales=(1, 1), shift=0.1), frame()['gt_bboxes'][0]
+    moved = np.abs([zoom.transform(frame())['gt_bboxes'][0] - start for _ in range(100)]).max(0)
+    assert (moved <= np.array([W, H, W, H]) * 0.1 + 1).all()
+    assert (moved >= np.array([W, H, W, H]) * 0.08).all()
+
+
 def test_a_frame_whose_object_is_moved_out_becomes_one_without_it():
     corner = frame(rows=slice(0, 2), columns=slice(0, 2))
     results = RandomZoom(prob=1.0, scales=(3.0, 3.0), shift=0).transform(corner)

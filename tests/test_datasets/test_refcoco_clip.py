@@ -245,6 +245,17 @@ def test_picture_mask_and_box_move_together():
     assert moved == 5  # and one frame is the picture itself
 
 
+def test_the_view_changes_where_nothing_else_moves():
+    np.random.seed(0)
+
+    def moved(perspective: float) -> int:
+        step = PseudoVideo(6, rotation=0, translation=0, perspective=perspective, blur_prob=0)
+        clip = step.transform(loaded_clip(square()))
+        return sum(not np.array_equal(masks.masks[0], square()) for masks in clip['gt_masks'])
+
+    assert (moved(0), moved(0.08)) == (0, 5)
+
+
 def test_the_still_frame_stands_anywhere_and_a_seed_repeats_the_clip():
     def places(seed: int) -> list[int]:
         np.random.seed(seed)

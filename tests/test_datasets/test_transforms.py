@@ -19,6 +19,7 @@ from ifirvos.datasets.transforms import (
     LoadRVOSMasks,
     PackRVOSInputs,
     PhotoMetricDistortionUint8,
+    ReferenceResize,
     RequireVisibleObject,
     ResizeByArea,
     RVOSClipSample,
@@ -64,6 +65,16 @@ def test_reference_clip_has_neighbours_within_3_and_the_rest_outside_them(length
     assert after
     assert len(set(indices)) >= num_frames - 1  # only the frame after the key frame may be drawn a second time
     assert indices.count(key) == 1
+
+
+def test_neighbours_of_the_key_frame_are_one_to_three_frames_away():
+    clips = [reference_indices(30, 3, 15) for _ in range(300)]
+    assert {15 - clip[0] for clip in clips} == {clip[2] - 15 for clip in clips} == {1, 2, 3}
+
+
+def test_reference_clip_of_two_has_a_neighbour_of_either_side():
+    offsets = {index - 15 for _ in range(300) for index in reference_indices(30, 2, 15)}
+    assert offsets == {-3, -2, -1, 0, 1, 2, 3}
 
 
 def test_reference_clip_at_the_border_repeats_the_key_frame():
@@ -231,6 +242,12 @@ def test_resize_by_area_takes_pictures_without_truth_or_object():
     results = ResizeByArea((6, 4)).transform(empty)
     assert results['gt_masks'].masks.shape == (0, 4, 6)
     assert results['gt_bboxes'].shape == (0, 4)
+
+
+def test_a_resize_forgets_the_picture_before():
+    step = ReferenceResize((None, 360))
+    for size, expected in (((480, 854), (360, 640)), ((480, 1152), (360, 864)), ((854, 480), (640, 360))):
+        assert step(dict(img=np.zeros((*size, 3), np.uint8)))['img_shape'] == expected
 
 
 # ---- sentences and colours ----

@@ -96,6 +96,16 @@ def test_means_are_over_objects_not_videos(tmp_path, paths):
     assert metrics['davis/J&F_high'] == 100
 
 
+def test_annotators_count_alike_however_much_each_covers(tmp_path, paths):
+    other = write_annotation(tmp_path / 'w', columns(0, 10))
+    samples = [
+        make_sample(paths, 0, 1, columns(0, 10)),
+        make_sample(paths, 0, 2, columns(10, 20)),
+        make_sample(other, 1, 1, columns(20, 30), video_id='w'),
+    ]
+    assert evaluate(samples, bootstrap=0)['davis/J'] == 50
+
+
 def test_object_without_sentence_counts_as_not_found(paths):
     assert evaluate([make_sample(paths, 0, 1, columns(0, 10))])['davis/J'] == 50
 
