@@ -202,6 +202,11 @@ DIFFERENCES = {
     ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/baseline.py'): {VLI: None, IFI: None},
     ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/wo_ifi.py'): {IFI: None},
     ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/wo_vli.py'): {VLI: None},
+    ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/paper_ifi.py'): {
+        f'{IFI}.box_pos': False,
+        f'{IFI}.query_pos': False,
+    },
+    ('ifirvos/r18_synth_joint.py', 'ifirvos/ablations_joint_synth/temporal.py'): {f'{IFI}.temporal_pos': 'learned'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/attn_ffn.py'): {f'{VLI}.fusion': 'ffn'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/dynamic_text.py'): {f'{VLI}.text': 'dynamic'},
     ('ifirvos/r18_synth.py', 'ifirvos/ablations_synth/lewv_only.py'): {f'{VLI}.vewl': None},
