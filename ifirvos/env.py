@@ -10,6 +10,7 @@ from importlib import metadata
 import torch
 from mmcv.ops import MultiScaleDeformableAttention
 from mmengine.hub import get_config
+from mmengine.utils import digit_version
 from mmengine.utils.dl_utils import collect_env
 
 from .compat import install
@@ -86,8 +87,8 @@ def _collect_libraries(found: Environment) -> None:
     missing = [name for name in LIBRARIES if not versions[name] and not name.startswith('opencv')]
     if missing:
         found.problems.append(f'Missing: {", ".join(missing)}. Run pip install {" ".join(missing)}.')
-    if versions['transformers'] and not 4 <= int(versions['transformers'].split('.')[0]) <= 5:
-        found.advice.append('transformers is tested from 4.40 to 5.x.')
+    if versions['transformers'] and not (4, 45) <= digit_version(versions['transformers'])[:2] < (6, 0):
+        found.advice.append('transformers has to be 4.45, as older tokenizers cannot read the shipped one, to 5.x.')
     if versions['opencv-python'] and versions['opencv-python-headless']:
         found.advice.append(
             'opencv-python lies beside opencv-python-headless, shares its files and needs libGL: pip uninstall -y '

@@ -73,6 +73,14 @@ def test_one_opencv_build_gets_none(pretend_installed):
     assert not any('opencv' in advice for advice in env.collect().advice)
 
 
+@pytest.mark.parametrize(
+    ('version', 'works'), [('4.44.2', False), ('4.45.0', True), ('5.20.2', True), ('6.0.0', False)]
+)
+def test_a_transformers_outside_the_bounds_of_the_metadata_gets_advice(pretend_installed, version, works):
+    pretend_installed(transformers=version)
+    assert any('transformers has to be' in advice for advice in env.collect().advice) != works
+
+
 def test_gpu_without_kernel_gets_advice(monkeypatch):
     monkeypatch.setattr(env.torch.cuda, 'is_available', lambda: True)
     monkeypatch.setattr(env, 'install', lambda: False)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
+import transformers
 from mmengine.logging import MMLogger
+from mmengine.utils import digit_version
 from transformers import BertConfig, BertModel, RobertaConfig, RobertaModel
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'parity'))
@@ -95,6 +97,9 @@ def test_padding_changes_no_word():
 def test_a_mask_that_is_not_read_back_changes_no_word():
     """What a GPU is given in place of (B,L); None where the host knows that there is no padding."""
     text = encoder().eval()
+    if digit_version(transformers.__version__) < digit_version('5.0.0'):
+        assert not text.leaves_masks_unread
+        pytest.skip('transformers 4 takes masks (B,L)')
     assert text.leaves_masks_unread
     for sentences in (SENTENCES, SENTENCES[:1]):
         tokens = text.tokenize(sentences)
