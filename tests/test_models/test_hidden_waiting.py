@@ -44,6 +44,8 @@ def without_values(request, monkeypatch):
     for owner, name in ((torch, 'tensor'), (torch, 'as_tensor'), (torch.Tensor, 'new_tensor')):
         monkeypatch.setattr(owner, name, without_copies_to_meta(getattr(owner, name)))
     model = MODELS.build(shrink(f'configs/{request.param}').model)
+    if not model.text_encoder.leaves_masks_unread:
+        pytest.skip('transformers 4 reads every mask')
     model.train()
     raw = demo_rvos_inputs(num_clips=2, num_frames=3, sizes=[(64, 96), (48, 64)])
     data = model.data_preprocessor(raw, True)
