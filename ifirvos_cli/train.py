@@ -139,12 +139,16 @@ def _without_own_weights(cfg: Config) -> None:
     lists = (cfg.get('default_hooks') or {}).get('hand_over') or {}
     left_out = [] if cfg.get('resume') else [*(lists.get('allow_missing') or ()), *(lists.get('drop') or ())]
 
+    def whole(part: str, key: str) -> bool:
+        return not any(part in pattern or re.match(pattern, key) for pattern in left_out)
+
     model = cfg.get('model') or {}
-    if model.get('text_encoder') and not any(re.match(pattern, 'text_encoder.model.x') for pattern in left_out):
+    if model.get('text_encoder') and whole('text_encoder', 'text_encoder.model.x'):
         with contextlib.suppress(UserError):  # of an encoder that is not known, the weights are loaded twice
             cfg.model.text_encoder = without_weights(cfg.model.text_encoder)
-    partly = any('backbone' in pattern or re.match(pattern, 'backbone.x') for pattern in left_out)
-    if not partly and (model.get('backbone') or {}).get('init_cfg') is not None:  # one's own need not take it
+    checked = cfg.get('resume') or lists  # mmengine alone would only warn of weights without a backbone
+    given = (model.get('backbone') or {}).get('init_cfg')  # one's own need not take it
+    if checked and given is not None and whole('backbone', 'backbone.x'):
         cfg.model.backbone.init_cfg = None
 
 

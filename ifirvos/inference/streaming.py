@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import copy
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor
 
@@ -24,6 +24,8 @@ from .windows import FeatureWindow, Window, ahead, until, windows
 
 if TYPE_CHECKING:
     from .inferencer import RVOSInferencer
+
+T = TypeVar('T')
 
 
 def segment_stream(
@@ -82,20 +84,21 @@ def _with_features(
             warn_of_another_domain(inferencer.model_name, [frame for frame, _ in window.new], texts)
             is_first = False
         if inferencer.dtype == AUTO:
-            inferencer.dtype = faster_dtype(inferencer, clip, texts[0])
+            inferencer.dtype = _within_memory(inferencer, lambda clip=clip: faster_dtype(inferencer, clip, texts[0]))
         if inferencer.model.takes_clips:
             (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
-            feats, meta = _extract(inferencer, clip)
+            feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))
         else:
-            feats, meta = _extract(inferencer, clip)
+            feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))
             feats = kept.extend(feats, window.size)
         yield window, feats, meta
 
 
-def _extract(inferencer: RVOSInferencer, clip: dict) -> tuple[list[Tensor], dict]:
+def _within_memory(inferencer: RVOSInferencer, run: Callable[[], T]) -> T:
+    """Return what ``run`` returns; if memory runs out, run it again in smaller parts."""
     while True:
         try:
-            return inferencer.extract(clip)
+            return run()
         except (RuntimeError, MemoryError) as error:
             inferencer.smaller_parts.take(error, inferencer.model)
 

@@ -211,7 +211,7 @@ class CudaGraphHook(Hook):
         ):
             reason = 'it takes IFIRVOS with RobertaTextEncoder and RVOSHead, no classes derived from them'
         elif not model.text_encoder.leaves_masks_unread:
-            reason = 'it needs transformers 5'
+            reason = 'it needs transformers 5, with sdpa attention in the text encoder'
         elif type(wrapper) is not OptimWrapper or wrapper._accumulative_counts != 1:
             reason = 'it takes a plain OptimWrapper: fp32, and no accumulation of gradients'
         if reason:

@@ -198,6 +198,14 @@ def test_where_memory_runs_out_smaller_parts_are_taken_once(inferencer, frames, 
     assert 'going on one sentence and a few frames at a time' in said[0]
 
 
+def test_a_trial_of_precisions_may_run_out_of_memory_too(inferencer, frames, monkeypatch):
+    trial = OutOfMemory(lambda *_: 'fp32', 1, OUT_OF_MEMORY[0])
+    monkeypatch.setattr('ifirvos.inference.streaming.faster_dtype', trial)
+    inferencer.dtype = 'auto'
+    inferencer(frames, ['red'])
+    assert (trial.calls, inferencer.dtype, inferencer.smaller_parts.taken) == (2, 'fp32', True)
+
+
 def test_what_a_failed_attempt_remembered_is_forgotten(inferencer, frames, monkeypatch):
     known, forward = [], inferencer.forward
 

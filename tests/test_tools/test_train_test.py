@@ -131,6 +131,8 @@ def test_nothing_to_resume_keeps_the_weights_to_start_from(config, work_dir, tmp
     [
         ([], False),
         (['default_hooks.hand_over.allow_missing=[vli[.]]'], False),
+        (['default_hooks.hand_over.allow_missing=[text_encoder[.]model[.]pooler[.]]'], False),
+        (['default_hooks.hand_over=None'], True),
         (['default_hooks.hand_over.allow_missing=[backbone[.]layer4[.]]'], True),
         (['default_hooks.hand_over.drop=[.*]'], True),
         (['load_from=None'], True),
@@ -142,7 +144,8 @@ def test_what_the_weights_bring_is_not_loaded_before(work_dir, tmp_path, options
     weights = str(work_dir / 'iter_1.pth')
     cfg = train.load_config(train.parse_args([*arguments, f'load_from={weights}', *options]))
     assert (cfg.model.backbone.init_cfg is not None) == kept
-    assert cfg.model.text_encoder.get('pretrained', True) == (options == ['load_from=None'] or 'drop' in str(options))
+    text_kept = any(word in str(options) for word in ('load_from', 'drop', 'pooler'))
+    assert cfg.model.text_encoder.get('pretrained', True) == text_kept
     if not kept and not options:
         resumed = train.load_config(train.parse_args([*arguments[:3], '--resume', weights]))
         assert resumed.model.backbone.init_cfg is None

@@ -85,7 +85,7 @@ def apply(changes: dict, target: dict) -> None:
 def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
     """Return the configs of all stages with the variant's model; the last is the variant itself.
 
-    All stages import what the variant's ``custom_imports`` name: its model may have classes of its own.
+    All stages also import what the variant's ``custom_imports`` name: its model may have classes of its own.
 
     Raises:
         InputError: the variant changes more than the model: the rows could not be compared.
@@ -102,9 +102,14 @@ def stages_of(variant: Path, stages: Sequence[Path]) -> tuple[Config, ...]:
         changed = config.to_dict()
         apply(model, changed['model'])
         config.model = ConfigDict(changed['model'])
-        if 'custom_imports' in last:
-            config.custom_imports = deepcopy(last.custom_imports)
+        imports = dict.fromkeys([*_imports(config), *_imports(last)])
+        config.custom_imports = dict(config.get('custom_imports') or {}, imports=list(imports))
     return (*configs[:-1], last)
+
+
+def _imports(config: Config) -> list[str]:
+    names = (config.get('custom_imports') or {}).get('imports') or []
+    return [names] if isinstance(names, str) else list(names)
 
 
 def _without_scopes(node: Any) -> Any:

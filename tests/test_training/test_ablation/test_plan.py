@@ -58,10 +58,16 @@ def test_a_variant_with_a_module_of_its_own(tmp_path):
         "custom_imports = dict(imports=['ifirvos', 'colorsys'], allow_failed_imports=False)\n"
         "model = dict(decoder=dict(layer_cfg=dict(ifi_cfg=dict(_delete_=True, type='Mine'))))\n"
     )
-    folder = ROOT / 'configs/ifirvos'
-    (run,) = plan([mine], [folder / 'r18_synth_pretrain.py', folder / 'r18_synth.py'], [42], tmp_path)
+    first = tmp_path / 'first.py'
+    first.write_text(
+        "_base_ = 'ifirvos::ifirvos/r18_synth_pretrain.py'\ncustom_imports = dict(imports=['ifirvos', 'stat'])\n"
+    )
+    (run,) = plan([mine], [first, ROOT / 'configs/ifirvos/r18_synth.py'], [42], tmp_path)
+    assert [stage.custom_imports.imports for stage in run.stages] == [
+        ['ifirvos', 'stat', 'colorsys'],
+        ['ifirvos', 'colorsys'],
+    ]
     for stage in run.stages:
-        assert stage.custom_imports.imports == ['ifirvos', 'colorsys']
         assert stage.model.decoder.layer_cfg.ifi_cfg.type == 'Mine'
 
 
