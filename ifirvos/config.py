@@ -163,9 +163,10 @@ def read_config(path: str | os.PathLike) -> Config:
     except UserError:
         raise
     except ImportError as error:
+        named = getattr(error.__cause__ or error.__context__ or error, 'name', None)  # mmengine says all of sys.path
         raise InputError(
-            f'The config {path} imports what is not there ({error}). Install it, or put it on PYTHONPATH; '
-            'custom_imports names it.'
+            f'The config {path} imports what is not there ({named or error}). Install it, or put its folder on '
+            'PYTHONPATH; custom_imports names it.'
         ) from error
     except OSError as error:  # a base that is not there
         raise InputError(f'The config {path} cannot be read: {one_line(error)}') from error

@@ -48,7 +48,7 @@ _TEXT_FIELDS = {
     'eos_token_id',
     'position_embedding_type',
 }
-_ADVICE = 'Name the config file (--config, model=).'
+_ADVICE = 'Name the config file (--config, model=), with modules of your own on PYTHONPATH.'
 
 
 def plain_config(text: str, where: str = 'the checkpoint') -> Config:

@@ -78,6 +78,8 @@ def main(argv: list[str] | None = None) -> int:
         ) from error
     for problem in first:
         print(problem)
+    if len(first) + more >= sum(map(len, expected.values())):
+        print('None of the masks is where it should be: is it the other --layout, or another split?')
     if more:
         print(f'… and {more} more')
     masks = sum(map(len, expected.values()))

@@ -87,8 +87,8 @@ class MeViSDataset(BaseRVOSDataset):
     ``LoadRVOSMasks(reader='coco')``.
 
     A sentence that fits no object cannot be trained on and is left out; in test mode its masks are known to be empty,
-    its ``obj_id`` is 0 and its ``kind`` 'absent'. A ``kind`` in the file, which SynthRVOS writes and MeViS does not
-    have, is read where it is there.
+    its ``obj_id`` is 0 and its ``kind`` 'absent'. For others a ``kind`` in the file, which SynthRVOS writes and MeViS
+    does not have, is read where it is there.
 
     Args:
         data_root: The folder above.
@@ -165,7 +165,7 @@ class MeViSDataset(BaseRVOSDataset):
             video_id=video_id,
             exp_id=exp_id,
             text=raw['exp'],
-            kind=raw.get('kind', 'absent' if fits_nothing else ''),
+            kind='absent' if fits_nothing else raw.get('kind', ''),
             obj_id=None if anno_ids is None else int(not fits_nothing),
             anno_ids=anno_ids,
         )

@@ -123,6 +123,8 @@ def _interval_of_videos_and_seeds(values: np.ndarray, videos: np.ndarray) -> tup
     """Return the 95 % percentile interval of the mean of (seeds, expressions), with videos and seeds resampled."""
     _, index = np.unique(videos, return_inverse=True)
     sizes = np.bincount(index)
+    if len(sizes) == 1:  # of one video nothing is known about others
+        return -np.inf, np.inf
     sums = np.stack([np.bincount(index, weights=row) for row in values])  # seeds, videos
     rng = np.random.default_rng(0)
     of_videos = rng.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), size=DRAWS)

@@ -152,7 +152,13 @@ class IFIDecoderLayer(DeformableDetrTransformerDecoderLayer):
             return query
         # mmdet has scaled the points by the valid ratio of every level.
         centres = reference_points[:, :, 0, :2] / valid_ratios[:, None, 0]
-        return self.ifi(query, num_frames, centres, query_pos)
+        found = self.ifi(query, num_frames, centres, query_pos)
+        if found.shape != query.shape:
+            raise InputError(
+                f'{type(self.ifi).__name__} (decoder.layer_cfg.ifi_cfg) returns {tuple(found.shape)} for queries '
+                f'{tuple(query.shape)}, (B*T,N,C): it must keep their shape.'
+            )
+        return found
 
 
 @MODELS.register_module()

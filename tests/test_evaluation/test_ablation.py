@@ -46,6 +46,13 @@ def test_the_interval_holds_what_other_seeds_would_change():
     assert (two.mean, two.low, two.high) == pytest.approx((0, -5 * 2**0.5, 5 * 2**0.5))
 
 
+def test_one_video_says_nothing_of_others():
+    cells = paired_difference({1: rows([60, 61])}, {1: rows([50, 50])})
+    assert (cells['attr'].low, cells['attr'].high) == (-np.inf, np.inf)
+    assert '**' not in difference_table(dict(effect=cells))
+    assert '10.5 [-inf, inf]' in difference_table(dict(effect=cells))
+
+
 def test_only_common_seeds_and_the_same_expressions_are_compared():
     level = rows([50, 50])
     assert paired_difference({1: level, 2: level}, {2: level, 3: level})['all'].seeds == (0,)

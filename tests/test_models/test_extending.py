@@ -12,6 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModule
 from torch import nn
 
+from ifirvos.errors import InputError
 from ifirvos.testing import shrink
 from ifirvos.training.ablation.plan import plan
 
@@ -90,6 +91,15 @@ def test_the_gru_knows_the_order_of_the_frames(project):
     clips = [tiny.clip(inputs)]
     forward, backward = tiny.queries_of(model, inputs, clips), tiny.queries_of(model, inputs.flip(1), clips)
     assert not torch.allclose(forward, backward.flip(1), atol=1e-4)
+
+
+def test_a_temporal_module_that_changes_the_shape_is_named(project):
+    model = build(project / 'gru.py').eval()
+    for layer in model.decoder.layers:
+        layer.ifi.register_forward_hook(lambda module, args, found: found[:1])
+    inputs = tiny.frames(1).float()
+    with pytest.raises(InputError, match=r'GRUOverTime \(decoder\.layer_cfg\.ifi_cfg\) returns \(1, \d+, \d+\)'):
+        model(inputs, [tiny.clip(inputs)], mode='tensor')
 
 
 def test_the_gru_is_a_row_of_an_ablation(project):

@@ -115,6 +115,8 @@ def train_all(runs: Sequence[Run], args: argparse.Namespace) -> list[str]:
     missing = [run for run in runs if not is_probed(run, args.per_kind)]
     machine, failures = Machine(args.jobs, args.gpus_per_job), []
     with ThreadPoolExecutor(machine.jobs) as pool, tqdm(total=len(missing), unit='run') as progress:
+        if missing:
+            progress.write(f'The runs log to {args.out}/VARIANT/seedN/stage1.log and so on.')
         futures = {pool.submit(carry_out, run, machine, args): run for run in missing}
         try:
             for future in as_completed(futures):
@@ -154,6 +156,8 @@ def main(argv: list[str] | None = None) -> int:
     if table is None and args.table_only:
         raise SystemExit(f'No run of these variants, seeds and --per-kind is done in {args.out}.')
     print(table or 'No run is done yet.')
+    if table:
+        print(f'Written: table.md, table.csv and chart.png in {args.out}; logs: {args.out}/VARIANT/seedN/*.log')
     for failure in failures:
         print(f'FAILED: {failure}', file=sys.stderr)
     return 1 if failures else 0

@@ -69,7 +69,7 @@ class RVOSMetric(ExpressionMetric):
 
     default_prefix = 'rvos'
     TITLE = 'Region similarity J and contour accuracy F'
-    COLUMNS = ('J&F', 'J', 'F', 'S', 'n')
+    COLUMNS = ('J&F', 'J', 'F', 'S', 'N_acc', 'T_acc', 'n')
     INTERVAL_OF = 'J&F'
 
     def __init__(

@@ -48,10 +48,11 @@ def summarize(
 def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str | None = None) -> str:
     """Format the summary as lines of text: one row per group, then all records, then the interval, if any."""
     rows = {**summary['groups'], 'all': summary['overall']}
+    columns = [key for key in columns if key in summary['overall']]
     width = max(map(len, [*rows, group_by or '']))
     table = [(group_by or '', columns)]
     for name, row in rows.items():
-        table.append((name, [str(row[key]) if isinstance(row[key], int) else f'{row[key]:.2f}' for key in columns]))
+        table.append((name, [_cell(row.get(key)) for key in columns]))
     widths = [max(9, len(title) + 2) for title in columns]
     lines = [f'{name:{width}}' + ''.join(map(str.rjust, cells, widths)) for name, cells in table]
     overall = summary['overall']
@@ -59,6 +60,12 @@ def format_table(summary: dict[str, dict], columns: Sequence[str], group_by: str
         name = low.removesuffix('_low')
         lines.append(f'{name} between {overall[low]:.2f} and {overall[f"{name}_high"]:.2f} (bootstrap over videos)')
     return '\n'.join(lines)
+
+
+def _cell(value: float | None) -> str:
+    if value is None:  # a measure that this group has not
+        return ''
+    return str(value) if isinstance(value, int) else f'{value:.2f}'
 
 
 def write_report(
@@ -85,8 +92,11 @@ def write_report(
     report = dict(unit='percent', **about, **summary)
     write_whole(out_dir / f'{name}_metric.json', json.dumps(report, indent=2, ensure_ascii=False) + '\n')
     rows = {**summary['groups'], 'all': summary['overall']}
-    titles = {key: key if isinstance(summary['overall'][key], int) else f'{key} [%]' for key in columns}
-    table = [dict(group=group) | {titles[key]: row[key] for key in columns} for group, row in rows.items()]
+    overall = summary['overall']
+    titles = {key: key if isinstance(overall[key], int) else f'{key} [%]' for key in columns if key in overall}
+    table = [
+        dict(group=group) | {title: row.get(key, '') for key, title in titles.items()} for group, row in rows.items()
+    ]
     write_whole(out_dir / f'{name}_metric.csv', csv_text(table))
     for detail, detail_rows in details.items():
         write_whole(out_dir / f'{name}_{detail}.csv', csv_text(detail_rows))

@@ -66,7 +66,7 @@ def test_means_over_frames_then_expressions():
     assert set(metrics) == {'rvos/J&F', 'rvos/J', 'rvos/F', 'rvos/S', 'rvos/n'} | statistics  # no groups unless asked
 
 
-def test_sentences_without_object_are_counted_apart():
+def test_sentences_without_object_are_counted_apart(tmp_path):
     """MeViS's N-acc. and T-acc., over whole videos; only where there are such sentences."""
     samples = [
         make_sample('seen', [(LEFT, None), (LEFT, HALF)], kind='motion'),
@@ -75,7 +75,10 @@ def test_sentences_without_object_are_counted_apart():
         make_sample('mistaken', [(None, None), (None, HALF)], kind='absent'),
         make_sample('wrong', [(None, HALF)], kind='absent'),
     ]
-    metrics = evaluate(samples, group_by='kind')
+    metrics = evaluate(samples, group_by='kind', out_dir=str(tmp_path))
+    header, *rows = (tmp_path / 'rvos_metric.csv').read_text().splitlines()
+    assert header == 'group,J&F [%],J [%],F [%],S [%],N_acc [%],T_acc [%],n'
+    assert [row.split(',')[5:] for row in rows if row.startswith('motion')] == [['', '', '2']]
     assert metrics['rvos/N_acc'] == metrics['rvos/absent/N_acc'] == pytest.approx(100 / 3)
     assert metrics['rvos/T_acc'] == 50
     assert 'rvos/absent/T_acc' not in metrics
