@@ -24,12 +24,16 @@ def page() -> str:
 @pytest.fixture(scope='module')
 def made(page, tmp_path_factory) -> Path:
     """Run the page's command on a copy of the rows; return the copy."""
+    return run(page, '--out docs/table4_rows', tmp_path_factory.mktemp('table4') / 'rows')
+
+
+def run(page: str, which: str, out: Path) -> Path:
+    """Run the command of the page that has ``which`` in it, on a copy of the rows in ``out``."""
     ablate = load_tool('analysis_tools/ablate.py')
-    (block,) = [block for block in page.split('```')[1::2] if '--table-only' in block]
-    folder, command = re.search(r'J=(\S+)\n(.*)', block, re.DOTALL).groups()
-    _, tool, *args = shlex.split(command.replace('$J', folder).replace('\\\n', ''))
+    (block,) = [block for block in page.split('```')[1::2] if '--table-only' in block and which in block]
+    command = block[block.index('python tools') :].replace('$J', 'configs/ifirvos/ablations_joint_synth')
+    _, tool, *args = shlex.split(command.replace('\\\n', ''))
     assert tool == 'tools/analysis_tools/ablate.py'
-    out = tmp_path_factory.mktemp('table4') / 'rows'
     shutil.copytree(ROWS, out, ignore=shutil.ignore_patterns('table.*', 'chart.png'))
     args[args.index('--out') + 1] = str(out)
     before = Path.cwd()
@@ -77,6 +81,20 @@ def test_the_text_has_their_numbers(made, page):
         r'J&F (\S+) without modules, with \S+ interaction (\S+), with \S+ interaction (\S+), with both (\S+) ', readme
     )
     assert list(found) == means
+
+
+def test_ifi_as_in_the_paper(page, tmp_path):
+    table = (run(page, '--out work_dirs/rows', tmp_path / 'rows') / 'table.md').read_text()
+    said = page.split('**IFI as in the paper**')[1].split('<!--')[0]
+    paper, without, ours = (rows(table, variant) for variant in ('paper_ifi', 'wo_ifi', 'full'))
+    assert paper[0][1] in said
+    assert rows(table, 'paper_ifi, less full')[-1][1].strip('*') in said
+    for row in (without, ours):
+        assert row[0][1].split()[0] in said
+    for row in (paper, without, ours):
+        assert row[1][4].split()[0] in said, 'motion'
+    readme = (ROOT / 'README.md').read_text(encoding='utf-8')
+    assert f'{paper[0][1].split()[0]} beside {without[0][1].split()[0]}' in readme
 
 
 def rows(text: str, label: str) -> list[list[str]]:
