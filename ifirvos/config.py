@@ -163,9 +163,11 @@ def read_config(path: str | os.PathLike) -> Config:
     except UserError:
         raise
     except ImportError as error:
-        named = getattr(error.__cause__ or error.__context__ or error, 'name', None)  # mmengine says all of sys.path
+        first = error  # mmengine wraps it twice, and says all of sys.path
+        while first.__cause__ or first.__context__:
+            first = first.__cause__ or first.__context__
         raise InputError(
-            f'The config {path} imports what is not there ({named or error}). Install it, or put its folder on '
+            f'The config {path} imports what is not there ({first}). Install it, or put its folder on '
             'PYTHONPATH; custom_imports names it.'
         ) from error
     except OSError as error:  # a base that is not there

@@ -10,7 +10,6 @@ anything is wrong.
 """
 
 import argparse
-import itertools
 import sys
 from pathlib import Path
 
@@ -69,23 +68,21 @@ def main(argv: list[str] | None = None) -> int:
         except (ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise AnnotationError(f'{frame} cannot be read as a picture: {error}.') from error
     try:
-        problems = check_submission(args.submission, expected, sizes, args.layout)
-        first = list(itertools.islice(problems, _SHOWN))
-        more = sum(1 for _ in problems)
+        problems = list(check_submission(args.submission, expected, sizes, args.layout))
     except FileNotFoundError as error:
         raise SystemExit(
             f'{args.submission} does not exist: name the zip, or the folder that holds Annotations.'
         ) from error
-    for problem in first:
+    for problem in problems[:_SHOWN]:
         print(problem)
-    if len(first) + more >= sum(map(len, expected.values())):
-        print('None of the masks is where it should be: is it the other --layout, or another split?')
-    if more:
-        print(f'… and {more} more')
+    if len(problems) > _SHOWN:
+        print(f'… and {len(problems) - _SHOWN} more')
     masks = sum(map(len, expected.values()))
-    verdict = f'{len(first) + more} problems in' if first else 'complete:'
+    if sum(problem.endswith(' is missing') for problem in problems) == masks:
+        print('None of the masks is where it should be: is it the other --layout, or another split?')
+    verdict = f'{len(problems)} problems in' if problems else 'complete:'
     print(f'{verdict} {len(videos)} videos, {len(expected)} expressions, {masks} masks')
-    return 1 if first else 0
+    return 1 if problems else 0
 
 
 if __name__ == '__main__':

@@ -87,9 +87,8 @@ def _with_features(
             inferencer.dtype = _within_memory(inferencer, lambda clip=clip: faster_dtype(inferencer, clip, texts[0]))
         if inferencer.model.takes_clips:
             (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
-            feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))
-        else:
-            feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))
+        feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))
+        if not inferencer.model.takes_clips:
             feats = kept.extend(feats, window.size)
         yield window, feats, meta
 

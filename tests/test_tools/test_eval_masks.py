@@ -185,9 +185,14 @@ def test_check_submission(data, tmp_path, capsys):
     args = [str(tmp_path / 'sub'), '--expressions', str(file), '--frames', str(data / 'valid/JPEGImages')]
     assert check.main(args) == 0
     assert 'complete: 2 videos, 4 expressions, 12 masks' in capsys.readouterr().out
+    packed = shutil.make_archive(str(tmp_path / 'packed'), 'zip', tmp_path / 'sub')
+    assert check.main([packed, *args[1:], '--layout', 'mevis']) == 1
+    assert 'is it the other --layout' in capsys.readouterr().out
     test = tmp_path / 'test.json'
     test.write_text(
         '{"videos": {"w": {"expressions": {"0": {"exp": "a cat"}}, "frames": ["00000"]}}}', encoding='utf-8'
     )
     assert check.main([*args, '--without', str(test)]) == 1  # w's masks are too many now
-    assert 'Annotations/w/0/00000.png does not belong there' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'Annotations/w/0/00000.png does not belong there' in said
+    assert 'the other --layout' not in said
