@@ -1,6 +1,7 @@
 """Which tests run: the fast ones by default, slow ones when ``-m`` names them, GPU ones where there is a GPU."""
 
 import gc
+import itertools
 import os
 from functools import cache
 
@@ -10,6 +11,7 @@ os.environ.setdefault('HF_HUB_OFFLINE', '1')
 import mmengine.config.utils
 import pytest
 import torch
+from mmengine.runner import Runner
 
 import ifirvos  # noqa: F401  (mmcv.ops can be imported only after it, where the operators are not compiled)
 
@@ -25,6 +27,20 @@ def _short_runs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('yapf.yapflib.yapf_api.FormatCode', lambda code, **kwargs: (code, False))
         patch.setattr('mmengine.runner.runner.collect_env', lambda: dict(machine='a test'))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _names_of_runs():
+    """mmengine keeps loggers, visualizers and scopes by the run's name for the life of a process, and names a run by
+    config and second: of two runs of one config within a second, the later would write into the earlier one's log."""
+    build, numbers = Runner.__init__, itertools.count()
+
+    def named(runner, *args, experiment_name=None, **kwargs) -> None:
+        build(runner, *args, experiment_name=f'{experiment_name or "run"}{next(numbers)}', **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Runner, '__init__', named)
         yield
 
 

@@ -55,7 +55,6 @@ def test_checkpoint_of_a_runner(tmp_path):
         optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.1)),
         param_scheduler=dict(type='MultiStepLR', milestones=[1]),
         log_level='ERROR',
-        experiment_name='test_checkpoint_of_a_runner',
     )
     runner.train()
     checkpoint = load_checkpoint(tmp_path / 'epoch_1.pth')

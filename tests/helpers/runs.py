@@ -94,18 +94,11 @@ class Losses(Hook):
         self.values.append(float(outputs['loss'].detach()))
 
 
-_runs = 0
-
-
 def run(cfg: Config, work_dir: Path, *hooks: Hook, resume: bool = False, **changes) -> Runner:
     """Trains; ``changes`` are ``key__subkey=value``."""
-    global _runs
-    _runs += 1
     cfg = Config(cfg.to_dict())
     cfg.merge_from_dict({key.replace('__', '.'): value for key, value in changes.items()})
     cfg.work_dir, cfg.resume = str(work_dir), resume
-    # Loggers, message hubs and visualizers are kept by name for the life of a process.
-    cfg.experiment_name = cfg.visualizer.name = f'run{_runs}'
     runner = Runner.from_cfg(cfg)
     for hook in hooks:
         runner.register_hook(hook)

@@ -31,7 +31,7 @@ def runner(tmp_path_factory) -> Runner:
     cfg.test_dataloader = cfg.val_dataloader
     cfg.default_hooks.visualization.update(draw=True, interval=3, num_frames=2)
     cfg.visualizer.parts = PARTS
-    cfg.load_from, cfg.custom_hooks, cfg.experiment_name = None, [], folder.name
+    cfg.load_from, cfg.custom_hooks = None, []
     runner = Runner.from_cfg(Config(cfg.to_dict()))
     runner.test()
     return runner

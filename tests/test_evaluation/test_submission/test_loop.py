@@ -62,7 +62,6 @@ def submit(model: Model, data: str, tmp_path, *metrics: dict, **writer) -> dict:
         test_evaluator=[*metrics, dict(type='SubmissionWriter', out_dir=str(tmp_path / 'sub'), **writer)],
         default_scope='mmdet',
         log_level='WARNING',
-        experiment_name=f'{tmp_path.name}-{id(model)}',
     )
     return runner.test()
 
@@ -105,7 +104,6 @@ def test_needs_a_writer(data, tmp_path):
         test_cfg=dict(type='SubmissionLoop'),
         test_evaluator=dict(type='RVOSMetric'),
         default_scope='mmdet',
-        experiment_name=tmp_path.name,
     )
     with pytest.raises(ValueError, match='one SubmissionWriter'):
         runner.test()
