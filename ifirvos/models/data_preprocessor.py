@@ -1,6 +1,8 @@
 """mmdet's clip preprocessor, with padding for training only."""
 
 from mmdet.models.data_preprocessors import TrackDataPreprocessor
+from mmdet.structures import TrackDataSample
+from mmengine.structures import BaseDataElement
 
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
@@ -36,6 +38,24 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
             )
         self.pad_size_divisor = self.train_pad_size_divisor if training else self.test_pad_size_divisor
         return super().forward(data, training)
+
+    def cast_data(self, data):
+        """As mmengine's, but the samples themselves move, in place of copies of them.
+
+        Copying each frame's sample took a twentieth of the small model's training step, even where nothing moves.
+        """
+        if not isinstance(data, TrackDataSample):
+            return super().cast_data(data)
+        for frame in data:
+            self._move(frame)
+        return data
+
+    def _move(self, element: BaseDataElement) -> None:
+        for name, value in element.items():
+            if isinstance(value, BaseDataElement):
+                self._move(value)
+            elif hasattr(value, 'to') and getattr(value, 'device', None) != self.device:
+                element.set_data({name: value.to(self.device, non_blocking=self._non_blocking)})
 
     def _get_track_pad_shape(self, data: dict) -> list[list[tuple[int, int]]]:
         """As mmdet's, one entry per clip: several may have the same frames, see :func:`pair_collate`."""
