@@ -9,6 +9,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ifirvos.errors import InputError
+from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.registry import MODELS
 from ifirvos.structures import ClipTarget, features_of, have_key_frames, select_frames
 
@@ -24,7 +25,7 @@ ClipList = list[TrackDataSample]
 FPN_TEXTS = ('raw', 'lewv')
 
 
-TEST_OPTIONS = {'candidates', 'frame_chunk', 'mask_probs', 'window'}  # of test_cfg
+TEST_OPTIONS = {'candidates', 'clip_score_threshold', 'frame_chunk', 'mask_probs', 'window'}  # of test_cfg
 
 
 @MODELS.register_module()
@@ -70,7 +71,7 @@ class IFIRVOS(ClipDeformableDETR):
             ones.
         **kwargs: Arguments of mmdet's ``DeformableDETR``. ``test_cfg`` may have ``frame_chunk``, the number of
             frames processed at once in frame-independent stages (None: all), and
-            ``window``, see :meth:`predict`.
+            ``window`` and ``clip_score_threshold``, see :meth:`predict`.
     """
 
     # Frozen by ``frozen_trunk``, together with VEwL and the level embedding.
@@ -137,6 +138,9 @@ class IFIRVOS(ClipDeformableDETR):
             value = test_cfg.get(key)
             if value is not None and not (isinstance(value, int) and value >= 0):
                 raise InputError(f'test_cfg.{key} must be None or a number of frames, not {value!r}')
+        value = test_cfg.get('clip_score_threshold')
+        if value is not None and not (isinstance(value, int | float) and 0 <= value <= 1):
+            raise InputError(f'test_cfg.clip_score_threshold must be None or a score, from 0 to 1, not {value!r}')
 
     def _trunk(self) -> list[nn.Module]:
         modules = [getattr(self, name) for name in self.TRUNK]
@@ -200,6 +204,9 @@ class IFIRVOS(ClipDeformableDETR):
         With ``test_cfg.window`` longer videos are split into clips of that many frames, each predicted on its own with
         its own query sequence (ReferFormer on Ref-DAVIS17: 36). The metainfo ``query_index`` is then a list with one
         entry per window. Clips with annotated frames are not split.
+
+        With ``test_cfg.clip_score_threshold`` a clip whose score (:func:`clip_score`) is lower has empty masks and
+        boxes: its sentence probably fits nothing.
         """
         feats = features_of(self.extract_windows(batch_inputs), batch_data_samples, len(batch_inputs))
         return self._predict(feats, batch_data_samples)
@@ -258,7 +265,19 @@ class IFIRVOS(ClipDeformableDETR):
                     queries.append(part.query_index)
         for clip, queries in zip(clips, chosen, strict=True):
             clip.set_metainfo(dict(query_index=queries))
+            self._empty_if_absent(clip)
         return clips
+
+    def _empty_if_absent(self, clip: TrackDataSample) -> None:
+        threshold = (self.test_cfg or {}).get('clip_score_threshold')
+        if threshold is None:
+            return
+        predicted = [frame.pred_track_instances for frame in clip if 'pred_track_instances' in frame]
+        if clip_score(torch.cat([found.scores for found in predicted]).tolist()) >= threshold:
+            return
+        for found in predicted:
+            for name in {'masks', 'mask_probs', 'bboxes'} & set(found.keys()):
+                found[name].zero_()
 
     def _cut(self, feats: list[Tensor], clips: ClipList) -> tuple[list[Tensor], ClipList]:
         """Return the features and clips, with ``cut_to_key_frames`` only those of the annotated frames."""

@@ -29,10 +29,11 @@ def build(**options):
         (dict(encoder__num_cp=1), 'encoder.with_cp'),
         (dict(train_cfg__asigner=1), 'train_cfg.asigner is not assigner'),
         (dict(fpn_text='lewv', vli=None), "fpn_text='lewv' needs vli.lewv"),
-        (dict(test_cfg__widow=2), 'test_cfg.widow is none of candidates, frame_chunk, mask_probs, window'),
+        (dict(test_cfg__widow=2), 'test_cfg.widow is none of candidates, clip_score_threshold, frame_chunk'),
         (dict(test_cfg__candidates='smoth'), "'smooth', not 'smoth'"),
         (dict(test_cfg__window=-3), 'test_cfg.window must be None or a number of frames, not -3'),
         (dict(test_cfg__frame_chunk='a'), 'test_cfg.frame_chunk'),
+        (dict(test_cfg__clip_score_threshold=40), 'from 0 to 1, not 40'),
     ],
 )
 def test_what_does_not_fit_is_refused(options, says):

@@ -1,15 +1,18 @@
 """Annotated frames, and what ``test_cfg`` adds: soft masks for Ref-DAVIS17, all queries for A2D-Sentences."""
 
+import pytest
 import tiny
 import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
+from ifirvos.evaluation.functional.absence import clip_score
+
 
 def predicted(key_frames: list[int] | None = None, size: tuple[int, int] | None = None, **test_cfg):
     torch.manual_seed(0)
     model = tiny.tiny_model()
-    model.bbox_head.test_cfg = test_cfg
+    model.test_cfg = model.bbox_head.test_cfg = test_cfg
     inputs = tiny.frames()
     sample = tiny.clip(inputs, original_size=(50, 70), size=size)
     if key_frames is not None:
@@ -17,6 +20,11 @@ def predicted(key_frames: list[int] | None = None, size: tuple[int, int] | None 
     outputs = tiny.outputs_of(model, inputs, [sample])
     with torch.no_grad():
         return model(inputs, [sample], mode='predict')[0], outputs
+
+
+def chosen(sample) -> list:
+    """The prediction of every frame that has one."""
+    return [frame.pred_track_instances for frame in sample if 'pred_track_instances' in frame]
 
 
 def test_nothing_is_added_unless_asked_for():
@@ -56,6 +64,24 @@ def test_smooth_candidates_are_drawn_like_the_chosen_query():
     assert_close(candidates.bboxes[sample.query_index], chosen.bboxes[0], check_dtype=False, rtol=1e-5, atol=1e-4)
     nearest = predicted(key_frames=[1], size=(60, 80), candidates=True)[0][1].pred_candidates
     assert not torch.equal(candidates.masks, nearest.masks)
+
+
+@pytest.mark.parametrize('options', [{}, dict(window=2), dict(key_frames=[1])])
+def test_a_clip_below_its_threshold_has_empty_masks_and_boxes(options):
+    """As a whole, also where windows are predicted one by one, and where one frame alone is."""
+    plain = chosen(predicted(**options)[0])
+    score = clip_score([float(frame.scores) for frame in plain])
+    kept = chosen(predicted(**options, clip_score_threshold=score)[0])
+    refused = chosen(predicted(**options, clip_score_threshold=score + 1e-6, mask_probs=True)[0])
+    assert len(plain) == len(kept) == len(refused) == (1 if 'key_frames' in options else 3)
+    assert sum(int(frame.masks.sum()) for frame in plain) > 0
+    for before, same, empty in zip(plain, kept, refused, strict=True):
+        assert torch.equal(before.masks, same.masks)
+        assert torch.equal(before.bboxes, same.bboxes)
+        assert torch.equal(before.scores, empty.scores)
+        assert not empty.masks.any()
+        assert not empty.mask_probs.any()
+        assert not empty.bboxes.any()
 
 
 def test_without_key_frames_every_frame_has_candidates():
