@@ -35,6 +35,8 @@ def show(split: str, report: dict, limit: int) -> None:
 
     counts = spell({**report['counts'], 'frames': report['frames'], 'masks': report['masks']})
     print(f'{split}: {report["release"]}: {counts}')
+    if report['fit_nothing']:
+        print(f'  note: {report["fit_nothing"]:,} of the sentences fit nothing in their video')
     if report['without_masks'] and 'no masks' not in report['problems']:
         print('  note: masks are not there: to predict and submit, not to score')
     for name, texts in report['problems'].items():

@@ -77,13 +77,14 @@ def check_split(
     kind: Kind, root: str, split: str, generated: dict | None, quick: bool = False, workers: int = 1
 ) -> dict:
     """Check a split; return ``ok``, ``release``, counts and ``problems`` by kind, for the json file."""
-    found, release, counts = Findings(), 'no known release', {}
+    found, release, counts, fit_nothing = Findings(), 'no known release', {}, 0
     try:
         dataset = build(kind, root, split)
     except Exception as error:  # whatever a reader raises is a finding, never the end of the doctor
         found.add('not readable', one_line(error))
     else:
         counts = count(dataset, kind.units)
+        fit_nothing = sum(expression.get('obj_id') == 0 for expression in dataset.expressions)
         release = name_release(kind, split, counts, generated, found)
         check_sentences(dataset, found)
         examiner = Examiner(dataset, kind, quick)
@@ -96,6 +97,7 @@ def check_split(
         ok=not any(KINDS[name] for name in problems),
         release=release,
         counts=counts,
+        fit_nothing=fit_nothing,
         frames=found.frames,
         masks=found.masks,
         without_masks=found.unknown,
