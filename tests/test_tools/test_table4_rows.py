@@ -83,16 +83,28 @@ def test_the_text_has_their_numbers(made, page):
     assert list(found) == means
 
 
-def test_ifi_as_in_the_paper(page, tmp_path):
-    table = (run(page, '--out work_dirs/rows', tmp_path / 'rows') / 'table.md').read_text()
-    said = page.split('**IFI as in the paper**')[1].split('<!--')[0]
-    paper, without, ours = (rows(table, variant) for variant in ('paper_ifi', 'wo_ifi', 'full'))
-    assert paper[0][1] in said
-    assert rows(table, 'paper_ifi, less full')[-1][1].strip('*') in said
-    for row in (without, ours):
+@pytest.fixture(scope='module')
+def variants(page, tmp_path_factory) -> str:
+    """The table of the page's command for single seeds."""
+    return (run(page, '--out work_dirs/rows', tmp_path_factory.mktemp('variants') / 'rows') / 'table.md').read_text()
+
+
+@pytest.mark.parametrize(
+    ('variant', 'heading'), [('paper_ifi', '**IFI as in the paper**'), ('temporal', '**IFI with the time')]
+)
+def test_variants_of_ifi(page, variants, variant, heading):
+    said = page.split(heading)[1].split('\n\n')[0]
+    own, without, full = (rows(variants, name) for name in (variant, 'wo_ifi', 'full'))
+    assert own[0][1] in said
+    assert rows(variants, f'{variant}, less full')[-1][1].strip('*') in said
+    for row in (without, full):
         assert row[0][1].split()[0] in said
-    for row in (paper, without, ours):
+    for row in (own, without, full):
         assert row[1][4].split()[0] in said, 'motion'
+
+
+def test_the_readme_has_ifi_as_in_the_paper(variants):
+    paper, without = (rows(variants, name) for name in ('paper_ifi', 'wo_ifi'))
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
     assert f'{paper[0][1].split()[0]} beside {without[0][1].split()[0]}' in readme
 
