@@ -21,6 +21,7 @@ GROUND = (
     'names',
     'structures',
     'checkpoint',
+    'clip_score',
     'referformer_weights',
     'plain_config',
     'config_types',

@@ -47,7 +47,7 @@ def probably_absent(
     Args:
         model: Its name in the index; None: a model of the user's own.
         texts: The sentences.
-        scores: Those of the whole video, see :func:`ifirvos.evaluation.functional.absence.clip_score`.
+        scores: Those of the whole video, see :func:`ifirvos.clip_score.clip_score`.
         video: What the warning calls it.
     """
     threshold = clip_threshold_of(model)

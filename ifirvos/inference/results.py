@@ -12,7 +12,7 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from pycocotools import mask as rle_tools
 
-from ifirvos.evaluation.functional.absence import clip_score
+from ifirvos.clip_score import clip_score
 from ifirvos.run_lengths import encode_mask, json_code
 from ifirvos.structures import stack
 
@@ -133,7 +133,7 @@ class SentenceResult:
 
     @property
     def clip_score(self) -> float:
-        """How probably there is such an object at all, see :func:`ifirvos.evaluation.functional.absence.clip_score`."""
+        """How probably there is such an object at all, see :func:`ifirvos.clip_score.clip_score`."""
         return clip_score(self.scores)
 
     @property

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from torch import Tensor
 
-from ifirvos.evaluation.functional.absence import clip_score
+from ifirvos.clip_score import clip_score
 from ifirvos.models.query_linker import QueryLinker
 from ifirvos.video.inputs import VideoStream
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ifirvos.clip_score import clip_score
 from ifirvos.errors import InputError, VideoError
-from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.video.reader import VideoReader
 from ifirvos.video.sources import DEFAULT_FPS
 from ifirvos.video.writer import video_suffix

@@ -8,8 +8,8 @@ from mmdet.structures import TrackDataSample
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from ifirvos.clip_score import clip_score
 from ifirvos.errors import InputError
-from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.registry import MODELS
 from ifirvos.structures import ClipTarget, features_of, have_key_frames, select_frames
 

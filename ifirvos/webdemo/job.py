@@ -15,8 +15,8 @@ import av
 import numpy as np
 from mmengine.logging import MMLogger
 
+from ifirvos.clip_score import clip_score
 from ifirvos.errors import InputError, VideoError
-from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.inference.absence import probably_absent
 from ifirvos.inference.domain import another_domain
 from ifirvos.inference.inferencer import RVOSInferencer

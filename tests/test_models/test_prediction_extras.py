@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch.testing import assert_close
 
-from ifirvos.evaluation.functional.absence import clip_score
+from ifirvos.clip_score import clip_score
 
 
 def predicted(key_frames: list[int] | None = None, size: tuple[int, int] | None = None, **test_cfg):

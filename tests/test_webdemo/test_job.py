@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from ifirvos import RVOSInferencer
+from ifirvos.clip_score import clip_score
 from ifirvos.errors import InputError, OutputError, VideoError
-from ifirvos.evaluation.functional.absence import clip_score
 from ifirvos.synth import draw_frames, make_clip
 from ifirvos.testing import shrink
 from ifirvos.video.reader import VideoReader

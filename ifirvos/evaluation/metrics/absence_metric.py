@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from mmengine.logging import MMLogger
 
+from ifirvos.clip_score import SHARE, clip_score
 from ifirvos.registry import METRICS
 
-from ..functional.absence import SHARE, auc_interval, clip_score, keeping_threshold, refusal_rate, roc_auc
+from ..functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
 from .expression_metric import ExpressionMetric
 from .samples import annotation, group_name, is_annotated, meta, prediction, union
 

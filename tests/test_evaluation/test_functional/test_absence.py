@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ifirvos.evaluation.functional.absence import auc_interval, clip_score, keeping_threshold, refusal_rate, roc_auc
+from ifirvos.clip_score import clip_score
+from ifirvos.evaluation.functional.absence import auc_interval, keeping_threshold, refusal_rate, roc_auc
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=1, max_size=12)
 
