@@ -23,6 +23,7 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
     def __init__(self, *args, test_pad_size_divisor: int = 1, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.train_pad_size_divisor, self.test_pad_size_divisor = self.pad_size_divisor, test_pad_size_divisor
+        self._is_training = False
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """As mmdet's.
@@ -37,14 +38,15 @@ class RVOSDataPreprocessor(TrackDataPreprocessor):
                 'than a clip, need batch_size=1'
             )
         self.pad_size_divisor = self.train_pad_size_divisor if training else self.test_pad_size_divisor
+        self._is_training = training
         return super().forward(data, training)
 
     def cast_data(self, data):
-        """As mmengine's, but the samples themselves move, in place of copies of them.
+        """As mmengine's, but in training the samples themselves move, in place of copies of them.
 
         Copying each frame's sample took a twentieth of the small model's training step, even where nothing moves.
         """
-        if not isinstance(data, TrackDataSample):
+        if not (self._is_training and isinstance(data, TrackDataSample)):
             return super().cast_data(data)
         for frame in data:
             self._move(frame)

@@ -39,10 +39,14 @@ def test_tensors_and_boxes_move_and_all_else_stays(data):
         assert frame.gt_instances.masks.masks[0, k].any()
 
 
-def test_the_samples_are_those_of_the_batch(data):
-    """Not copies: these took longer than all else that prepares a batch."""
+def test_in_training_the_samples_are_those_of_the_batch(data):
+    """Not copies: these took longer than all else that prepares a batch. Predictions are for the copies of a test."""
     (clip,) = data['data_samples']
     labels = clip[0].gt_instances.labels
-    (same,) = RVOSDataPreprocessor()(data, True)['data_samples']
+    processor = RVOSDataPreprocessor()
+    (same,) = processor(data, True)['data_samples']
     assert same is clip
     assert same[0].gt_instances.labels is labels
+    (other,) = processor(data, False)['data_samples']
+    assert other is not clip
+    assert other[0] is not clip[0]
