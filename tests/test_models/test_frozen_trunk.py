@@ -49,3 +49,18 @@ def test_all_of_a_frozen_trunk_stays_in_evaluation_mode():
     assert not any(module.training for part in trunk for module in part.modules())
     assert model.decoder.training
     assert model.vli.lewv.training
+
+
+@pytest.mark.parametrize('frozen', [False, True])
+def test_a_frozen_trunk_computes_as_in_prediction(frozen):
+    """Without gradients, which is faster and takes less memory; everything else computes with them."""
+    model = tiny.tiny_model(frozen_trunk=frozen).float().train()
+    trunk = {name: getattr(model, name) for name in model.TRUNK} | {'vewl': model.vli.vewl}
+    rest = dict(decoder=model.decoder, lewv=model.vli.lewv, controller=model.bbox_head.controller)
+    with_gradients = {}
+    for name, module in (trunk | rest).items():
+        module.register_forward_pre_hook(
+            lambda module, args, name=name: with_gradients.update({name: torch.is_grad_enabled()})
+        )
+    loss_gradients(model)
+    assert with_gradients == {name: not (frozen and name in trunk) for name in (*trunk, *rest)}
