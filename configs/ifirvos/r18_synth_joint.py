@@ -1,7 +1,7 @@
 # Table 4 on SynthRVOS: both modules; the other rows are in ablations_joint_synth/. As the paper's rows share ImageNet's
 # backbone and RoBERTa, these share the backbone, neck and text encoder of the included r18_synth.pth. All else starts
 # anew and is trained at once, nothing frozen. The table has 2,300 steps (`ablate.py … --steps 2300`,
-# docs/reproduction.md); the 800 below are for a first look, 55 minutes of one core. All numbers are ours.
+# docs/reproduction.md); the 800 below are for a first look. All numbers are ours.
 _base_ = './r18_synth.py'
 load_from = 'weights/r18_synth.pth'
 shared = r'backbone[.]|neck[.]|text_encoder[.]'

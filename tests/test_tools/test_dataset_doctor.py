@@ -224,16 +224,17 @@ def test_objects_that_are_never_shown(copy_of, tmp_path):
     assert 'nothing to learn' in problems(report)
 
 
-def test_sentences_that_fit_nothing_are_counted_and_no_fault(copy_of, tmp_path, capsys):
+@pytest.mark.parametrize('split', ['train', 'valid_u'])
+def test_sentences_that_fit_nothing_are_counted_and_no_fault(copy_of, tmp_path, capsys, split):
     root = copy_of('mevis')
-    assert run('mevis', root, tmp_path)[1]['splits']['valid_u']['fit_nothing'] == 0
+    assert run('mevis', root, tmp_path)[1]['splits'][split]['fit_nothing'] == 0
     assert 'fit nothing' not in capsys.readouterr().out
     edit(
-        root / 'valid_u/meta_expressions.json',
+        root / split / 'meta_expressions.json',
         lambda videos: next(iter(videos.values()))['expressions']['0'].update(obj_id=[], anno_id=[]),
     )
     code, report = run('mevis', root, tmp_path)
-    assert (code, problems(report), report['splits']['valid_u']['fit_nothing']) == (0, {}, 1)
+    assert (code, problems(report), report['splits'][split]['fit_nothing']) == (0, {}, 1)
     assert 'note: 1 of the sentences fit nothing in their video' in capsys.readouterr().out
 
 

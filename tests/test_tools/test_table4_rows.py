@@ -97,6 +97,7 @@ def test_variants_of_ifi(page, variants, variant, heading):
     own, without, full = (rows(variants, name) for name in (variant, 'wo_ifi', 'full'))
     assert own[0][1] in said
     assert rows(variants, f'{variant}, less full')[-1][1].strip('*') in said
+    assert rows(variants, f'{variant}, less wo_ifi')[-1][1].strip('*') in said
     for row in (without, full):
         assert row[0][1].split()[0] in said
     for row in (own, without, full):
@@ -106,7 +107,8 @@ def test_variants_of_ifi(page, variants, variant, heading):
 def test_the_readme_has_ifi_as_in_the_paper(variants):
     paper, without = (rows(variants, name) for name in ('paper_ifi', 'wo_ifi'))
     readme = (ROOT / 'README.md').read_text(encoding='utf-8')
-    assert f'{paper[0][1].split()[0]} beside {without[0][1].split()[0]}' in readme
+    more = rows(variants, 'paper_ifi, less wo_ifi')[-1][1].strip('*')
+    assert f'{paper[0][1].split()[0]} beside {without[0][1].split()[0]}, {more} more' in readme
 
 
 def rows(text: str, label: str) -> list[list[str]]:

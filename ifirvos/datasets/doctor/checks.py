@@ -84,7 +84,7 @@ def check_split(
         found.add('not readable', one_line(error))
     else:
         counts = count(dataset, kind.units)
-        fit_nothing = sum(expression.get('obj_id') == 0 for expression in dataset.expressions)
+        fit_nothing = dataset.num_left_out + sum(expression['obj_id'] == 0 for expression in dataset.expressions)
         release = name_release(kind, split, counts, generated, found)
         check_sentences(dataset, found)
         examiner = Examiner(dataset, kind, quick)

@@ -72,9 +72,11 @@ def note(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def differences(rows: dict[str, dict[int, list[dict]]]) -> str:
-    """Return a table of paired differences in J&F: what each module adds, then other variants less 'full'."""
+    """Return a table of paired differences in J&F: what each module adds, then others less 'full' and 'wo_ifi'."""
     table4 = {name for pair in EFFECTS.values() for name in pair}
-    pairs = EFFECTS | {f'{name}, less full': (name, 'full') for name in rows if name not in table4}
+    pairs = EFFECTS | {
+        f'{name}, less {base}': (name, base) for name in rows if name not in table4 for base in ('full', 'wo_ifi')
+    }
     found = {
         label: paired_difference(rows[one], rows[other])
         for label, (one, other) in pairs.items()
