@@ -44,19 +44,20 @@ def run_checkouts(args: argparse.Namespace) -> None:
         if not (checkout / DATA).exists():
             raise SystemExit(f'{checkout / DATA} is missing: generate it, or link it there')
     print(machine())
-    theirs, ours = train([(checkout, 1) for checkout in checkouts], args.steps)
+    # Not at once: each has a process that loads data too, for which two cores would not do.
+    theirs, ours = (train(checkout, 1, args.steps) for checkout in checkouts)
     seconds = [statistics.median(row['time'] for row in rows[len(rows) // 4 :]) for rows in (theirs, ours)]
     print(f'a training step of {CONFIG}: {seconds[1] / seconds[0]:.2f} of {seconds[0]:.3f} s')
     print(f'losses of {len(ours)} steps differ {difference(theirs, ours)}')
     if args.rounding:
-        (again,) = train([(checkouts[0], 2)], args.steps)
+        again = train(checkouts[0], 2, args.steps)
         print(f'those of the other checkout with one thread and with two {difference(theirs, again)}')
     demos = [[], []]
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds):
             for checkout, found in zip(checkouts, demos, strict=True):
                 began = time.perf_counter()
-                run([start(checkout, ['tools/demo.py', '--out', f'{folder}/{checkout.name}{number}'], 2)])
+                run(checkout, ['tools/demo.py', '--out', f'{folder}/{checkout.name}{number}'], 2)
                 found.append(time.perf_counter() - began)
     print(f'tools/demo.py: {min(demos[1]) / min(demos[0]):.2f} of {min(demos[0]):.1f} s')
 
@@ -70,27 +71,18 @@ def difference(theirs: Sequence[dict], ours: Sequence[dict]) -> str:
     return said if first is None else f'{said}, by more than {SAME:.0e} first at step {first}'
 
 
-def train(checkouts: Sequence[tuple[Path, int]], steps: int) -> list[list[dict]]:
-    """Train in checkouts at once, each with a number of threads.
-
-    Returns:
-        what each logged, a row per step.
-    """
+def train(checkout: Path, threads: int, steps: int) -> list[dict]:
+    """Train in a checkout with a number of threads; return what was logged, a row per step."""
+    options = [
+        f'load_from={WEIGHTS}',
+        f'train_cfg.max_iters={steps}',
+        f'train_cfg.val_begin={10 * steps}',
+        'default_hooks.logger.interval=1',
+        f'default_hooks.checkpoint.interval={10 * steps}',
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        processes = []
-        for number, (checkout, threads) in enumerate(checkouts):
-            options = [
-                f'load_from={WEIGHTS}',
-                f'train_cfg.max_iters={steps}',
-                f'train_cfg.val_begin={10 * steps}',
-                'default_hooks.logger.interval=1',
-                f'default_hooks.checkpoint.interval={10 * steps}',
-            ]
-            work_dir = Path(folder) / str(number)
-            command = ['tools/train.py', CONFIG, '--work-dir', work_dir, '--cfg-options', *options]
-            processes.append(start(checkout, command, threads))
-        run(processes)
-        return [read_scalars(Path(folder) / str(number)) for number in range(len(checkouts))]
+        run(checkout, ['tools/train.py', CONFIG, '--work-dir', folder, '--cfg-options', *options], threads)
+        return read_scalars(Path(folder))
 
 
 def read_scalars(work_dir: Path) -> list[dict]:
@@ -99,22 +91,16 @@ def read_scalars(work_dir: Path) -> list[dict]:
     return [row for row in rows if 'loss' in row]
 
 
-def start(checkout: Path, arguments: Sequence[str | Path], threads: int) -> subprocess.Popen:
+def run(checkout: Path, arguments: Sequence[str | Path], threads: int) -> None:
+    """Run a script of a checkout; what it printed is shown if it fails."""
     environment = dict(os.environ, OMP_NUM_THREADS=str(threads), PYTHONPATH=str(checkout))
-    said = tempfile.TemporaryFile('w+')  # noqa: SIM115, it lives as long as the process
-    process = subprocess.Popen(
-        [sys.executable, *map(str, arguments)], cwd=checkout, env=environment, stdout=said, stderr=said
+    done = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=checkout,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    process.said = said
-    return process
-
-
-def run(processes: Sequence[subprocess.Popen]) -> None:
-    try:
-        for process in processes:
-            if process.wait():
-                process.said.seek(0)
-                raise SystemExit(process.said.read())
-    finally:
-        for process in processes:
-            process.kill()
+    if done.returncode:
+        raise SystemExit(done.stdout)
