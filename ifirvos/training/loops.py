@@ -20,13 +20,18 @@ from .seeding import seed_from, seed_generators, seeded_dataloader
 VALIDATED = 'last_validation'  # in the work directory, beside mmengine's last_checkpoint
 
 
-def raise_worker_problem(error: RuntimeError) -> None:
+def raise_worker_problem(error: Exception) -> None:
     """Raise, where an error is the death of a data worker, one that says what to do; else nothing.
 
     Raises:
         WorkerError: A data worker was killed.
     """
-    if not isinstance(error, UserError) and 'DataLoader worker' in str(error):
+    if isinstance(error, UserError):
+        return
+    text = str(error)
+    # The pipe breaks where it died while a batch was handed over. What a worker raises itself has 'Caught … in' before.
+    broken = isinstance(error, ConnectionError | EOFError) and 'in DataLoader worker process' not in text
+    if broken or 'DataLoader worker (pid' in text:
         raise WorkerError(
             f'A process that loads data was ended from outside ({one_line(error, 300)}), most often because memory '
             'ran short: go on with --resume and a smaller train_dataloader.num_workers.'
@@ -65,7 +70,7 @@ class ResumableLoop:
                 yield number, next(batches)
             except StopIteration:
                 return
-            except RuntimeError as error:  # a signal to all processes of a group ends the workers first
+            except (RuntimeError, ConnectionError, EOFError) as error:  # a signal to a group ends the workers first
                 stop_if_asked(self.runner, self._iter)
                 raise_worker_problem(error)
                 raise

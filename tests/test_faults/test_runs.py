@@ -6,8 +6,9 @@ import os
 import signal
 import sys
 import time
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from ifirvos.errors import InputError, WorkerError
 from ifirvos.evaluation.submission.files import check_submission
 from ifirvos.inference.inferencer import RVOSInferencer
 from ifirvos.testing import shrink, write_demo_dataset
+from ifirvos.training.loops import ResumableLoop, raise_worker_problem
 from ifirvos.training.work_dir import claimed
 from ifirvos_cli import synth
 
@@ -65,6 +67,48 @@ def test_workers_of_a_process_in_which_opencv_has_threads(tmp_path):
         os.killpg(child, signal.SIGKILL)  # workers that wait for ever
     assert code == 0
     assert (tmp_path / 'data/synth_rvos.json').is_file()
+
+
+CAUGHT = 'Caught {} in DataLoader worker process 0.\nOriginal Traceback (most recent call last):\n'
+
+
+@pytest.mark.parametrize(
+    ('error', 'died'),
+    [
+        (RuntimeError('DataLoader worker (pid 7) is killed by signal: Killed. '), True),
+        (ConnectionResetError(104, 'Connection reset by peer'), True),  # while it handed a batch over
+        (EOFError(), True),
+        (RuntimeError(CAUGHT.format('RuntimeError')), False),
+        (EOFError(CAUGHT.format('EOFError')), False),
+        (FileNotFoundError(2, 'No such file or directory'), False),
+    ],
+)
+def test_what_the_death_of_a_data_worker_looks_like(error, died):
+    """And what it does not: an error of its own, which is handed over with its traceback."""
+    with pytest.raises(WorkerError, match='--resume') if died else nullcontext():
+        raise_worker_problem(error)
+
+
+def test_a_pipe_that_breaks_because_of_a_signal_to_all_processes_stops_the_run(monkeypatch):
+    """It saves then, as after any signal, and is no error."""
+
+    def asked(runner, step) -> None:
+        raise SystemExit(0)
+
+    def broken():
+        raise ConnectionResetError(104, 'Connection reset by peer')
+        yield
+
+    sampler = SimpleNamespace(set_seed=id, set_epoch=id, skip=id)
+    batches = type(
+        'Loader', (), dict(sampler=sampler, batch_size=1, __len__=lambda self: 2, __iter__=lambda self: broken())
+    )()
+    loop = SimpleNamespace(dataloader=batches, runner=SimpleNamespace(seed=0, _randomness_cfg={}, hooks=[]), _iter=1)
+    with pytest.raises(WorkerError):
+        next(ResumableLoop._batches(loop, 0, 0))
+    monkeypatch.setattr('ifirvos.training.loops.stop_if_asked', asked)
+    with pytest.raises(SystemExit):
+        next(ResumableLoop._batches(loop, 0, 0))
 
 
 @pytest.mark.slow
