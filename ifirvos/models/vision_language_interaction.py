@@ -261,8 +261,10 @@ class VisionLanguageInteraction(BaseModule):
             coarse_first = self.lewv is not None and self.lewv.order == 'coarse_to_fine'
             for index, level in enumerate(levels):
                 read = texts[len(levels) - 1 - index if coarse_first else index] if self.text == 'dynamic' else words
+                read = read.detach() if frozen else read  # no gradient from frozen modules to the words
                 parts = level.split(max_pixels, 1) if max_pixels else [level]
-                with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):  # the words get none from it
+                learns = not frozen or level.requires_grad  # if not, it computes as in prediction
+                with torch.set_grad_enabled(torch.is_grad_enabled() and learns):
                     enhanced.append(torch.cat([self.vewl(part, read, word_position, word_mask) for part in parts], 1))
             levels = enhanced
         return levels, sentence, texts

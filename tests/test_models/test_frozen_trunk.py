@@ -64,3 +64,16 @@ def test_a_frozen_trunk_computes_as_in_prediction(frozen):
         )
     loss_gradients(model)
     assert with_gradients == {name: not (frozen and name in trunk) for name in (*trunk, *rest)}
+
+
+def test_a_frozen_vewl_alone_hands_gradients_on_to_the_backbone_and_none_to_the_words():
+    torch.manual_seed(0)
+    model = tiny.tiny_model(vli__lewv=None).float().train()
+    model.vli.vewl.requires_grad_(False)
+    level = torch.rand(1, 12, model.embed_dims, requires_grad=True)
+    words = torch.rand(1, 3, model.embed_dims, requires_grad=True)
+    inputs = ([level], [torch.zeros_like(level)], [None], words, torch.zeros_like(words))
+    (enhanced,), *_ = model.vli(*inputs, torch.zeros(1, 3, dtype=torch.bool))
+    enhanced.square().sum().backward()
+    assert level.grad.any()
+    assert words.grad is None
