@@ -43,7 +43,8 @@ class ClipDeformableDETR(DeformableDETR):
     ) -> tuple[list[Tensor | None], list[Tensor]]:
         """Return padding masks (B,h,w), None where no clip is padded, and 2-D encodings (B,C,h,w), strides 4 to 64.
 
-        All frames of a clip share them.
+        All frames of a clip share them. Encodings have the precision of the parameters: features in bf16, as autocast
+        makes them on a CPU, would round the positions that deformable attention and LEwV read.
         """
         full = padding_masks(clips, img_feats[0])
         masks, positions = [], []
@@ -51,7 +52,7 @@ class ClipDeformableDETR(DeformableDETR):
             mask = None if full is None else F.interpolate(full[:, None].float(), size=feat.shape[-2:])[:, 0].bool()
             like = feat.new_empty(len(clips), 1, *feat.shape[-2:])
             masks.append(mask)
-            positions.append(self.positional_encoding(mask, like).to(feat))
+            positions.append(self.positional_encoding(mask, like).to(feat.device, self.level_embed.dtype))
         return masks, positions
 
     @staticmethod
@@ -72,7 +73,7 @@ class ClipDeformableDETR(DeformableDETR):
             [p.flatten(2).transpose(1, 2) + embed for p, embed in zip(positions, self.level_embed, strict=True)], 1
         )
         if masks[0] is None:
-            mask, valid_ratios = None, levels[0].new_ones(frames, len(levels), 2)
+            mask, valid_ratios = None, self.level_embed.new_ones(frames, len(levels), 2)
         else:
             mask = self._per_frame(torch.cat([m.flatten(1) for m in masks], 1), num_frames)
             valid_ratios = self._per_frame(torch.stack([self.get_valid_ratio(m) for m in masks], 1), num_frames)

@@ -151,6 +151,8 @@ def test_lewv_ignores_what_is_in_the_padding():
     text = model.encode_text(clips)
     feats = model.extract_feat(inputs)
     masks, positions = model.encode_positions(feats, clips)
+    for position, rounded in zip(positions, model.encode_positions([feat.bfloat16() for feat in feats], clips)[1]):
+        assert torch.equal(position, rounded), 'what deformable attention and LEwV read in fp32 is not rounded before'
     changed = [feat.where(~mask[:, None], torch.full_like(feat, 7.0)) for feat, mask in zip(feats, masks, strict=True)]
     assert all(mask.any() for mask in masks)
     sentences = [
