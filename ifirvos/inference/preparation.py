@@ -35,6 +35,9 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
     """
     if model.training:
         raise ValueError('Only a model in evaluation mode can be prepared for inference: call model.eval() first.')
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            parameter.requires_grad_()  # else autocast converts a frozen weight at every use, in place of once a window
     chunk = (getattr(model, 'test_cfg', None) or {}).get('frame_chunk')
     if chunk and next(model.parameters()).device.type == 'cpu':
         model.test_cfg['frame_chunk'] = min(chunk, CPU_FRAMES)

@@ -42,6 +42,17 @@ def test_outputs_are_the_same_but_for_rounding(model):
         torch.testing.assert_close(after[name], before[name], rtol=1e-4, atol=1e-4)
 
 
+def test_autocast_converts_frozen_weights_once(model):
+    model.text_encoder.requires_grad_(False)
+    prepare_for_inference(model)
+    linear = next(module for module in model.text_encoder.modules() if isinstance(module, nn.Linear))
+    x = torch.randn(2, linear.in_features)
+    with torch.no_grad(), torch.autocast('cpu', torch.bfloat16), torch.profiler.profile() as profile:
+        linear(x), linear(x), linear(x)
+    converted = sum(event.count for event in profile.key_averages() if event.key == 'aten::_to_copy')
+    assert converted == 5, 'weight and bias once, x three times'
+
+
 def test_a_model_in_training_is_refused(model):
     model.train()
     with pytest.raises(ValueError, match='evaluation mode'):

@@ -47,6 +47,17 @@ def test_the_hidden_layer_is_never_whole(ffn):
     assert x.grad is not None
 
 
+def test_half_precision_takes_more_tokens_at_once(ffn):
+    widths, x = [], torch.randn(2, 10, 8)
+    ffn.layers[0].register_forward_hook(lambda _, __, output: widths.append(len(output)))
+    sizes = dict(tokens_at_once=3, half_tokens_at_once=12)
+    with torch.inference_mode(), patch.multiple(TokenwiseFFN, **sizes), torch.autocast('cpu', torch.bfloat16):
+        out = ffn(x)
+        expected = FFN.forward(ffn, x)
+    assert widths == [12, 8, 2]
+    torch.testing.assert_close(out, expected)
+
+
 @pytest.mark.parametrize('ffn_drop', [0.0, 0.1, 1.0])
 @pytest.mark.parametrize('act_cfg', [dict(type='ReLU', inplace=True), dict(type='ReLU'), dict(type='GELU')])
 @pytest.mark.parametrize('num_fcs', [2, 3])
