@@ -82,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
             threshold = threshold_of(args.model or SHIPPED_MODEL)
     if threshold is not None:
         options.append(f'--score-threshold={threshold}')
+    if len(truths):
+        options.append('--dtype=fp32')  # the same scores on every machine
     code = infer.main([str(video), *texts, '--out', str(results), '--overwrite', *options])
     if code:
         return code

@@ -65,8 +65,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         device: 'cpu', 'cuda', 'cuda:1' …; None: a GPU if there is one.
         show_progress: Show a bar.
         dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision, in which LEwV, deformable attention and the masks stay
-            in fp32. 'auto': fp32, unless the device has units for bf16: then the first frame of the first video is
-            predicted in both, and bf16 is used if it is faster and the masks are the same (J of 0.98).
+            in fp32. 'auto': fp32, unless the device has units for bf16: then the first frame of a window (on a CPU,
+            of one of 16 frames or more) is predicted in both, and bf16 is used from then on if it is faster and the
+            masks are the same (J of 0.98). See ``WindowResult.dtype``.
         memory: Approximate GiB, besides the frames' features, for the sentences of a window that are processed at once;
             at least one is.
         clip_len: Frames per window; None: the whole video at once.
@@ -289,7 +290,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             images.append(image)
         return dict(inputs=torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), meta=meta)
 
-    @torch.inference_mode()
+    @torch.no_grad()  # in inference_mode autocast would convert weights at every use, in place of once
     def extract(self, clip: dict) -> tuple[list[Tensor], dict]:
         """Normalise and pad the output of :meth:`preprocess`, and pass it through the backbone.
 
@@ -302,13 +303,16 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             feats = self.model.extract_feat(data['inputs'])
         return feats, data['data_samples'][0][0].metainfo
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> dict[str, Tensor | None]:
-        """Return the features of sentences, see ``IFIRVOS.encode_text``."""
-        with self._precision():
+        """Return the features of sentences, see ``IFIRVOS.encode_text``.
+
+        On a CPU in fp32: to convert a frozen encoder's weights, at every call, takes longer than a sentence.
+        """
+        with nullcontext() if self.device.type == 'cpu' else self._precision():
             return self.model.encode_text([clip_sample([{}], as_trained(text)) for text in texts])
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def forward(
         self,
         feats: list[Tensor],

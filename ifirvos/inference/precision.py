@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from mmengine.logging import MMLogger
 
@@ -21,8 +22,9 @@ TRIED = 'bf16'  # of 'auto'; fp16's range is a matter of the weights
 LEAST_J = 0.98  # of its masks, against those of fp32
 LEAST_GAIN = 1.1  # in speed
 GPU_FRAMES = 8  # of a trial: with one, a GPU waits for the host whatever the dtype
+FEWEST_FRAMES = 16  # of a window on a CPU: a trial takes as long as four
 # As /proc/cpuinfo names them.
-CPU_UNITS = dict(bf16={'avx512_bf16', 'amx_bf16', 'bf16'}, fp16={'amx_fp16', 'asimdhp'})
+CPU_UNITS = dict(bf16={'avx512_bf16', 'amx_bf16', 'bf16'}, fp16={'amx_fp16', 'avx512_fp16', 'asimdhp'})
 
 
 def has_units(device: torch.device, dtype: str) -> bool:
@@ -71,26 +73,40 @@ def warn_if_slower(device: torch.device, dtype: str) -> None:
         )
 
 
-def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str:
+def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str | None:
     """Predict the first frame, on a GPU a few, in fp32 and in bf16; return the faster one, if the masks are the same.
+
+    Where bf16 fails, fp32.
 
     Args:
         inferencer: Its ``dtype`` is AUTO before and after.
         clip: Output of its ``preprocess``.
         text: A sentence.
+
+    Returns:
+        'fp32' or 'bf16'; None where nothing can be said yet: there are too few frames for a trial to be worth its time,
+        or the masks are empty, which are the same in any precision.
     """
-    inputs = clip['inputs'][: 1 if inferencer.device.type == 'cpu' else GPU_FRAMES]
-    clip, masks, seconds = dict(clip, inputs=inputs), {}, {}
+    on_cpu = inferencer.device.type == 'cpu'
+    if on_cpu and len(clip['inputs']) < min(FEWEST_FRAMES, inferencer.clip_len or FEWEST_FRAMES):
+        return None
+    clip = dict(clip, inputs=clip['inputs'][: 1 if on_cpu else GPU_FRAMES])
+    encoded = inferencer.encode([text])
+    masks, seconds = {}, dict.fromkeys(('fp32', TRIED), float('inf'))
     try:
-        for dtype in ('fp32', TRIED):
-            inferencer.dtype = dtype
-            for _ in range(2):  # the first time is not the usual one
+        for _ in range(2):  # the first time is not the usual one; in turns, so that other work slows both down
+            for dtype in seconds:
+                inferencer.dtype = dtype
                 start = time.perf_counter()
-                feats, meta = inferencer.extract(clip)
-                metas = [dict(meta, frame_id=index, ori_video_length=len(inputs)) for index in range(len(inputs))]
-                samples = inferencer.forward(feats, metas, [text], [QueryLinker(0)])
-                (result,) = inferencer.postprocess(samples, [text])
-                masks[dtype], seconds[dtype] = result.masks, time.perf_counter() - start
+                masks[dtype] = _masks(inferencer, clip, text, encoded)
+                seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
+            if not (masks['fp32'].any() or masks[TRIED].any()):
+                return None
+    except (RuntimeError, MemoryError) as error:
+        if inferencer.dtype == 'fp32':
+            raise
+        MMLogger.get_current_instance().info('Predicting in fp32: %s fails (%s).', TRIED, error)
+        return 'fp32'
     finally:
         inferencer.dtype = AUTO
     gain = seconds['fp32'] / seconds[TRIED]
@@ -100,3 +116,11 @@ def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str:
         'Predicting in %s: %s is %.1f times as fast on this device, with a J of %.3f.', chosen, TRIED, gain, same
     )
     return chosen
+
+
+def _masks(inferencer: RVOSInferencer, clip: dict, text: str, encoded: dict) -> np.ndarray:
+    feats, meta = inferencer.extract(clip)
+    num_frames = len(clip['inputs'])
+    metas = [dict(meta, frame_id=index, ori_video_length=num_frames) for index in range(num_frames)]
+    (result,) = inferencer.postprocess(inferencer.forward(feats, metas, [text], [QueryLinker(0)], encoded), [text])
+    return result.masks

@@ -193,12 +193,14 @@ class WindowResult:
         times: Their times, in seconds from the first frame of the video.
         results: One per sentence, for these n frames, masks bool (n, H, W), or, where memory does not hold all
             sentences at once, a :class:`MaskSequence` that reads like it.
+        dtype: What they were predicted in, 'fp32', 'bf16' or 'fp16'; None: not known.
     """
 
     start: int
     frames: list[np.ndarray]
     times: list[Fraction]
     results: list[SentenceResult]
+    dtype: str | None = None
 
 
 class ResultCollector:

@@ -57,7 +57,8 @@ def segment_stream(
         results = [result.part(first, stop) for result in whole]
         waiting += window.new
         given, waiting = waiting[: stop - first], waiting[stop - first :]
-        yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results)
+        dtype = 'fp32' if inferencer.dtype == AUTO else inferencer.dtype
+        yield WindowResult(start, [frame for frame, _ in given], [time for _, time in given], results, dtype)
         start += len(given)
         if judged:
             for values, result in zip(scores, results, strict=True):
@@ -84,7 +85,8 @@ def _with_features(
             warn_of_another_domain(inferencer.model_name, [frame for frame, _ in window.new], texts)
             is_first = False
         if inferencer.dtype == AUTO:
-            inferencer.dtype = _within_memory(inferencer, lambda clip=clip: faster_dtype(inferencer, clip, texts[0]))
+            tried = _within_memory(inferencer, lambda clip=clip: faster_dtype(inferencer, clip, texts[0]))
+            inferencer.dtype = tried or AUTO  # fp32 for now
         if inferencer.model.takes_clips:
             (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
         feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))

@@ -100,6 +100,7 @@ class ResultWriter:
         self._together = [self.folders[0].parent / FOLDER] if self.exports else []
         self.overlays = [folder / name for folder in self.folders for name in overlay]
         self.num_frames = 0
+        self._dtypes: list[str] = []
         self._size = (0, 0)
         self._staged: list[Path] = []
         self._sinks: list[list[Sink]] = []
@@ -134,6 +135,8 @@ class ResultWriter:
         """Append the frames of a window."""
         if not self._sinks:
             self._start(window.frames[0].shape[:2])
+        if window.dtype is not None and window.dtype not in self._dtypes:
+            self._dtypes.append(window.dtype)
         for t, (frame, time) in enumerate(zip(window.frames, window.times, strict=True)):
             frame_results = [
                 FrameResult(
@@ -205,6 +208,7 @@ class ResultWriter:
                 sentence=text,
                 video=None if self.reader is None else self.reader.name,
                 **self.info,
+                dtype=', '.join(self._dtypes) or None,  # 'auto' may decide after the first window
                 width=width,
                 height=height,
                 fps=float(self.fps),

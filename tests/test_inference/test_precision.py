@@ -11,6 +11,7 @@ import torch
 from ifirvos.inference import precision
 
 CPU = torch.device('cpu')
+flags_of_the_processor = precision._cpu_flags  # the tests have another
 
 
 @pytest.mark.parametrize(
@@ -19,12 +20,16 @@ CPU = torch.device('cpu')
         ('flags\t\t: fpu avx2 f16c avx512f', False, False),
         ('flags\t\t: fpu avx512f avx512_bf16', True, False),
         ('flags\t\t: amx_bf16 amx_tile amx_fp16', True, True),
+        ('flags\t\t: amx_bf16 avx512_fp16', True, True),
         ('Features\t: fp asimd asimdhp bf16', True, True),  # Arm
     ],
 )
 def test_the_processor_is_asked(tmp_path, flags, bf16, fp16):
     (tmp_path / 'cpuinfo').write_text(f'processor\t: 0\n{flags}\nmodel name\t: bf16 amx_fp16\n')
-    with patch.object(precision, 'Path', lambda _: tmp_path / 'cpuinfo'):
+    with (
+        patch.object(precision, '_cpu_flags', flags_of_the_processor),
+        patch.object(precision, 'Path', lambda _: tmp_path / 'cpuinfo'),
+    ):
         assert precision.has_units(CPU, 'fp32')
         assert (precision.has_units(CPU, 'bf16'), precision.has_units(CPU, 'fp16')) == (bf16, fp16)
 
@@ -56,45 +61,77 @@ def test_products_are_timed():
         ((1.0, 0.5), True, 'bf16', 'cpu', 1),
         ((1.0, 0.95), True, 'fp32', 'cpu', 1),
         ((1.0, 0.5), False, 'fp32', 'cpu', 1),
-        ((1.0, 0.5), True, 'bf16', 'cuda', 5),
+        ((1.0, 0.5), True, 'bf16', 'cuda', 8),
     ],
 )
 def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen, device, frames):
-    """On the first frame alone, on a GPU on more of them; once in each to warm up."""
+    """On the first frame alone, on a GPU on more of them; twice in each, in turns."""
+    masks = dict(fp32=np.eye(4, dtype=bool)[None], bf16=np.eye(4, dtype=bool)[None, :: 1 if same else -1])
+    inferencer, seen = stand_in(masks, device)
+    lengths = [9.0, 9.0, *seconds]  # the first of each is a warm-up
+    clock = iter(itertools.accumulate(step for length in lengths for step in (0.0, length)))
+    with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
+        assert precision.faster_dtype(inferencer, window(16), 'red') == chosen
+    assert seen == [('fp32', frames), ('bf16', frames)] * 2
+    assert inferencer.dtype == 'auto', 'who asks decides'
+
+
+def stand_in(masks, device='cpu'):
+    """An inferencer whose masks depend on its dtype, and what it was asked."""
     seen = []
 
-    def forward(feats, metas, texts, linkers):
+    def forward(feats, metas, texts, linkers, encoded):
+        assert encoded == dict(words=['red'])
         seen.append((inferencer.dtype, len(metas)))
+        if masks[inferencer.dtype] is None:
+            raise RuntimeError(f'not in {inferencer.dtype}')
         return inferencer.dtype
 
-    masks = dict(fp32=np.eye(4, dtype=bool)[None], bf16=np.eye(4, dtype=bool)[None, :: 1 if same else -1])
     inferencer = SimpleNamespace(
         dtype='auto',
+        clip_len=36,
         device=torch.device(device),
+        encode=lambda texts: dict(words=texts),
         extract=lambda clip: (clip['inputs'], {}),
         forward=forward,
         postprocess=lambda dtype, texts: [SimpleNamespace(masks=masks[dtype])],
     )
-    lengths = [seconds[0]] * 2 + [seconds[1]] * 2
-    clock = iter(itertools.accumulate(step for length in lengths for step in (0.0, length)))
-    with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
-        assert precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red') == chosen
-    assert seen == [('fp32', frames)] * 2 + [('bf16', frames)] * 2
-    assert inferencer.dtype == 'auto', 'who asks decides'
+    return inferencer, seen
+
+
+def window(num_frames):
+    return dict(inputs=torch.zeros(num_frames, 3, 4, 4))
+
+
+def test_a_trial_on_empty_masks_says_nothing():
+    empty = np.zeros((1, 4, 4), bool)
+    inferencer, seen = stand_in(dict(fp32=empty, bf16=empty))
+    assert precision.faster_dtype(inferencer, window(16), 'red') is None
+    assert len(seen) == 2, 'once in each'
+    assert inferencer.dtype == 'auto'
+
+
+@pytest.mark.parametrize(
+    ('clip_len', 'frames', 'tried'), [(36, 15, False), (36, 16, True), (4, 4, True), (None, 15, False)]
+)
+def test_a_short_video_is_not_worth_a_trial(clip_len, frames, tried):
+    one = np.ones((1, 4, 4), bool)
+    inferencer, seen = stand_in(dict(fp32=one, bf16=one))
+    inferencer.clip_len = clip_len
+    assert (precision.faster_dtype(inferencer, window(frames), 'red') is not None) == tried
+    assert bool(seen) == tried
+
+
+def test_where_bf16_fails_fp32_is_taken():
+    one = np.ones((1, 4, 4), bool)
+    inferencer, _ = stand_in(dict(fp32=one, bf16=None))
+    assert precision.faster_dtype(inferencer, window(16), 'red') == 'fp32'
+    assert inferencer.dtype == 'auto'
 
 
 def test_a_trial_that_fails_leaves_nothing_behind():
-    def forward(*_):
-        if inferencer.dtype == 'bf16':
-            raise RuntimeError('not in bf16')
-
-    inferencer = SimpleNamespace(
-        dtype='auto',
-        device=CPU,
-        extract=lambda clip: (clip['inputs'], {}),
-        forward=forward,
-        postprocess=lambda *_: [SimpleNamespace(masks=None)],
-    )
-    with pytest.raises(RuntimeError, match='not in bf16'):
-        precision.faster_dtype(inferencer, dict(inputs=torch.zeros(5, 3, 4, 4)), 'red')
+    """What fails in fp32 too is an error, or a lack of memory, which the caller answers."""
+    inferencer, _ = stand_in(dict(fp32=None, bf16=None))
+    with pytest.raises(RuntimeError, match='not in fp32'):
+        precision.faster_dtype(inferencer, window(16), 'red')
     assert inferencer.dtype == 'auto'

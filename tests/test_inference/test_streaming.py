@@ -1,5 +1,6 @@
 """A video through the model window by window, and what happens when memory runs out on the way."""
 
+import json
 import threading
 from fractions import Fraction
 
@@ -204,6 +205,19 @@ def test_a_trial_of_precisions_may_run_out_of_memory_too(inferencer, frames, mon
     inferencer.dtype = 'auto'
     inferencer(frames, ['red'])
     assert (trial.calls, inferencer.dtype, inferencer.smaller_parts.taken) == (2, 'fp32', True)
+
+
+def test_what_auto_decides_is_in_the_results(inferencer, frames, monkeypatch, tmp_path):
+    """And it may decide late: where the first window is empty, or too short."""
+    decisions = iter([None, 'bf16'])
+    monkeypatch.setattr('ifirvos.inference.streaming.faster_dtype', lambda *_: next(decisions))
+    inferencer.dtype, inferencer.clip_len, inferencer.overlap = 'auto', 2, 0
+    assert [window.dtype for window in inferencer.stream(iter(frames), ['red'])] == ['fp32', 'bf16', 'bf16']
+    assert inferencer.dtype == 'bf16'
+    decisions = iter([None, 'bf16'])
+    inferencer.dtype = 'auto'
+    inferencer(frames, 'red', out_dir=tmp_path, save=['csv'])
+    assert json.loads((tmp_path / 'red' / 'result.json').read_text())['dtype'] == 'fp32, bf16'
 
 
 def test_what_a_failed_attempt_remembered_is_forgotten(inferencer, frames, monkeypatch):

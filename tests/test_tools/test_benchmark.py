@@ -150,6 +150,21 @@ def test_targets_prints_a_row_per_target(benchmark, capsys):
     assert all(re.match(r'[0-9.]+ \(CPU [0-9.]+\) of [0-9.]+ s$', row[2]) for row in rows)
 
 
+@pytest.mark.parametrize('there', [True, False])
+def test_targets_has_a_row_of_bf16_where_the_processor_has_units(benchmark, capsys, monkeypatch, there):
+    monkeypatch.setattr('ifirvos.inference.precision.has_units', lambda device, dtype: there)
+    benchmark('targets', '--only', '9', '--rounds', '1', *TINY)
+    cells = [cell.strip() for cell in capsys.readouterr().out.splitlines()[3].split('|')[1:-1]]
+    assert cells[:2] == ['9', 'T=5, 1 sentence, bf16']
+    time = cells[2]
+    if there:
+        ratio, j = re.match(r'([0-9.]+) of [0-9.]+ s, J ([01][.][0-9]+)$', time).groups()
+        assert float(ratio) > 0
+        assert 0.5 < float(j) <= 1
+    else:
+        assert time == 'no units for bf16 here'
+
+
 def test_data_of_pairs(benchmark, capsys, tmp_path):
     """A record of PairedExpressions is two clips."""
     root = write_demo_dataset(tmp_path / 'data', num_clips=5)
