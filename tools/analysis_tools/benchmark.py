@@ -153,6 +153,10 @@ def run_step(args: argparse.Namespace) -> None:
     model, data = step_model(
         args.config, args.frames, tuple(args.size), args.shrink, device, clips=args.clips, with_cp=args.with_cp
     )
+    if device.type == 'cpu':
+        from ifirvos.models.winograd import filter_minimally
+
+        filter_minimally(model)  # as ifirvos_cli.train
     available, outputs = msda.IS_CUDA_AVAILABLE, {}
     try:
         for path in paths:

@@ -93,7 +93,7 @@ def run_video(args: argparse.Namespace) -> None:
     from ifirvos.inference.writers import ResultWriter
     from ifirvos.video.reader import VideoReader
 
-    model = RVOSInferencer(args.model, show_progress=False)
+    model = RVOSInferencer(args.model, show_progress=False, dtype='fp32')
     seconds = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         path = args.video or write_video(Path(folder) / 'video', moving_square(args.frames, *args.size))

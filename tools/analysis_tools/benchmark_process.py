@@ -119,8 +119,6 @@ def build(setting: dict) -> tuple[Callable[[], object], object]:
     model, data = step_model(
         ROOT / setting['config'], setting['frames'], size, bool(setting['shrink']), device, dropout=training
     )
-    if setting['frame_chunk']:
-        model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
     if not setting['compiled']:  # training as where numba is not installed
         from ifirvos.models import deformable_sampling
 
@@ -148,7 +146,7 @@ def _prediction(model, data: dict, setting: dict) -> Callable[[], object]:
     import straightforward
     import torch
 
-    model.eval().requires_grad_(False)  # the counter of FLOPs would hook gradients that inference has not
+    model.eval()  # parameters keep requires_grad, as in the command lines: autocast casts each only once a run
     (clip,) = data['data_samples']
     clips = [deepcopy(clip) for _ in range(setting['sentences'])]
     if setting['mode'] == 'straightforward':
@@ -156,12 +154,16 @@ def _prediction(model, data: dict, setting: dict) -> Callable[[], object]:
     from ifirvos.inference.preparation import prepare_for_inference
 
     prepare_for_inference(model)
+    if setting['frame_chunk']:  # a CPU's preparation chooses another
+        model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
 
     def predict() -> list:
-        with torch.inference_mode():
+        with torch.no_grad():  # as the inferencer
             feats = model.extract_feat(data['inputs'])
             for one in clips:  # as the inferencer where memory is short; together they gain nothing more
-                model.predict_features(feats, [one])
+                with torch.autocast('cpu', enabled=False):  # as the inferencer
+                    text = model.encode_text([one])
+                model.predict_features(feats, [one], text=text)
         return clips
 
     return predict

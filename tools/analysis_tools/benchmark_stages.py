@@ -45,6 +45,8 @@ def by_stage(run: Callable[[], object], model) -> dict[str, dict[str, float]]:
 
     with _watched(model, timed, clock):
         run()
+    if not model.training:
+        model.requires_grad_(False)  # the counter of FLOPs would hook gradients that inference has not
     # The arithmetic of the convolution, however it is computed.
     winograd = {torch.ops.aten._nnpack_spatial_convolution: _conv_flop}
     counter = FlopCounterMode(display=False, custom_mapping=winograd)

@@ -55,6 +55,37 @@ def straightforward_row(name: str, changes: dict, time_target: float, memory_tar
     return row
 
 
+def half_row(args: argparse.Namespace) -> Sequence[str]:
+    """Compare bf16 with the straightforward mode in fp32, where this processor has units for it."""
+    import torch
+
+    from ifirvos.inference.precision import has_units
+
+    name, target = 'T=5, 1 sentence, bf16', '0.28'
+    base = parse_setting(args.set, DEFAULTS)
+    if not has_units(torch.device(base['device']), 'bf16'):
+        return name, 'no units for bf16 here', target, '', ''
+    other, ours = measure([{**base, 'mode': 'straightforward'}, {**base, 'dtype': 'bf16'}], args.rounds)
+    seconds = f'{ours["wall"] / other["wall"]:.2f} of {other["wall"]:.1f} s, J {bf16_agreement():.3f}'
+    return name, seconds, f'{target}, J 0.98', f'{ours["memory_mib"] / other["memory_mib"]:.2f}', ''
+
+
+def bf16_agreement() -> float:
+    """Return J of the included model's masks in bf16 to those in fp32; random weights, as above, draw noise."""
+    from ifirvos.evaluation.functional import region_similarity
+    from ifirvos.inference.demo import held_out_clip, questions
+    from ifirvos.inference.inferencer import RVOSInferencer
+    from ifirvos.synth import draw_frames
+
+    clip = held_out_clip(seed=1)
+    frames, texts = list(draw_frames(clip.facts.scene)), [text for _, text, _ in questions(clip)]
+    found = []
+    for dtype in ('fp32', 'bf16'):
+        results = RVOSInferencer(device='cpu', dtype=dtype, show_progress=False)(frames, texts, 'bgr')
+        found.append([result.masks for result in results])
+    return min(float(region_similarity(a, b).mean()) for a, b in zip(*found, strict=True))
+
+
 def growth_row(args: argparse.Namespace) -> Sequence[str]:
     """Compare the time per frame of a long clip with that of a short one."""
     frames = (5, 100)
@@ -75,7 +106,9 @@ def streamed_row(args: argparse.Namespace) -> Sequence[str]:
         for n, number in zip(frames, times, strict=True):
             video = write_video(Path(folder) / f'video{n}', moving_square(n, 96, 144))
             outs = [Path(folder) / f'out{n}_{k}' for k in range(number)]
-            peaks.append(statistics.median(infer_peak(video, ['the red square'], out, [])[0] for out in outs))
+            peaks.append(
+                statistics.median(infer_peak(video, ['the red square'], out, ['--dtype', 'fp32'])[0] for out in outs)
+            )
     memory = f'{peaks[1] / peaks[0]:.2f} of {peaks[0]:.0f} MiB'
     return f'infer, a video of {frames[1]} frames / of {frames[0]}', '', '', memory, '1.10'
 
@@ -136,4 +169,5 @@ ROWS = (
     start_row,
     import_row,
     help_row,
+    half_row,
 )
