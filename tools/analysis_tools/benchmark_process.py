@@ -152,18 +152,19 @@ def _prediction(model, data: dict, setting: dict) -> Callable[[], object]:
     if setting['mode'] == 'straightforward':
         return lambda: straightforward.predict(model, data['inputs'], clips)
     from ifirvos.inference.preparation import prepare_for_inference
+    from ifirvos.models.query_linker import QueryLinker
 
     prepare_for_inference(model)
     if setting['frame_chunk']:  # a CPU's preparation chooses another
         model.test_cfg['frame_chunk'] = int(setting['frame_chunk'])
 
     def predict() -> list:
-        with torch.no_grad():  # as the inferencer
+        with torch.no_grad():  # as the inferencer does it
             feats = model.extract_feat(data['inputs'])
             for one in clips:  # as the inferencer where memory is short; together they gain nothing more
-                with torch.autocast('cpu', enabled=False):  # as the inferencer
+                with torch.autocast('cpu', enabled=False):
                     text = model.encode_text([one])
-                model.predict_features(feats, [one], text=text)
+                model.predict_features(feats, [one], [QueryLinker(0)], text)
         return clips
 
     return predict
