@@ -36,7 +36,7 @@ from .folders import check_free
 from .hub import HubMixin
 from .loading import checked_device, open_model, resolve_model
 from .memory import SmallerParts
-from .precision import AUTO, DTYPES, TRIED, has_units, warn_if_slower
+from .precision import AUTO, DTYPES, TRIED, Trials, has_units, warn_if_slower
 from .preparation import prepare_for_inference
 from .preprocessing import clip_sample, resize
 from .results import MASK_FORMATS, ResultCollector, SentenceResult, WindowResult, to_result
@@ -65,9 +65,9 @@ class RVOSInferencer(HubMixin, BaseInferencer):
         device: 'cpu', 'cuda', 'cuda:1' …; None: a GPU if there is one.
         show_progress: Show a bar.
         dtype: 'fp32', or 'bf16' or 'fp16' for mixed precision, in which LEwV, deformable attention and the masks stay
-            in fp32. 'auto': fp32, unless the device has units for bf16: then the first frame of a window (on a CPU,
-            of one of 16 frames or more) is predicted in both, and bf16 is used from then on if it is faster and the
-            masks are the same (J of 0.98). See ``WindowResult.dtype``.
+            in fp32. 'auto': fp32, unless the device has units for bf16: then a frame (on a CPU, of the window that
+            brings the 16th) is predicted in both, and bf16 is used from then on if it is faster and the masks are the
+            same (J of 0.98); empty masks decide nothing, up to three times. See ``WindowResult.dtype``.
         memory: Approximate GiB, besides the frames' features, for the sentences of a window that are processed at once;
             at least one is.
         clip_len: Frames per window; None: the whole video at once.
@@ -119,7 +119,7 @@ class RVOSInferencer(HubMixin, BaseInferencer):
             raise InputError(f'Windows of {clip_len} frames can share 0 to {clip_len - 1}, not {overlap}.')
         if not 0 < memory * 2**30 < float('inf'):
             raise InputError(f'memory must be a number of GiB above 0, not {memory}.')
-        self.smaller_parts = SmallerParts()
+        self.smaller_parts, self.trials = SmallerParts(), Trials()
         self.dtype, self.memory, self.clip_len, self.link = dtype, memory, clip_len, link
         self.overlap = overlap if link == 'agreement' else 0
         device = checked_device(device)

@@ -10,8 +10,11 @@ import numpy as np
 import torch
 from mmengine.logging import MMLogger
 
+from ifirvos.errors import one_line
 from ifirvos.evaluation.functional import region_similarity
 from ifirvos.models.query_linker import QueryLinker
+
+from .memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from .inferencer import RVOSInferencer
@@ -22,7 +25,8 @@ TRIED = 'bf16'  # of 'auto'; fp16's range is a matter of the weights
 LEAST_J = 0.98  # of its masks, against those of fp32
 LEAST_GAIN = 1.1  # in speed
 GPU_FRAMES = 8  # of a trial: with one, a GPU waits for the host whatever the dtype
-FEWEST_FRAMES = 16  # of a window on a CPU: a trial takes as long as four
+FEWEST_FRAMES = 16  # seen before a trial on a CPU, which takes as long as four
+MOST_TRIALS = 3  # on empty masks
 # As /proc/cpuinfo names them.
 CPU_UNITS = dict(bf16={'avx512_bf16', 'amx_bf16', 'bf16'}, fp16={'amx_fp16', 'avx512_fp16', 'asimdhp'})
 
@@ -73,6 +77,30 @@ def warn_if_slower(device: torch.device, dtype: str) -> None:
         )
 
 
+class Trials:
+    """When 'auto' compares precisions: once there is something to gain, and not for ever where it learns nothing."""
+
+    def __init__(self) -> None:
+        self.frames = self.undecided = 0
+
+    def decide(self, inferencer: RVOSInferencer, clip: dict, text: str) -> str:
+        """Return 'fp32' or 'bf16', or AUTO where that is still open: fp32 for now.
+
+        Args:
+            inferencer: Its ``dtype`` is AUTO before and after.
+            clip: Output of its ``preprocess`` for frames not seen before.
+            text: A sentence.
+        """
+        self.frames += len(clip['inputs'])
+        if inferencer.device.type == 'cpu' and self.frames < FEWEST_FRAMES:
+            return AUTO
+        chosen = faster_dtype(inferencer, clip, text)
+        if chosen is None:
+            self.undecided += 1
+            return 'fp32' if self.undecided == MOST_TRIALS else AUTO
+        return chosen
+
+
 def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str | None:
     """Predict the first frame, on a GPU a few, in fp32 and in bf16; return the faster one, if the masks are the same.
 
@@ -84,28 +112,24 @@ def faster_dtype(inferencer: RVOSInferencer, clip: dict, text: str) -> str | Non
         text: A sentence.
 
     Returns:
-        'fp32' or 'bf16'; None where nothing can be said yet: there are too few frames for a trial to be worth its time,
-        or the masks are empty, which are the same in any precision.
+        'fp32' or 'bf16'; None where all masks are empty, which are the same in any precision.
     """
-    on_cpu = inferencer.device.type == 'cpu'
-    if on_cpu and len(clip['inputs']) < min(FEWEST_FRAMES, inferencer.clip_len or FEWEST_FRAMES):
-        return None
-    clip = dict(clip, inputs=clip['inputs'][: 1 if on_cpu else GPU_FRAMES])
-    encoded = inferencer.encode([text])
+    clip = dict(clip, inputs=clip['inputs'][: 1 if inferencer.device.type == 'cpu' else GPU_FRAMES])
     masks, seconds = {}, dict.fromkeys(('fp32', TRIED), float('inf'))
     try:
         for _ in range(2):  # the first time is not the usual one; in turns, so that other work slows both down
             for dtype in seconds:
                 inferencer.dtype = dtype
+                encoded = inferencer.encode([text])  # once a video, so it does not count
                 start = time.perf_counter()
                 masks[dtype] = _masks(inferencer, clip, text, encoded)
                 seconds[dtype] = min(seconds[dtype], time.perf_counter() - start)
             if not (masks['fp32'].any() or masks[TRIED].any()):
                 return None
-    except (RuntimeError, MemoryError) as error:
-        if inferencer.dtype == 'fp32':
+    except RuntimeError as error:
+        if inferencer.dtype == 'fp32' or is_out_of_memory(error):
             raise
-        MMLogger.get_current_instance().info('Predicting in fp32: %s fails (%s).', TRIED, error)
+        MMLogger.get_current_instance().info('Predicting in fp32: %s fails (%s).', TRIED, one_line(error, 200))
         return 'fp32'
     finally:
         inferencer.dtype = AUTO

@@ -19,6 +19,9 @@ def state_to_save(model: nn.Module) -> dict[str, Tensor]:
 def prepare_for_inference(model: nn.Module) -> nn.Module:
     """Fold the batch norms of a ResNet, lay convolutions out channels-last, and filter minimally, in place.
 
+    All parameters require gradients afterwards, the frozen ones too: predict within ``torch.no_grad()``, in which
+    autocast then converts each only once. (In ``torch.inference_mode()`` it would do so at every use.)
+
     On a CPU, ``test_cfg.frame_chunk`` becomes at most :data:`CPU_FRAMES`, unless it is None.
 
     What comes out is the same but for rounding. The model can no longer be trained, and its keys change: to save
@@ -37,7 +40,7 @@ def prepare_for_inference(model: nn.Module) -> nn.Module:
         raise ValueError('Only a model in evaluation mode can be prepared for inference: call model.eval() first.')
     for parameter in model.parameters():
         if parameter.is_floating_point():
-            parameter.requires_grad_()  # else autocast converts a frozen weight at every use, in place of once a window
+            parameter.requires_grad_()
     chunk = (getattr(model, 'test_cfg', None) or {}).get('frame_chunk')
     if chunk and next(model.parameters()).device.type == 'cpu':
         model.test_cfg['frame_chunk'] = min(chunk, CPU_FRAMES)

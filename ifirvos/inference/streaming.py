@@ -18,7 +18,7 @@ from ifirvos.video.inputs import VideoStream
 from .absence import clip_threshold_of, warn_of_absent
 from .domain import warn_of_another_domain
 from .memory import sentences_within
-from .precision import AUTO, faster_dtype
+from .precision import AUTO
 from .results import SentenceResult, WindowResult
 from .windows import FeatureWindow, Window, ahead, until, windows
 
@@ -85,8 +85,9 @@ def _with_features(
             warn_of_another_domain(inferencer.model_name, [frame for frame, _ in window.new], texts)
             is_first = False
         if inferencer.dtype == AUTO:
-            tried = _within_memory(inferencer, lambda clip=clip: faster_dtype(inferencer, clip, texts[0]))
-            inferencer.dtype = tried or AUTO  # fp32 for now
+            inferencer.dtype = _within_memory(
+                inferencer, lambda clip=clip: inferencer.trials.decide(inferencer, clip, texts[0])
+            )
         if inferencer.model.takes_clips:
             (clip['inputs'],) = kept.extend([clip['inputs']], window.size)
         feats, meta = _within_memory(inferencer, lambda clip=clip: inferencer.extract(clip))

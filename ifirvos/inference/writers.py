@@ -197,6 +197,9 @@ class ResultWriter:
             for export in self.exports:
                 self._export_sinks.append(self._stack.enter_context(EXPORTS[export](together)))
 
+    def _precision(self) -> dict[str, str | None]:
+        return dict(dtype=', '.join(self._dtypes) or None)  # 'auto' may decide after the first window
+
     def _write_records(self, error_type: type | None, *_) -> None:
         if error_type is not None:
             return
@@ -207,8 +210,7 @@ class ResultWriter:
             record = dict(
                 sentence=text,
                 video=None if self.reader is None else self.reader.name,
-                **self.info,
-                dtype=', '.join(self._dtypes) or None,  # 'auto' may decide after the first window
+                **dict(self._precision(), **self.info),
                 width=width,
                 height=height,
                 fps=float(self.fps),
@@ -223,7 +225,8 @@ class ResultWriter:
             )
             _write_json(folder / RESULT_FILE, record, _frames(rows))
         if self.exports:
-            record = dict(video_id=self.video_id, sentences=self.texts, sentence_ids=self.sentence_ids, **self.info)
+            record = dict(video_id=self.video_id, sentences=self.texts, sentence_ids=self.sentence_ids)
+            record.update(self._precision(), **self.info)
             _write_json(self._staged[-1] / RESULT_FILE, record)
 
 

@@ -360,6 +360,25 @@ def test_half_precision_gives_nearly_the_same(random_model, frames, dtype):
 
 
 @pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
+def test_half_precision_converts_weights_once_a_window(random_model, frames):
+    """Autocast keeps them outside of inference_mode alone; what a sentence passes once stays in fp32 on a CPU."""
+    random_model.dtype, seen = 'bf16', []
+    model = random_model.model
+    parts = dict(text=model.text_projection, backbone=model.backbone.conv1, encoder=model.encoder.layers[0].ffn)
+    hooks = [
+        part.register_forward_hook(lambda _, __, out, name=name: seen.append((name, out.dtype, out.is_inference())))
+        for name, part in parts.items()
+    ]
+    random_model(frames, 'the red square')
+    for hook in hooks:
+        hook.remove()
+    assert {name for name, _, _ in seen} == parts.keys()
+    assert not any(inference for *_, inference in seen)
+    assert {dtype for name, dtype, _ in seen if name == 'text'} == {torch.float32}
+    assert {dtype for name, dtype, _ in seen if name == 'backbone'} == {torch.bfloat16}
+
+
+@pytest.mark.skipif(not (ROOT / SHIPPED_CONFIG).is_file(), reason='the shipped config is not there')
 @pytest.mark.parametrize('clip_len', [36, 4])
 def test_sentences_together_equal_sentences_alone(random_model, frames, clip_len):
     """Of several lengths, so that the short ones are padded; masks are compared before they are made binary."""

@@ -71,12 +71,12 @@ def test_auto_takes_what_is_faster_with_the_same_masks(seconds, same, chosen, de
     lengths = [9.0, 9.0, *seconds]  # the first of each is a warm-up
     clock = iter(itertools.accumulate(step for length in lengths for step in (0.0, length)))
     with patch.object(precision.time, 'perf_counter', lambda: next(clock)):
-        assert precision.faster_dtype(inferencer, window(16), 'red') == chosen
+        assert precision.faster_dtype(inferencer, window(20), 'red') == chosen
     assert seen == [('fp32', frames), ('bf16', frames)] * 2
     assert inferencer.dtype == 'auto', 'who asks decides'
 
 
-def stand_in(masks, device='cpu'):
+def stand_in(masks, device='cpu', error='not in'):
     """An inferencer whose masks depend on its dtype, and what it was asked."""
     seen = []
 
@@ -84,12 +84,11 @@ def stand_in(masks, device='cpu'):
         assert encoded == dict(words=['red'])
         seen.append((inferencer.dtype, len(metas)))
         if masks[inferencer.dtype] is None:
-            raise RuntimeError(f'not in {inferencer.dtype}')
+            raise RuntimeError(f'{error} {inferencer.dtype}')
         return inferencer.dtype
 
     inferencer = SimpleNamespace(
         dtype='auto',
-        clip_len=36,
         device=torch.device(device),
         encode=lambda texts: dict(words=texts),
         extract=lambda clip: (clip['inputs'], {}),
@@ -106,26 +105,42 @@ def window(num_frames):
 def test_a_trial_on_empty_masks_says_nothing():
     empty = np.zeros((1, 4, 4), bool)
     inferencer, seen = stand_in(dict(fp32=empty, bf16=empty))
-    assert precision.faster_dtype(inferencer, window(16), 'red') is None
+    assert precision.faster_dtype(inferencer, window(20), 'red') is None
     assert len(seen) == 2, 'once in each'
     assert inferencer.dtype == 'auto'
 
 
-@pytest.mark.parametrize(
-    ('clip_len', 'frames', 'tried'), [(36, 15, False), (36, 16, True), (4, 4, True), (None, 15, False)]
-)
-def test_a_short_video_is_not_worth_a_trial(clip_len, frames, tried):
+def test_a_cpu_tries_once_it_has_seen_enough_frames():
+    """Of however many windows and videos; a GPU at once."""
     one = np.ones((1, 4, 4), bool)
-    inferencer, seen = stand_in(dict(fp32=one, bf16=one))
-    inferencer.clip_len = clip_len
-    assert (precision.faster_dtype(inferencer, window(frames), 'red') is not None) == tried
-    assert bool(seen) == tried
+    for device, expected in (('cpu', [0, 0, 4]), ('cuda', [4, 8, 12])):
+        inferencer, seen = stand_in(dict(fp32=one, bf16=one), device)
+        trials, counts = precision.Trials(), []
+        for _ in range(3):
+            trials.decide(inferencer, window(6), 'red')
+            counts.append(len(seen))
+        assert counts == expected
+
+
+def test_empty_masks_are_compared_three_times_at_most():
+    empty = np.zeros((1, 4, 4), bool)
+    inferencer, _ = stand_in(dict(fp32=empty, bf16=empty))
+    trials = precision.Trials()
+    assert [trials.decide(inferencer, window(16), 'red') for _ in range(3)] == ['auto', 'auto', 'fp32']
+
+
+def test_memory_that_runs_out_in_bf16_is_not_a_failure_of_bf16():
+    one = np.ones((1, 4, 4), bool)
+    inferencer, _ = stand_in(dict(fp32=one, bf16=None), error='CUDA out of memory')
+    with pytest.raises(RuntimeError, match='out of memory'):
+        precision.faster_dtype(inferencer, window(16), 'red')
+    assert inferencer.dtype == 'auto'
 
 
 def test_where_bf16_fails_fp32_is_taken():
     one = np.ones((1, 4, 4), bool)
     inferencer, _ = stand_in(dict(fp32=one, bf16=None))
-    assert precision.faster_dtype(inferencer, window(16), 'red') == 'fp32'
+    assert precision.faster_dtype(inferencer, window(20), 'red') == 'fp32'
     assert inferencer.dtype == 'auto'
 
 
@@ -133,5 +148,5 @@ def test_a_trial_that_fails_leaves_nothing_behind():
     """What fails in fp32 too is an error, or a lack of memory, which the caller answers."""
     inferencer, _ = stand_in(dict(fp32=None, bf16=None))
     with pytest.raises(RuntimeError, match='not in fp32'):
-        precision.faster_dtype(inferencer, window(16), 'red')
+        precision.faster_dtype(inferencer, window(20), 'red')
     assert inferencer.dtype == 'auto'

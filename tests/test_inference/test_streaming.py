@@ -201,23 +201,38 @@ def test_where_memory_runs_out_smaller_parts_are_taken_once(inferencer, frames, 
 
 def test_a_trial_of_precisions_may_run_out_of_memory_too(inferencer, frames, monkeypatch):
     trial = OutOfMemory(lambda *_: 'fp32', 1, OUT_OF_MEMORY[0])
-    monkeypatch.setattr('ifirvos.inference.streaming.faster_dtype', trial)
+    monkeypatch.setattr('ifirvos.inference.precision.faster_dtype', trial)
+    monkeypatch.setattr('ifirvos.inference.precision.FEWEST_FRAMES', 5)
     inferencer.dtype = 'auto'
     inferencer(frames, ['red'])
     assert (trial.calls, inferencer.dtype, inferencer.smaller_parts.taken) == (2, 'fp32', True)
 
 
 def test_what_auto_decides_is_in_the_results(inferencer, frames, monkeypatch, tmp_path):
-    """And it may decide late: where the first window is empty, or too short."""
+    """And it may decide late: where the first window is empty, or there are few frames so far."""
     decisions = iter([None, 'bf16'])
-    monkeypatch.setattr('ifirvos.inference.streaming.faster_dtype', lambda *_: next(decisions))
+    monkeypatch.setattr('ifirvos.inference.precision.faster_dtype', lambda *_: next(decisions))
+    monkeypatch.setattr('ifirvos.inference.precision.FEWEST_FRAMES', 2)
     inferencer.dtype, inferencer.clip_len, inferencer.overlap = 'auto', 2, 0
     assert [window.dtype for window in inferencer.stream(iter(frames), ['red'])] == ['fp32', 'bf16', 'bf16']
     assert inferencer.dtype == 'bf16'
     decisions = iter([None, 'bf16'])
     inferencer.dtype = 'auto'
-    inferencer(frames, 'red', out_dir=tmp_path, save=['csv'])
-    assert json.loads((tmp_path / 'red' / 'result.json').read_text())['dtype'] == 'fp32, bf16'
+    inferencer(frames, 'red', out_dir=tmp_path, save=['csv', 'objects'])
+    for folder in ('red', 'all_sentences'):
+        assert json.loads((tmp_path / folder / 'result.json').read_text())['dtype'] == 'fp32, bf16'
+
+
+def test_frames_that_were_kept_take_the_precision_that_auto_decided_on(inferencer, frames, monkeypatch):
+    decisions = iter(['auto', 'bf16'])
+    monkeypatch.setattr(inferencer.trials, 'decide', lambda *_: next(decisions))
+    extract = inferencer.model.extract_feat
+    inferencer.model.extract_feat = lambda inputs: [
+        feat.bfloat16() if inferencer.dtype == 'bf16' else feat for feat in extract(inputs)
+    ]
+    inferencer.dtype, inferencer.clip_len, inferencer.overlap = 'auto', 3, 2
+    list(inferencer.stream(iter(frames), ['red']))
+    assert [given.dtype for given, _ in inferencer.model.calls] == [torch.float32, torch.bfloat16, torch.bfloat16]
 
 
 def test_what_a_failed_attempt_remembered_is_forgotten(inferencer, frames, monkeypatch):

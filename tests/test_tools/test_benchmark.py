@@ -153,16 +153,23 @@ def test_targets_prints_a_row_per_target(benchmark, capsys):
 @pytest.mark.parametrize('there', [True, False])
 def test_targets_has_a_row_of_bf16_where_the_processor_has_units(benchmark, capsys, monkeypatch, there):
     monkeypatch.setattr('ifirvos.inference.precision.has_units', lambda device, dtype: there)
+    monkeypatch.setattr('benchmark_targets.bf16_agreement', lambda device: 0.99)
     benchmark('targets', '--only', '9', '--rounds', '1', *TINY)
     cells = [cell.strip() for cell in capsys.readouterr().out.splitlines()[3].split('|')[1:-1]]
     assert cells[:2] == ['9', 'T=5, 1 sentence, bf16']
     time = cells[2]
     if there:
-        ratio, j = re.match(r'([0-9.]+) of [0-9.]+ s, J ([01][.][0-9]+)$', time).groups()
-        assert float(ratio) > 0
-        assert 0.5 < float(j) <= 1
+        assert re.match(r'[0-9.]+ of [0-9.]+ s, J 0.990$', time)
     else:
         assert time == 'no units for bf16 here'
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures('benchmark')
+def test_bf16_gives_the_masks_of_fp32():
+    from benchmark_targets import bf16_agreement
+
+    assert 0.98 < bf16_agreement('cpu') < 1
 
 
 def test_data_of_pairs(benchmark, capsys, tmp_path):
