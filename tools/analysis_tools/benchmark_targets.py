@@ -66,11 +66,11 @@ def half_row(args: argparse.Namespace) -> Sequence[str]:
     if not has_units(torch.device(base['device']), 'bf16'):
         return name, 'no units for bf16 here', target, '', ''
     other, ours = measure([{**base, 'mode': 'straightforward'}, {**base, 'dtype': 'bf16'}], args.rounds)
-    seconds = f'{ours["wall"] / other["wall"]:.2f} of {other["wall"]:.1f} s, J {bf16_agreement():.3f}'
+    seconds = f'{ours["wall"] / other["wall"]:.2f} of {other["wall"]:.1f} s, J {bf16_agreement(base["device"]):.3f}'
     return name, seconds, f'{target}, J 0.98', f'{ours["memory_mib"] / other["memory_mib"]:.2f}', ''
 
 
-def bf16_agreement() -> float:
+def bf16_agreement(device: str) -> float:
     """Return J of the included model's masks in bf16 to those in fp32; random weights, as above, draw noise."""
     from ifirvos.evaluation.functional import region_similarity
     from ifirvos.inference.demo import held_out_clip, questions
@@ -81,7 +81,7 @@ def bf16_agreement() -> float:
     frames, texts = list(draw_frames(clip.facts.scene)), [text for _, text, _ in questions(clip)]
     found = []
     for dtype in ('fp32', 'bf16'):
-        results = RVOSInferencer(device='cpu', dtype=dtype, show_progress=False)(frames, texts, 'bgr')
+        results = RVOSInferencer(device=device, dtype=dtype, show_progress=False)(frames, texts, 'bgr')
         found.append([result.masks for result in results])
     return min(float(region_similarity(a, b).mean()) for a, b in zip(*found, strict=True))
 
