@@ -16,6 +16,7 @@ from mmengine.utils.dl_utils import collect_env
 from .compat import install
 from .inference.model_index import ROOT, list_models, shipped
 from .models.deformable_sampling import has_compiled
+from .models.winograd import pays_off
 from .version import __version__
 
 LINES = {
@@ -102,7 +103,7 @@ def _collect_deformable_attention(found: Environment) -> None:
     found.facts['mmcv operators'] = 'compiled' if compiled else 'not compiled'
     gradient = 'gradient compiled by numba' if has_compiled() else 'pip install numba makes training faster'
     found.facts['deformable attention'] = "mmcv's CUDA kernel" if compiled and on_cuda else f'plain PyTorch; {gradient}'
-    found.facts['3x3 convolutions'] = 'NNPACK' if torch.backends.nnpack.is_available() else "oneDNN's"
+    found.facts['3x3 convolutions'] = 'NNPACK' if pays_off() else "oneDNN's"
     if on_cuda and not compiled:
         found.advice.append('This GPU would train and predict faster with the kernel: run tools/install_mmcv_ops.sh.')
     try:

@@ -8,8 +8,15 @@ from mmcv.cnn import ConvModule
 from torch import nn
 
 from ifirvos.models.winograd import WinogradConv2d, filter_minimally
+from ifirvos.models.winograd import pays_off as really_pays_off
 
 needs_nnpack = pytest.mark.skipif(not torch.backends.nnpack.is_available(), reason='PyTorch without NNPACK')
+
+
+@pytest.fixture(autouse=True)
+def _paying(monkeypatch):
+    """Whatever the processor: where NNPACK is there."""
+    monkeypatch.setattr('ifirvos.models.winograd.pays_off', torch.backends.nnpack.is_available)
 
 
 def conv_and_image(channels: int = 64, size: tuple[int, int] = (23, 40)) -> tuple[nn.Conv2d, torch.Tensor]:
@@ -58,6 +65,17 @@ def test_is_taken_where_it_pays():
         assert filtered.call_count == len(x)
         out.sum().backward()
         assert filtered.call_count == 2 * len(x)
+
+
+@pytest.mark.parametrize(
+    ('there', 'capability', 'pays'), [(True, 'AVX2', True), (True, 'AVX512', False), (False, 'AVX2', False)]
+)
+def test_not_where_avx_512_is_faster(there, capability, pays):
+    with (
+        patch('torch.backends.nnpack.is_available', return_value=there),
+        patch('torch.backends.cpu.get_cpu_capability', return_value=capability),
+    ):
+        assert really_pays_off.__wrapped__() == pays
 
 
 def test_stands_for_what_it_can_stand_for():
