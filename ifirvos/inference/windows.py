@@ -112,5 +112,6 @@ class FeatureWindow:
         self._levels = self._levels or [fresh[:0] for fresh in new]
         for level, fresh in enumerate(new):  # one after the other, so that only one of them is in memory twice
             old, kept = self._levels[level], size - len(fresh)
+            # 'auto' may have changed the precision since the frames that are kept.
             self._levels[level] = torch.cat([old[len(old) - kept :].to(fresh.dtype), fresh]) if kept else fresh
         return self._levels

@@ -36,7 +36,7 @@ class TokenwiseFFN(FFN):
         whole = torch.is_grad_enabled() or self.training or x.device.type != 'cpu' or torch.compiler.is_compiling()
         if whole or x.numel() == 0:
             return super().forward(x, identity)
-        half = torch.is_autocast_enabled('cpu') or x.dtype != torch.float32
+        half = torch.is_autocast_enabled('cpu') or x.dtype in (torch.bfloat16, torch.float16)
         count = self.half_tokens_at_once if half else self.tokens_at_once
         tokens = x.reshape(-1, x.shape[-1]).split(count)
         others = tokens if identity is None else identity.reshape(-1, x.shape[-1]).split(count)

@@ -14,7 +14,7 @@ WORTH_PIXELS, WORTH_CHANNELS = 512, 64
 def pays_off() -> bool:
     """Return whether NNPACK is there, and faster than PyTorch's own convolutions.
 
-    NNPACK knows no AVX-512, with which those were 1.3 to 7 times as fast on a CPU that has it; with AVX2, 0.3 times.
+    NNPACK knows no AVX-512, with which those were 1.2 to 7 times as fast on a CPU that has it; with AVX2, 0.3 times.
     """
     return torch.backends.nnpack.is_available() and torch.backends.cpu.get_cpu_capability() != 'AVX512'
 
