@@ -105,6 +105,7 @@ class RobertaTextEncoder(BaseModule):
         positions = self.model.config.max_position_embeddings - self.model.config.pad_token_id - 1
         self.max_length = min(max_length, positions)
         self.pad_token_id = self.model.config.pad_token_id
+        self.pad_to_multiple_of: int | None = None  # see CompileHook
         self._tokenizer = None
         self._said_cut = False
         if frozen:
@@ -221,8 +222,15 @@ class RobertaTextEncoder(BaseModule):
 
     def tokenize(self, sentences: Sequence[str]) -> dict[str, Tensor]:
         """B sentences -> ``input_ids`` and ``attention_mask`` (1 = token), both (B,L), padded to the longest."""
+        multiple = self.pad_to_multiple_of
         tokens = self.tokenizer(
-            list(sentences), padding='longest', truncation=True, max_length=self.max_length, return_tensors='pt'
+            list(sentences),
+            padding='longest',
+            truncation=True,
+            max_length=self.max_length,
+            # The model has positions for max_length tokens only.
+            pad_to_multiple_of=None if multiple is None or self.max_length % multiple else multiple,
+            return_tensors='pt',
         )
         if tokens['input_ids'].shape[1] >= self.max_length and not self._said_cut:
             self._warn_of_a_cut(sentences)

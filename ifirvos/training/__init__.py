@@ -2,6 +2,7 @@
 
 from .bf16 import BF16OptimWrapper
 from .checkpointing import AtomicLocalBackend, SafeCheckpointHook
+from .compilation import CompileHook
 from .cuda_graph import CudaGraphHook
 from .curves import CurvesHook
 from .early_stopping import ResumableEarlyStopping
@@ -22,6 +23,7 @@ __all__ = [
     'AtomicFSDPStrategy',
     'AtomicLocalBackend',
     'BF16OptimWrapper',
+    'CompileHook',
     'CudaGraphHook',
     'CurvesHook',
     'DrawSampler',

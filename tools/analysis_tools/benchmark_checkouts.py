@@ -35,6 +35,11 @@ def add_checkouts(subcommands) -> None:
     parser.add_argument(
         '--rounding', action='store_true', help='also train the other checkout with two threads, which round otherwise'
     )
+    parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='also train this checkout with CompileHook (minutes until it is compiled)',
+    )
     parser.set_defaults(run=run_checkouts)
 
 
@@ -46,9 +51,12 @@ def run_checkouts(args: argparse.Namespace) -> None:
     print(machine())
     # Not at once: each has a process that loads data too, for which two cores would not do.
     theirs, ours = (train(checkout, 1, args.steps) for checkout in checkouts)
-    seconds = [statistics.median(row['time'] for row in rows[len(rows) // 4 :]) for rows in (theirs, ours)]
-    print(f'a training step of {CONFIG}: {seconds[1] / seconds[0]:.2f} of {seconds[0]:.3f} s')
+    before, after = step_seconds(theirs), step_seconds(ours)
+    print(f'a training step of {CONFIG}: {after / before:.2f} of {before:.3f} s')
     print(f'losses of {len(ours)} steps differ {difference(theirs, ours)}')
+    if args.compile:
+        compiled = train(ROOT, 1, args.steps, ['default_hooks.compile.type=CompileHook'])
+        print(f'with CompileHook: {step_seconds(compiled) / before:.2f}; losses differ {difference(theirs, compiled)}')
     if args.rounding:
         again = train(checkouts[0], 2, args.steps)
         print(f'those of the other checkout with one thread and with two {difference(theirs, again)}')
@@ -71,14 +79,20 @@ def difference(theirs: Sequence[dict], ours: Sequence[dict]) -> str:
     return said if first is None else f'{said}, by more than {SAME:.0e} first at step {first}'
 
 
-def train(checkout: Path, threads: int, steps: int) -> list[dict]:
-    """Train in a checkout with a number of threads; return what was logged, a row per step."""
+def step_seconds(rows: Sequence[dict]) -> float:
+    """Return the median time of a step, the first quarter of them left out."""
+    return statistics.median(row['time'] for row in rows[len(rows) // 4 :])
+
+
+def train(checkout: Path, threads: int, steps: int, more: Sequence[str] = ()) -> list[dict]:
+    """Train in a checkout with a number of threads and more options; return what was logged, a row per step."""
     options = [
         f'load_from={WEIGHTS}',
         f'train_cfg.max_iters={steps}',
         f'train_cfg.val_begin={10 * steps}',
         'default_hooks.logger.interval=1',
         f'default_hooks.checkpoint.interval={10 * steps}',
+        *more,
     ]
     with tempfile.TemporaryDirectory() as folder:
         run(checkout, ['tools/train.py', CONFIG, '--work-dir', folder, '--cfg-options', *options], threads)
