@@ -23,14 +23,15 @@ class CompileHook(Hook):
 
     mmengine's ``compile=True`` takes the whole step, which lists of data samples break into many pieces. The first
     steps take minutes. It is meant for batches of equal sizes: each new size is compiled anew, and after eight of them
-    torch goes on without. Outputs and gradients differ by rounding; dropout draws other random numbers. Where nothing
-    can be compiled it says why, and training goes on without.
+    further ones are not. Outputs and gradients differ by rounding; dropout draws other random numbers. Where nothing
+    can be compiled at all it says why, and training goes on without; a part that cannot be compiled ends it.
 
     Off unless asked for, ``--cfg-options default_hooks.compile.type=CompileHook``.
 
     Args:
         parts: Names of the submodules.
-        pad_to_multiple_of: Sentences are padded to a multiple of this many tokens, so that there are few lengths.
+        pad_to_multiple_of: Sentences are padded to a multiple of this many tokens, so that there are few lengths; not
+            ``text_tokens``, nor where the text encoder's ``max_length`` is no such multiple.
 
     Raises:
         InputError: The model has no such submodule.
