@@ -1,7 +1,7 @@
 """Parts of the model compiled for training by torch.compile."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from mmengine.hooks import Hook
@@ -15,6 +15,7 @@ from ifirvos.registry import HOOKS
 
 # What gained in a step of r18_synth.py. VLI and the head, whose loss chooses queries, gained nothing.
 PARTS = ('backbone', 'encoder', 'decoder', 'pixel_decoder')
+TOKENS = 16  # sentences are padded to a multiple of so many, so that there are few lengths
 
 
 @HOOKS.register_module()
@@ -23,24 +24,23 @@ class CompileHook(Hook):
 
     mmengine's ``compile=True`` takes the whole step, which lists of data samples break into many pieces. The first
     steps take minutes. It is meant for batches of equal sizes: each new size is compiled anew, and after eight of them
-    further ones are not. Outputs and gradients differ by rounding; dropout draws other random numbers. Where nothing
-    can be compiled at all it says why, and training goes on without; a part that cannot be compiled ends it.
+    further ones are not. Sentences are padded to a multiple of 16 tokens; not ``text_tokens``, nor where the text
+    encoder's ``max_length`` is no such multiple. Outputs and gradients differ by rounding; dropout draws other random
+    numbers. Where nothing can be compiled at all it says why, and training goes on without; a part that cannot be
+    compiled ends it.
 
     Off unless asked for, ``--cfg-options default_hooks.compile.type=CompileHook``.
 
     Args:
         parts: Names of the submodules.
-        pad_to_multiple_of: Sentences are padded to a multiple of this many tokens, so that there are few lengths; not
-            ``text_tokens``, nor where the text encoder's ``max_length`` is no such multiple.
 
     Raises:
         InputError: The model has no such submodule.
     """
 
-    def __init__(self, parts: Sequence[str] = PARTS, pad_to_multiple_of: int = 16) -> None:
-        self.parts = tuple(parts)
-        self.pad_to_multiple_of = pad_to_multiple_of
-        self._compiled: list[tuple[nn.Module, object]] = []
+    def __init__(self, parts: Sequence[str] = PARTS) -> None:
+        self.parts = tuple(dict.fromkeys([parts] if isinstance(parts, str) else parts))
+        self._compiled: list[tuple[nn.Module, Callable]] = []
         self._text_encoder: nn.Module | None = None
 
     def before_train(self, runner: Runner) -> None:
@@ -53,9 +53,7 @@ class CompileHook(Hook):
             print_log(f'Nothing is compiled: {reason}', logger='current', level=logging.WARNING)
             return
         # Every size by itself: code that several share depends on which came first, and a resumed run on its start.
-        self._compiled = [
-            (known[name], torch.compile(known[name].forward, dynamic=False)) for name in dict.fromkeys(self.parts)
-        ]
+        self._compiled = [(known[name], torch.compile(known[name].forward, dynamic=False)) for name in self.parts]
         encoder = getattr(model, 'text_encoder', None)
         self._text_encoder = encoder if hasattr(encoder, 'pad_to_multiple_of') else None
         print_log(f'Compiling {", ".join(self.parts)}: the first steps take minutes.', logger='current')
@@ -81,7 +79,7 @@ class CompileHook(Hook):
             else:
                 vars(module).pop('forward', None)
         if self._text_encoder is not None:
-            self._text_encoder.pad_to_multiple_of = self.pad_to_multiple_of if compiled else None
+            self._text_encoder.pad_to_multiple_of = TOKENS if compiled else None
 
 
 def why_not(device: torch.device) -> str | None:

@@ -63,7 +63,7 @@ def test_the_parts_are_compiled_in_training_only(data_root, tmp_path, compiled):
 
 
 def test_the_parts_can_be_chosen(data_root, tmp_path, compiled):
-    run(without_validation(tiny_config(data_root, CONFIG)), tmp_path, default_hooks__compile=dict(HOOK, parts=['neck']))
+    run(without_validation(tiny_config(data_root, CONFIG)), tmp_path, default_hooks__compile=dict(HOOK, parts='neck'))
     assert compiled == ['ChannelMapper'] * 6
 
 
