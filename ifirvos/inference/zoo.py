@@ -20,6 +20,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -338,7 +339,8 @@ def _check_digest(entry: Mapping, place: Path) -> None:
         known = next(iter(record.read_text(encoding='utf-8').split()), None)
         what = f'the SHA-256 of its first use, in {record.name}'
     if known is None and os.access(place.parent, os.W_OK):
-        write_whole(record, f'{found}  {place.name}\n')
+        with suppress(FileNotFoundError):  # another thread or process notes the same at this moment, and was first
+            write_whole(record, f'{found}  {place.name}\n')
         MMLogger.get_current_instance().info('%s has SHA-256 %s, written to %s', place.name, found, record.name)
     elif known not in (None, found):
         raise DownloadError(

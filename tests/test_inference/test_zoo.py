@@ -7,6 +7,7 @@ import io
 import os
 import ssl
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -284,6 +285,18 @@ def test_two_at_once_download_once(server, entry):
         thread.join()
     assert len(paths) == 3
     assert len(server.requests) == 1
+
+
+def test_two_first_uses_at_once_note_the_digest(entry, monkeypatch):
+    place = zoo.place_of(entry)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(FILE)
+    both = threading.Barrier(2, timeout=60)
+    monkeypatch.setattr('ifirvos.files.os.fsync', lambda file: both.wait())  # both have written, none has renamed
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(get, [entry, entry])) == [place, place]
+    assert place.with_name(f'{place.name}.sha256').read_text().split() == [hashlib.sha256(FILE).hexdigest(), place.name]
+    assert left(entry) == {place.name, f'{place.name}.sha256'}
 
 
 def test_addresses_of_google_drive():
