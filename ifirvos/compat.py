@@ -34,6 +34,8 @@ WARNINGS_OF_OTHERS = {
     'torch.utils.checkpoint: the use_reentrant parameter': "mmdet's ResNet leaves it at torch's default",
     'pkg_resources is deprecated as an API': 'mmengine of the upstream line asks it what is installed',
 }
+# A second and more, of which mmengine derives a wrapper and an optimiser when it is imported.
+SHARDED_TRAINING = ('torch.distributed.fsdp', 'torch.distributed.optim')
 # The first mmengine that finds packages installed in place (pip install -e), whose metadata lie elsewhere.
 FINDS_EDITABLE_PACKAGES = '0.10.12'
 
@@ -79,7 +81,11 @@ def _install() -> bool:
     check_versions()
     _find_editable_packages()
     _skip_metafiles_of_base_configs()
-    _skip_torchscript_of_optimizers()
+    with deferred(*SHARDED_TRAINING):
+        return _install_operators()
+
+
+def _install_operators() -> bool:
     compiled = _has_compiled_operators()
     if not compiled:
         sys.modules.setdefault('mmcv._ext', MissingOperators())
@@ -168,23 +174,6 @@ def _skip_metafiles_of_base_configs() -> None:
         return find(package_path, cfg_file)
 
     config._get_external_cfg_path = find_others
-
-
-def _skip_torchscript_of_optimizers() -> None:
-    """Leave seven optimisers of torch uncompiled (0.4 s), which mmengine imports: TorchScript is for RPC with them."""
-    import torch
-
-    state = getattr(torch.jit, '_state', None)
-    if 'torch.distributed.optim' in sys.modules or not torch.distributed.is_available():
-        return
-    if not getattr(getattr(state, '_enabled', None), 'enabled', False):
-        return
-    state.disable()
-    try:
-        with contextlib.suppress(ImportError):  # mmengine does without it
-            importlib.import_module('torch.distributed.optim')
-    finally:
-        state.enable()
 
 
 def _has_compiled_operators() -> bool:

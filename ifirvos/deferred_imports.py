@@ -1,4 +1,4 @@
-"""Defers rarely used imports of mmdet until they are needed."""
+"""Defers rarely used imports of mmengine, mmdet and transformers until they are needed."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
+from types import FunctionType, ModuleType, new_class
 from typing import Any
 
 
@@ -17,17 +18,32 @@ class _Deferred(type):
     """The type of what stands for a class or function; a class itself, because registries take nothing else."""
 
     def __new__(mcs, name: str, bases: tuple, namespace: dict) -> type:
-        """Make a stand-in; a class derived from one derives from the real class."""
+        """Make a stand-in; a class derived from one is one too inside a block; later it derives from the real class."""
         if not bases:
             return super().__new__(mcs, name, bases, namespace)
-        real = tuple(base._real() if isinstance(base, _Deferred) else base for base in bases)
-        return type(real[0])(name, real, namespace)
+        if not _in_a_block():
+            return _derive(name, bases, namespace)
+        # What super() means in its methods is set here and, to the real class, again by _derive.
+        kept = ('__module__', '__qualname__', '__doc__', '__classcell__')
+        stand_in = super().__new__(mcs, name, (), {key: namespace[key] for key in kept if key in namespace})
+        stand_in._derived_from = (bases, namespace)
+        stand_in._made = None
+        return stand_in
 
     def _real(cls) -> Any:
+        if '_derived_from' in vars(cls):
+            if cls._made is None:
+                cls._made = _derive(cls.__name__, *cls._derived_from)
+                module = sys.modules.get(cls.__module__)
+                if vars(module).get(cls.__name__) is cls:  # where pickle looks for it
+                    setattr(module, cls.__name__, cls._made)
+            return cls._made
         _give_up(cls.__module__)
         return getattr(importlib.import_module(cls.__module__), cls.__name__)
 
     def __call__(cls, *args, **kwargs) -> Any:
+        if args and isinstance(args[0], FunctionType) and (package := _package_of_decorators(cls.__module__)):
+            return _decorated_later(cls, package, *args, **kwargs)
         return cls._real()(*args, **kwargs)
 
     def __getattr__(cls, name: str) -> Any:
@@ -35,8 +51,40 @@ class _Deferred(type):
             raise AttributeError(name)
         return getattr(cls._real(), name)
 
+    def __getitem__(cls, key: Any) -> Any:  # of an Enum
+        return cls._real()[key]
+
     def __instancecheck__(cls, instance: object) -> bool:
+        derived = '_derived_from' in vars(cls)
+        if cls._made is None if derived else isinstance(sys.modules.get(cls._package, _ABSENT), DeferredModule):
+            return False  # nobody has made one
         return isinstance(instance, cls._real())
+
+
+def _derive(name: str, bases: tuple, namespace: dict) -> type:
+    real = tuple(base._real() if isinstance(base, _Deferred) else base for base in bases)
+    return new_class(name, real, exec_body=lambda body: body.update(namespace))
+
+
+def _package_of_decorators(module: str) -> str | None:
+    packages = (
+        package for finder in _finders if finder.thread == threading.get_ident() for package in finder.decorators
+    )
+    return next((package for package in packages if _is_part(module, package)), None)
+
+
+def _decorated_later(decorator: _Deferred, package: str, function: FunctionType, *args, **kwargs) -> FunctionType:
+    decorated: list[Callable] = []
+
+    @wraps(function)
+    def call(*given, **options):
+        if not decorated:
+            if isinstance(sys.modules.get(package, _ABSENT), DeferredModule):
+                return function(*given, **options)
+            decorated.append(decorator._real()(function, *args, **kwargs))
+        return decorated[0](*given, **options)
+
+    return call
 
 
 class DeferredModule(ModuleType):
@@ -46,8 +94,10 @@ class DeferredModule(ModuleType):
         is_version = name == '__version__'  # packages compare it when they are imported
         if name.startswith('__') and not is_version:
             raise AttributeError(name)
-        if not is_version and any(finder.thread == threading.get_ident() for finder in _finders):
-            return _Deferred(name, (), dict(__module__=self.__name__))
+        if not is_version and _in_a_block():
+            packages = (package for finder in _finders for package in finder.packages)
+            package = next((package for package in packages if _is_part(self.__name__, package)), self.__name__)
+            return _Deferred(name, (), dict(__module__=self.__name__, _package=package))
         # Another thread, or what runs after the block, gets the real thing: it may be a number.
         _give_up(self.__name__)
         return getattr(importlib.import_module(self.__name__), name)
@@ -56,18 +106,17 @@ class DeferredModule(ModuleType):
 class _Finder:
     """Finds deferred modules for the packages named, while it is on ``sys.meta_path``."""
 
-    def __init__(self, packages: set[str]) -> None:
+    def __init__(self, packages: set[str], decorators: Iterable[str] = ()) -> None:
         self.packages = packages
+        self.decorators = packages.intersection(decorators)
         self.thread = threading.get_ident()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        package, _, inner = name.partition('.')
-        if package not in self.packages:
+        if not any(_is_part(name, package) for package in self.packages):
             return None
         if threading.get_ident() != self.thread:  # it would keep what stands for a class or a number
-            _give_up(package)
-            parent = importlib.import_module(name.rpartition('.')[0]) if inner else None
-            return PathFinder.find_spec(name, parent and parent.__path__)
+            _give_up(name)
+            return _find(name)
         return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -77,36 +126,57 @@ class _Finder:
         """Nothing: it stays empty."""
 
 
+_ABSENT = DeferredModule('absent')
 _finders: list[_Finder] = []  # of the blocks that are open
+
+
+def _in_a_block() -> bool:
+    return any(finder.thread == threading.get_ident() for finder in _finders)
+
+
+def _is_part(module: str, package: str) -> bool:
+    return module == package or module.startswith(f'{package}.')
+
+
+def _find(name: str) -> ModuleSpec | None:
+    parent = name.rpartition('.')[0]
+    try:
+        return PathFinder.find_spec(name, importlib.import_module(parent).__path__ if parent else None)
+    except (ModuleNotFoundError, AttributeError):  # another version, which has no such part
+        return None
 
 
 def _give_up(module: str) -> None:
     """Defer a package no longer: something inside a block uses it."""
     for finder in _finders:
-        package = module.partition('.')[0]
-        if package in finder.packages:
+        for package in [package for package in list(finder.packages) if _is_part(module, package)]:
             finder.packages.discard(package)  # another thread may be as far
-            _forget({package})
+            _forget(package)
 
 
-def _forget(packages: set[str]) -> None:
+def _forget(package: str) -> None:
     # A list, because other threads may import meanwhile.
-    for name in [name for name in list(sys.modules) if name.partition('.')[0] in packages]:
+    for name in [name for name in list(sys.modules) if _is_part(name, package)]:
         sys.modules.pop(name, None)
+    parent, _, own = package.rpartition('.')
+    if isinstance(vars(sys.modules[parent]).get(own) if parent in sys.modules else None, DeferredModule):
+        delattr(sys.modules[parent], own)
 
 
 @contextmanager
-def deferred(*packages: str) -> Iterator[None]:
+def deferred(*packages: str, decorators: Iterable[str] = ()) -> Iterator[None]:
     """Defer what is imported from some packages inside the block; what imports them later gets the real ones.
 
     A package that is not installed is missing as ever, and one that has been imported already is used as it is. So is
     one that another thread imports meanwhile.
 
     Args:
-        packages: Top-level names.
+        packages: Names, with dots for a part of a package; what the part is in is imported.
+        decorators: More of them. Those change a function only for what the package itself does with it, as a
+            compiler's marks, so that it stays as it is until the package is imported.
     """
-    wanted = {name for name in packages if name not in sys.modules and PathFinder.find_spec(name) is not None}
-    finder = _Finder(wanted)
+    wanted = {name for name in (*packages, *decorators) if name not in sys.modules and _find(name) is not None}
+    finder = _Finder(wanted, decorators)
     sys.meta_path.insert(0, finder)
     _finders.append(finder)
     try:
@@ -114,4 +184,5 @@ def deferred(*packages: str) -> Iterator[None]:
     finally:
         _finders.remove(finder)
         sys.meta_path.remove(finder)
-        _forget(finder.packages)
+        for package in finder.packages:
+            _forget(package)

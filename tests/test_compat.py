@@ -239,16 +239,28 @@ def test_a_base_config_of_mmdet_is_found_without_its_metafiles(monkeypatch):
         Config._get_cfg_path('mmdet::detr/detr_r50_8xb2-150e_coco.py', '')
 
 
-def test_torchscript_works_but_for_the_optimisers_of_rpc():
+def test_sharded_training_is_imported_when_it_is_used():
     code = """
-import sys, torch
-script = torch.jit.script
-assert isinstance(script(torch.nn.ReLU()), torch.jit.ScriptModule)
+import pickle, sys, torch
 import ifirvos
-assert isinstance(script(torch.nn.ReLU()), torch.jit.ScriptModule)
-from torch.distributed.optim.functional_adam import _FunctionalAdam
-assert torch.jit._state._get_script_class(_FunctionalAdam) is None  # not compiled
-print(_FunctionalAdam([torch.zeros(2)]).defaults['lr'])
+print([name for name in ('torch.distributed.fsdp', 'torch.distributed.optim', 'torch._dynamo') if name in sys.modules])
+from mmengine.model import is_model_wrapper
+from mmengine.registry import MODEL_WRAPPERS, OPTIMIZERS
+assert not is_model_wrapper(torch.nn.ReLU())
+assert 'torch.distributed.fsdp' not in sys.modules
+torch.distributed.init_process_group('gloo', store=torch.distributed.HashStore(), rank=0, world_size=1)
+layer, cpu = torch.nn.Linear(2, 3), torch.device('cpu')
+model = MODEL_WRAPPERS.build(dict(type='MMFullyShardedDataParallel', module=layer, device_id=cpu))
+from torch.distributed.fsdp import FullyShardedDataParallel, StateDictType
+assert is_model_wrapper(model) and isinstance(model, FullyShardedDataParallel)
+assert type(model) is pickle.loads(pickle.dumps(type(model)))
+print(model(torch.ones(1, 2)).shape)
+weights = list(model.parameters())
+optimizer = OPTIMIZERS.build(dict(type='ZeroRedundancyOptimizer', params=weights, optimizer_type='SGD', lr=0.5))
+from torch.distributed.optim import ZeroRedundancyOptimizer
+assert isinstance(optimizer, ZeroRedundancyOptimizer)
+from mmengine._strategy import fsdp
+assert fsdp.StateDictType['FULL_STATE_DICT'] is StateDictType.FULL_STATE_DICT
 """
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip() == '0.001', done.stderr[-2000:]
+    assert done.stdout.splitlines() == ['[]', 'torch.Size([1, 3])'], done.stderr[-2000:]

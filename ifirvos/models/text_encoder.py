@@ -30,6 +30,21 @@ ROBERTA_BASE = dict(
     layer_norm_eps=1e-5,
 )
 _HUB_NAMES = ('roberta-base', 'FacebookAI/roberta-base')
+# Imported with every model of transformers; for training on many devices, generating text, and losses of detectors. They
+# need torch's compiler and sharded tensors, more than a second.
+UNUSED_OF_TRANSFORMERS = (
+    'scipy',
+    'transformers.distributed.checkpoint',
+    'transformers.distributed.expert_parallel',
+    'transformers.distributed.fsdp',
+    'transformers.distributed.parallel_utils',
+    'transformers.distributed.pipeline_parallel',
+    'transformers.distributed.sharding_utils',
+    'transformers.distributed.tensor_parallel',
+    'transformers.distributed.utils',
+    'transformers.generation.continuous_batching',
+    'transformers.integrations.flex_attention',
+)
 TOKENIZER_FILES = 'tokenizer.json and tokenizer_config.json, or vocab.json and merges.txt'
 KNOWN_SENTENCE = 'a dog on the left'
 ROBERTAS_SENTENCE, ROBERTAS_IDS = 'Hello world!', [0, 31414, 232, 328, 2]  # of all models with its vocabulary
@@ -117,7 +132,7 @@ class RobertaTextEncoder(BaseModule):
         return str(shipped) if not Path(name).is_dir() and shipped.is_dir() else name
 
     def _build(self, pretrained: bool, config: dict, with_pooler: bool) -> nn.Module:
-        with deferred('scipy'):  # 0.4 s, for losses of detectors that transformers imports with every model
+        with deferred(*UNUSED_OF_TRANSFORMERS, decorators=['torch._dynamo']):
             from transformers import RobertaConfig, RobertaModel
 
         if not pretrained:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
+from mmengine.model.wrappers import MMFullyShardedDataParallel
 from mmengine.runner import Runner
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ifirvos.checkpoint import NO_KNOWLEDGE, of_another_kind, with_own_buffers
 from ifirvos.errors import CheckpointError
@@ -50,7 +50,7 @@ class HandOverHook(Hook):
         """
         given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
         wanted, kinds = shapes_of(runner.model), []
-        if not isinstance(runner.model, FullyShardedDataParallel):
+        if not isinstance(runner.model, MMFullyShardedDataParallel):
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             own = model.state_dict()
             checkpoint['state_dict'] = given = with_own_buffers(given, own)
@@ -100,7 +100,7 @@ class HandOverHook(Hook):
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
     """Return the keys of a model's weights and their shapes; None for those sharded by FSDP."""
-    if isinstance(model, FullyShardedDataParallel):  # its state_dict() gathers all weights in one process
+    if isinstance(model, MMFullyShardedDataParallel):  # its state_dict() gathers all weights in one process
         keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
         for prefix, module in model.named_modules():
             prefix = f'{prefix}.'.replace('_fsdp_wrapped_module.', '').removeprefix('.')

@@ -10,9 +10,9 @@ import torch
 from mmengine._strategy import DeepSpeedStrategy, FSDPStrategy
 from mmengine.config import ConfigDict
 from mmengine.dist import is_main_process
+from mmengine.model.wrappers import MMFullyShardedDataParallel
 from mmengine.optim import BaseOptimWrapper
 from mmengine.runner.checkpoint import _load_checkpoint_to_model
-from torch.distributed.fsdp import FullyShardedDataParallel
 
 from ifirvos.checkpoint import load_checkpoint, runners_own_allowed
 from ifirvos.files import unfinished, written_whole
@@ -40,7 +40,7 @@ class AtomicFSDPStrategy(FSDPStrategy):
 
     def load_optim_state_dict(self, state_dict: dict) -> None:
         """As mmengine's, whose order of arguments is that of torch 2.0 and fails with later versions."""
-        loaded = FullyShardedDataParallel.optim_state_dict_to_load(
+        loaded = MMFullyShardedDataParallel.optim_state_dict_to_load(
             model=self.model, optim=self.optim_wrapper.optimizer, optim_state_dict=state_dict
         )
         self.optim_wrapper.load_state_dict(loaded)
