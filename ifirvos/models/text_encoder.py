@@ -30,8 +30,8 @@ ROBERTA_BASE = dict(
     layer_norm_eps=1e-5,
 )
 _HUB_NAMES = ('roberta-base', 'FacebookAI/roberta-base')
-# Imported with every model of transformers; for training on many devices, generating text, and losses of detectors. They
-# need torch's compiler and sharded tensors, more than a second.
+# Imported with every model of transformers: for training on many devices, generating text, and losses of detectors.
+# They need torch's compiler and sharded tensors, more than a second.
 UNUSED_OF_TRANSFORMERS = (
     'scipy',
     'transformers.distributed.checkpoint',
