@@ -22,6 +22,28 @@ from ifirvos_cli.common import positive_int
 CONFIG = 'configs/ifirvos/r18_synth.py'
 DATA = 'data/synth_rvos'
 WEIGHTS = ROOT / 'weights/r18_synth.pth'
+# Runs a script with double precision wherever code asks for single, but to read a file.
+IN_DOUBLE = '''
+import runpy, sys
+from pathlib import Path
+import torch
+
+single, load = torch.float32, torch.load
+
+def read(*args, **kwargs):
+    torch.float32 = torch.float = single
+    try:
+        return load(*args, **kwargs)
+    finally:
+        torch.float32 = torch.float = torch.float64
+
+torch.set_default_dtype(torch.float64)
+torch.float32 = torch.float = torch.float64
+torch.Tensor.float, torch.nn.Module.float, torch.load = torch.Tensor.double, torch.nn.Module.double, read
+sys.argv.pop(0)
+sys.path.insert(0, str(Path(sys.argv[0]).parent))
+runpy.run_path(sys.argv[0], run_name='__main__')
+'''
 SAME = 1e-3  # losses that differ by less of their value
 
 
@@ -34,6 +56,9 @@ def add_checkouts(subcommands) -> None:
     parser.add_argument('--rounds', type=positive_int, default=3, help='demos of each; the shortest is reported')
     parser.add_argument(
         '--rounding', action='store_true', help='also train the other checkout with two threads, which round otherwise'
+    )
+    parser.add_argument(
+        '--double', action='store_true', help='also compare losses in double precision, in which rounding stays small'
     )
     parser.add_argument(
         '--compile',
@@ -60,6 +85,9 @@ def run_checkouts(args: argparse.Namespace) -> None:
     if args.rounding:
         again = train(checkouts[0], 2, args.steps)
         print(f'those of the other checkout with one thread and with two {difference(theirs, again)}')
+    if args.double:
+        theirs, ours = (train(checkout, 2, args.steps, double=True) for checkout in checkouts)
+        print(f'in double precision losses of {len(ours)} steps differ {difference(theirs, ours)}')
     demos = [[], []]
     with tempfile.TemporaryDirectory() as folder:
         for number in range(args.rounds):
@@ -84,7 +112,7 @@ def step_seconds(rows: Sequence[dict]) -> float:
     return statistics.median(row['time'] for row in rows[len(rows) // 4 :])
 
 
-def train(checkout: Path, threads: int, steps: int, more: Sequence[str] = ()) -> list[dict]:
+def train(checkout: Path, threads: int, steps: int, more: Sequence[str] = (), double: bool = False) -> list[dict]:
     """Train in a checkout with a number of threads and more options; return what was logged, a row per step."""
     options = [
         f'load_from={WEIGHTS}',
@@ -95,7 +123,8 @@ def train(checkout: Path, threads: int, steps: int, more: Sequence[str] = ()) ->
         *more,
     ]
     with tempfile.TemporaryDirectory() as folder:
-        run(checkout, ['tools/train.py', CONFIG, '--work-dir', folder, '--cfg-options', *options], threads)
+        script = ['-c', IN_DOUBLE, 'tools/train.py'] if double else ['tools/train.py']
+        run(checkout, [*script, CONFIG, '--work-dir', folder, '--cfg-options', *options], threads)
         return read_scalars(Path(folder))
 
 
