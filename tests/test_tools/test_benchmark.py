@@ -185,6 +185,28 @@ def test_checkouts_need_the_data_set(benchmark, tmp_path):
 
 
 @pytest.mark.usefixtures('benchmark')
+def test_a_script_in_double_precision(tmp_path):
+    from benchmark_checkouts import IN_DOUBLE
+
+    torch.save(dict(weights=torch.full((2,), 0.1), step=torch.tensor(3)), tmp_path / 'weights.pth')
+    (tmp_path / 'beside.py').write_text('NUMBER = 3\n')
+    (tmp_path / 'script.py').write_text(
+        'import sys, torch\n'
+        'from beside import NUMBER\n'
+        'stored = torch.load(sys.argv[1], weights_only=True)\n'
+        'layer = torch.nn.Linear(2, 2).float()\n'
+        'layer.bias.data.copy_(stored["weights"])\n'
+        'out = layer(torch.ones(2, dtype=torch.uint8).float()).to(torch.float32)\n'
+        'print(__name__, sys.argv[1:], NUMBER, stored["weights"].dtype, stored["step"].item())\n'
+        'print(out.dtype, layer.bias[0].item())\n'
+    )
+    command = [sys.executable, '-c', IN_DOUBLE, 'script.py', 'weights.pth']
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    expected = "__main__ ['weights.pth'] 3 torch.float32 3\ntorch.float64 0.10000000149011612\n"
+    assert done.stdout == expected, done.stderr
+
+
+@pytest.mark.usefixtures('benchmark')
 def test_the_step_at_which_losses_part():
     from benchmark_checkouts import difference
 

@@ -23,7 +23,7 @@ CONFIG = 'configs/ifirvos/r18_synth.py'
 DATA = 'data/synth_rvos'
 WEIGHTS = ROOT / 'weights/r18_synth.pth'
 # Runs a script with double precision wherever code asks for single, but to read a file.
-IN_DOUBLE = '''
+IN_DOUBLE = """
 import runpy, sys
 from pathlib import Path
 import torch
@@ -43,7 +43,7 @@ torch.Tensor.float, torch.nn.Module.float, torch.load = torch.Tensor.double, tor
 sys.argv.pop(0)
 sys.path.insert(0, str(Path(sys.argv[0]).parent))
 runpy.run_path(sys.argv[0], run_name='__main__')
-'''
+"""
 SAME = 1e-3  # losses that differ by less of their value
 
 
