@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import importlib
 import importlib.util
 import sys
@@ -17,29 +18,34 @@ from typing import Any
 class _Deferred(type):
     """The type of what stands for a class or function; a class itself, because registries take nothing else."""
 
-    def __new__(mcs, name: str, bases: tuple, namespace: dict) -> type:
+    def __new__(mcs, name: str, bases: tuple, namespace: dict, **options: Any) -> type:
         """Make a stand-in; a class derived from one is one too inside a block; later it derives from the real class."""
         if not bases:
             return super().__new__(mcs, name, bases, namespace)
         if not _in_a_block():
-            return _derive(name, bases, namespace)
+            return _derive(name, _real_bases(bases), namespace, options)
         # What super() means in its methods is set here and, to the real class, again by _derive.
         kept = ('__module__', '__qualname__', '__doc__', '__classcell__')
         stand_in = super().__new__(mcs, name, (), {key: namespace[key] for key in kept if key in namespace})
-        stand_in._derived_from = (bases, namespace)
-        stand_in._made = None
+        type.__setattr__(stand_in, '_derived_from', (bases, namespace, options))
+        type.__setattr__(stand_in, '_made', None)
         return stand_in
+
+    def __init__(cls, name: str, bases: tuple, namespace: dict, **options: Any) -> None:
+        super().__init__(name, bases, namespace)
 
     def _real(cls) -> Any:
         if '_derived_from' in vars(cls):
             if cls._made is None:
-                cls._made = _derive(cls.__name__, *cls._derived_from)
-                module = sys.modules.get(cls.__module__)
-                if vars(module).get(cls.__name__) is cls:  # where pickle looks for it
-                    setattr(module, cls.__name__, cls._made)
+                bases, namespace, options = cls._derived_from
+                real = _real_bases(bases)
+                with _deriving:
+                    if cls._made is None:
+                        type.__setattr__(cls, '_made', _derive(cls.__name__, real, namespace, options))
+                        _replace(cls, cls._made)
             return cls._made
         _give_up(cls.__module__)
-        return getattr(importlib.import_module(cls.__module__), cls.__name__)
+        return _taken_from(cls.__module__, cls.__name__)
 
     def __call__(cls, *args, **kwargs) -> Any:
         if args and isinstance(args[0], FunctionType) and (package := _package_of_decorators(cls.__module__)):
@@ -51,19 +57,59 @@ class _Deferred(type):
             raise AttributeError(name)
         return getattr(cls._real(), name)
 
-    def __getitem__(cls, key: Any) -> Any:  # of an Enum
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if '_derived_from' in vars(cls) and cls._made is None and _in_a_block():  # by a decorator of the class
+            cls._derived_from[1][name] = value
+            super().__setattr__(name, value)
+        else:
+            setattr(cls._real(), name, value)
+
+    def __getitem__(cls, key: Any) -> Any:  # of an Enum or a mapping
         return cls._real()[key]
 
+    def __contains__(cls, key: Any) -> bool:
+        return key in cls._real()
+
+    def __iter__(cls) -> Iterator:
+        return iter(cls._real())
+
     def __instancecheck__(cls, instance: object) -> bool:
-        derived = '_derived_from' in vars(cls)
-        if cls._made is None if derived else isinstance(sys.modules.get(cls._package, _ABSENT), DeferredModule):
-            return False  # nobody has made one
-        return isinstance(instance, cls._real())
+        return cls._is_made() and isinstance(instance, cls._real())
+
+    def __subclasscheck__(cls, other: type) -> bool:
+        return other is cls or (cls._is_made() and issubclass(other, cls._real()))
+
+    def _is_made(cls) -> bool:
+        """Whether there can be an instance."""
+        if '_derived_from' in vars(cls):
+            return cls._made is not None
+        return not isinstance(sys.modules.get(cls._package, _ABSENT), DeferredModule)
 
 
-def _derive(name: str, bases: tuple, namespace: dict) -> type:
-    real = tuple(base._real() if isinstance(base, _Deferred) else base for base in bases)
-    return new_class(name, real, exec_body=lambda body: body.update(namespace))
+_deriving = threading.RLock()
+
+
+def _real_bases(bases: tuple) -> tuple:
+    return tuple(base._real() if isinstance(base, _Deferred) else base for base in bases)
+
+
+def _derive(name: str, bases: tuple, namespace: dict, options: dict) -> type:
+    return new_class(name, bases, options, lambda body: body.update(namespace))
+
+
+def _replace(stand_in: type, real: type) -> None:
+    """Let every module have the real class; pickle, for one, looks there."""
+    for module in list(sys.modules.values()):
+        if isinstance(module, ModuleType):
+            for name in [name for name, value in list(vars(module).items()) if value is stand_in]:
+                setattr(module, name, real)
+
+
+def _taken_from(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
+
+
+copyreg.pickle(_Deferred, lambda stand_in: (_taken_from, (stand_in.__module__, stand_in.__name__)))
 
 
 def _package_of_decorators(module: str) -> str | None:
@@ -94,13 +140,12 @@ class DeferredModule(ModuleType):
         is_version = name == '__version__'  # packages compare it when they are imported
         if name.startswith('__') and not is_version:
             raise AttributeError(name)
-        if not is_version and _in_a_block():
-            packages = (package for finder in _finders for package in finder.packages)
-            package = next((package for package in packages if _is_part(self.__name__, package)), self.__name__)
+        package = next((package for package in _deferred_here() if _is_part(self.__name__, package)), None)
+        if package is not None and not is_version:
             return _Deferred(name, (), dict(__module__=self.__name__, _package=package))
         # Another thread, or what runs after the block, gets the real thing: it may be a number.
         _give_up(self.__name__)
-        return getattr(importlib.import_module(self.__name__), name)
+        return _taken_from(self.__name__, name)
 
 
 class _Finder:
@@ -112,11 +157,14 @@ class _Finder:
         self.thread = threading.get_ident()
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        if not any(_is_part(name, package) for package in self.packages):
+        if not any(_is_part(name, package) for package in list(self.packages)):
             return None
         if threading.get_ident() != self.thread:  # it would keep what stands for a class or a number
             _give_up(name)
-            return _find(name)
+            spec = _find(name)  # imports what it is part of, and perhaps the part with it
+            if name in sys.modules:  # Python goes by its __spec__, and would run it again
+                spec = sys.modules[name].__spec__ = ModuleSpec(name, _Imported(sys.modules[name]))
+            return spec
         return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -126,12 +174,30 @@ class _Finder:
         """Nothing: it stays empty."""
 
 
+class _Imported:
+    """Loads a module that has been imported already, as it is."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module, self.spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self.module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self.spec
+
+
 _ABSENT = DeferredModule('absent')
 _finders: list[_Finder] = []  # of the blocks that are open
 
 
 def _in_a_block() -> bool:
-    return any(finder.thread == threading.get_ident() for finder in _finders)
+    return any(finder.thread == threading.get_ident() for finder in list(_finders))
+
+
+def _deferred_here() -> list[str]:
+    finders = [finder for finder in list(_finders) if finder.thread == threading.get_ident()]
+    return [package for finder in finders for package in list(finder.packages)]
 
 
 def _is_part(module: str, package: str) -> bool:
@@ -155,9 +221,10 @@ def _give_up(module: str) -> None:
 
 
 def _forget(package: str) -> None:
-    # A list, because other threads may import meanwhile.
-    for name in [name for name in list(sys.modules) if _is_part(name, package)]:
-        sys.modules.pop(name, None)
+    # A list, because other threads may import meanwhile; and None is for what is to be missing.
+    for name, module in list(sys.modules.items()):
+        if _is_part(name, package) and (module is None or isinstance(module, DeferredModule)):
+            sys.modules.pop(name, None)
     parent, _, own = package.rpartition('.')
     if isinstance(vars(sys.modules[parent]).get(own) if parent in sys.modules else None, DeferredModule):
         delattr(sys.modules[parent], own)
@@ -175,8 +242,8 @@ def deferred(*packages: str, decorators: Iterable[str] = ()) -> Iterator[None]:
         decorators: More of them. Those change a function only for what the package itself does with it, as a
             compiler's marks, so that it stays as it is until the package is imported.
     """
-    wanted = {name for name in (*packages, *decorators) if name not in sys.modules and _find(name) is not None}
-    finder = _Finder(wanted, decorators)
+    found = [name for name in (*packages, *decorators) if name not in sys.modules and _find(name) is not None]
+    finder = _Finder({name for name in found if name not in sys.modules}, decorators)
     sys.meta_path.insert(0, finder)
     _finders.append(finder)
     try:
@@ -184,5 +251,5 @@ def deferred(*packages: str, decorators: Iterable[str] = ()) -> Iterator[None]:
     finally:
         _finders.remove(finder)
         sys.meta_path.remove(finder)
-        for package in finder.packages:
+        for package in list(finder.packages):
             _forget(package)

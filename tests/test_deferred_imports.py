@@ -1,8 +1,10 @@
 """What is deferred is the real thing as soon as it is used."""
 
+import pickle
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,9 +16,11 @@ def package(tmp_path, monkeypatch):
     """A package that counts how often it is imported, deferred while ``user`` was imported."""
     (tmp_path / 'heavy').mkdir()
     (tmp_path / 'heavy' / '__init__.py').write_text(
-        'import builtins\nbuiltins.heavy_imports = 1\nLEVEL = 3\n__version__ = "1.2"\n'
+        'import builtins\nbuiltins.heavy_imports = 1\nbuiltins.shapes_imports = 0\n'
+        'LEVEL = 3\n__version__ = "1.2"\nfrom . import shapes\n'
     )
     (tmp_path / 'heavy' / 'shapes.py').write_text(
+        'import builtins\nbuiltins.shapes_imports += 1\n'
         'class Shape:\n    sides = 4\n    def __init__(self, size): self.size = size\ndef double(x): return 2 * x\n'
     )
     (tmp_path / 'user.py').write_text(
@@ -127,6 +131,54 @@ def test_another_thread_gets_the_real_package(package):
             sys.modules.pop(name)
 
 
+def test_what_another_thread_imports_meanwhile_is_left_alone(package):
+    import builtins
+
+    sys.modules.pop('user')
+    with deferred('heavy'):
+        import heavy  # not its part, which the thread finds by itself
+
+        def load() -> None:
+            import heavy.shapes
+
+            found.append(heavy.shapes.Shape)
+
+        found = []
+        thread = threading.Thread(target=load)
+        thread.start()
+        thread.join()
+    import heavy.shapes
+
+    assert [heavy.shapes.Shape] == found
+    assert heavy.shapes.__spec__.loader.get_filename().endswith('shapes.py')
+    assert builtins.shapes_imports == 1
+
+
+def test_blocks_in_blocks(package):
+    sys.modules.pop('user')
+    with deferred('heavy'), deferred('heavy', 'json'):
+        import user
+    assert 'heavy' not in sys.modules
+    with deferred('wave'):
+        assert user.heavy.LEVEL == 3  # of a module that is no longer deferred
+    assert user.Shape.sides == 4
+
+
+def test_many_threads_derive_one_class(package):
+    sys.modules.pop('user')
+    with deferred('heavy'):
+        import user
+
+        class Square(user.Shape):
+            def __init__(self, size):
+                super().__init__(size)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(Square, range(32)))
+    assert len({type(one) for one in made}) == 1
+    assert [one.size for one in made] == list(range(32))
+
+
 def test_a_module_is_the_real_one_after_the_block(package):
     assert package.heavy.LEVEL == 3
     assert package.hs.Shape.sides == 4
@@ -143,21 +195,29 @@ def parts(tmp_path, monkeypatch):
         'class Base:\n'
         '    def __init__(self, size): self.size = size\n'
         'Level = Enum("Level", "low high")\n'
+        'names = {"a": 1}\n'
+        'class Strict:\n'
+        '    def __init_subclass__(cls, level=0): cls.level = level\n'
         'def mark(function, value=1):\n'
         '    def call(*args): return value, function(*args)\n'
         '    return call\n'
     )
     (tmp_path / 'user_of_parts.py').write_text(
-        'import whole.unused\nfrom whole.used import NUMBER\nfrom whole.unused import Base, Level, mark\n'
+        'import whole.unused\nfrom whole.used import NUMBER\n'
+        'from whole.unused import Base, Level, Strict, mark, names\n'
         'class Derived(Base):\n'
         '    def __init__(self, size): super().__init__(2 * size)\n'
+        'Derived.label = "added"\n'
+        'class Levelled(Strict, level=5): pass\n'
         '@mark\ndef function(x): return x\n'
     )
     monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'other_user.py').write_text('from user_of_parts import Derived\n')
     with deferred('whole.unused', 'whole.of_another_version', 'none.at_all', decorators=['whole.unused']):
+        import other_user  # noqa: F401
         import user_of_parts
     yield user_of_parts
-    for name in ('user_of_parts', 'whole', 'whole.used', 'whole.unused'):
+    for name in ('user_of_parts', 'other_user', 'whole', 'whole.used', 'whole.unused'):
         sys.modules.pop(name, None)
 
 
@@ -185,6 +245,29 @@ def test_a_class_derived_from_a_deferred_one_is_made_when_it_is_used(parts):
     assert issubclass(type(made), whole.unused.Base)
     assert parts.Derived is type(made)
     assert stand_in(1).__class__ is type(made)
+    assert made.label == 'added'
+    assert parts.Levelled().level == 5
+    assert pickle.loads(pickle.dumps(made)).size == 8  # noqa: S301
+
+
+def test_a_stand_in_behaves_as_what_it_stands_for(parts):
+    import other_user
+
+    assert not issubclass(int, parts.Base)
+    assert 'whole.unused' not in sys.modules
+    assert 'a' in parts.names
+    assert 'b' not in parts.names
+    assert [level.name for level in parts.Level] == ['low', 'high']
+    stand_in = other_user.Derived
+    made = parts.Derived(1)
+    assert other_user.Derived is parts.Derived is type(made)
+    assert issubclass(type(made), stand_in)
+    assert issubclass(type(made), parts.Base)
+    parts.Base.colour = 'red'
+    import whole.unused
+
+    assert whole.unused.Base.colour == made.colour == 'red'
+    assert pickle.loads(pickle.dumps(parts.Base)) is whole.unused.Base  # noqa: S301
 
 
 def test_a_deferred_decorator_does_nothing_until_its_package_is_imported(parts):
@@ -220,12 +303,14 @@ heavy = ('scipy', 'torch._dynamo', 'torch.distributed.fsdp', 'torch.distributed.
 print([name for name in heavy if name in sys.modules])
 from transformers.loss.loss_for_object_detection import linear_sum_assignment
 print(*linear_sum_assignment([[1, 0], [0, 1]]))
-compiled = torch.compile(model.model, backend='eager')
+from torch._dynamo.testing import CompileCounter
+counter = CompileCounter()
+compiled = torch.compile(model.model, backend=counter)
 tokens = model.tokenize(['a star', 'a large red star'])
 found = compiled(**tokens).last_hidden_state
 torch.testing.assert_close(found, model.model(**tokens).last_hidden_state)
 from transformers.distributed.utils import is_dtensor
-print(is_dtensor(found), 'torch._dynamo' in sys.modules)
+print(is_dtensor(found), 'torch._dynamo' in sys.modules, counter.frame_count)
 """
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
-    assert done.stdout.splitlines() == ['[]', '[0 1] [1 0]', 'False True'], done.stderr[-2000:]
+    assert done.stdout.splitlines() == ['[]', '[0 1] [1 0]', 'False True 1'], done.stderr[-2000:]

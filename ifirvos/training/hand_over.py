@@ -1,11 +1,11 @@
 """Strict loading of the previous stage's weights, except for keys that the config allows to differ."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
-from mmengine.model.wrappers import MMFullyShardedDataParallel
 from mmengine.runner import Runner
 from torch import nn
 
@@ -50,7 +50,7 @@ class HandOverHook(Hook):
         """
         given = {key.removeprefix('module.'): value for key, value in checkpoint['state_dict'].items()}
         wanted, kinds = shapes_of(runner.model), []
-        if not isinstance(runner.model, MMFullyShardedDataParallel):
+        if not _is_sharded(runner.model):
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             own = model.state_dict()
             checkpoint['state_dict'] = given = with_own_buffers(given, own)
@@ -100,7 +100,7 @@ class HandOverHook(Hook):
 
 def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
     """Return the keys of a model's weights and their shapes; None for those sharded by FSDP."""
-    if isinstance(model, MMFullyShardedDataParallel):  # its state_dict() gathers all weights in one process
+    if _is_sharded(model):  # its state_dict() gathers all weights in one process
         keys = {name.replace('_fsdp_wrapped_module.', '') for name, _ in model.named_parameters()}
         for prefix, module in model.named_modules():
             prefix = f'{prefix}.'.replace('_fsdp_wrapped_module.', '').removeprefix('.')
@@ -108,3 +108,8 @@ def shapes_of(model: nn.Module) -> dict[str, tuple[int, ...] | None]:
         return dict.fromkeys(keys)
     model = model.module if is_model_wrapper(model) else model
     return {name: tuple(value.shape) for name, value in model.state_dict().items()}
+
+
+def _is_sharded(model: nn.Module) -> bool:
+    fsdp = sys.modules.get('torch.distributed.fsdp')  # a second to import, and no model is sharded without
+    return fsdp is not None and isinstance(model, fsdp.FullyShardedDataParallel)
