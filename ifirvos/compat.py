@@ -34,8 +34,6 @@ WARNINGS_OF_OTHERS = {
     'torch.utils.checkpoint: the use_reentrant parameter': "mmdet's ResNet leaves it at torch's default",
     'pkg_resources is deprecated as an API': 'mmengine of the upstream line asks it what is installed',
 }
-# A second and more, of which mmengine derives a wrapper and an optimiser when it is imported.
-SHARDED_TRAINING = ('torch.distributed.fsdp', 'torch.distributed.optim')
 # The first mmengine that finds packages installed in place (pip install -e), whose metadata lie elsewhere.
 FINDS_EDITABLE_PACKAGES = '0.10.12'
 
@@ -81,11 +79,6 @@ def _install() -> bool:
     check_versions()
     _find_editable_packages()
     _skip_metafiles_of_base_configs()
-    with deferred(*SHARDED_TRAINING):
-        return _install_operators()
-
-
-def _install_operators() -> bool:
     compiled = _has_compiled_operators()
     if not compiled:
         sys.modules.setdefault('mmcv._ext', MissingOperators())
@@ -202,8 +195,10 @@ def _import_mmdet_quietly() -> None:
 
 @contextlib.contextmanager
 def _without_what_is_seldom_used() -> Iterator[None]:
-    """Import what few models of mmdet use, or draw curves with, when it is used."""
+    """Import what few models of mmdet use, or draw curves with, or are sharded with, when it is used."""
     packages = ['imgaug', 'imagecorruptions', 'matplotlib', 'scipy', 'shapely', 'sklearn']
+    # More than a second, of which mmengine derives a wrapper and an optimiser.
+    packages += ['torch.distributed.fsdp', 'torch.distributed.optim']
     # Of transformers 4 mmdet derives classes; of 5 it cannot, since a function that it asks for first is gone.
     if 'transformers' not in sys.modules and _release_of('transformers') >= (5,):
         packages.append('transformers')

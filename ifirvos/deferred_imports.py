@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import importlib
-import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
