@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
+from .attention import Attention
 from .clip_tokens import clip_tokens, frame_maps
 from .feed_forward import TokenwiseFFN
 
@@ -35,8 +36,8 @@ class VisionLanguageBlock(BaseModule):
     ) -> None:
         super().__init__()
         self.reduction = reduction
-        self.self_attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
-        self.cross_attn = nn.MultiheadAttention(embed_dims, num_heads, dropout, batch_first=True)
+        self.self_attn = Attention(embed_dims, num_heads, dropout)
+        self.cross_attn = Attention(embed_dims, num_heads, dropout)
         self.ffn = TokenwiseFFN(embed_dims, feedforward_channels, ffn_drop=dropout)
         self.norms = ModuleList(nn.LayerNorm(embed_dims) for _ in range(3))
         self.dropout = nn.Dropout(dropout)
@@ -62,7 +63,7 @@ class VisionLanguageBlock(BaseModule):
         query, tokens = clip_tokens(with_position.flatten(0, 1), num_frames), clip_tokens(value, num_frames)
         if mask is not None:
             mask = mask.flatten(1).repeat(1, num_frames)
-        attended = self.self_attn(query, query, tokens, key_padding_mask=mask, need_weights=False)[0]
+        attended = self.self_attn(query, query, tokens, mask)[0]
         return frame_maps(attended, num_frames, value.shape[-2:])
 
     def forward(
@@ -86,7 +87,7 @@ class VisionLanguageBlock(BaseModule):
             attended = F.interpolate(attended, size=size, mode='bilinear', align_corners=False)
         x, attended, pos = (maps.flatten(2).transpose(1, 2) for maps in (x, attended, pos))  # F h*w C
         x = self.norms[0](x + self.dropout(attended))
-        text = self.cross_attn(x + pos, words + word_pos, words, key_padding_mask=word_mask, need_weights=False)[0]
+        text = self.cross_attn(x + pos, words + word_pos, words, word_mask)[0]
         x = self.norms[1](x + self.dropout(text))
         x = self.norms[2](self.ffn(x))
         return x.transpose(1, 2).unflatten(2, size)

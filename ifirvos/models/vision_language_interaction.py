@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from ifirvos.errors import InputError
 from ifirvos.registry import MODELS
 
+from .attention import Attention
+
 FUSIONS = ('multiply', 'ffn')
 TEXTS = ('fixed', 'dynamic')
 ORDERS = ('fine_to_coarse', 'coarse_to_fine')
@@ -37,14 +39,14 @@ class CrossModalInteraction(BaseModule):
         super().__init__()
         _check('fusion', fusion, FUSIONS)
         self.fusion = fusion
-        self.attn = nn.MultiheadAttention(embed_dims, num_heads, batch_first=True)
+        self.attn = Attention(embed_dims, num_heads)
         if fusion == 'ffn':
             self.ffn = FFN(embed_dims, feedforward_channels)
             self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None) -> Tensor:
         """Map x (B,Q,C), key and value (B,K,C), key_padding_mask (B,K) True on padding -> (B,Q,C)."""
-        attended = self.attn(x, key, value, key_padding_mask=key_padding_mask, need_weights=False)[0]
+        attended = self.attn(x, key, value, key_padding_mask)[0]
         if self.fusion == 'multiply':
             return attended * x
         return self.norms[1](self.ffn(self.norms[0](x + attended)))

@@ -18,6 +18,7 @@ from mmcv.ops.multi_scale_deform_attn import multi_scale_deformable_attn_pytorch
 from torch import Tensor, nn
 
 from ifirvos.models import deformable_attention
+from ifirvos.models.attention import Attention
 from ifirvos.models.dynamic_mask_head import DynamicMaskHead
 from ifirvos.models.feed_forward import TokenwiseFFN
 from ifirvos.models.relu_dropout import ReLUDropout
@@ -70,6 +71,7 @@ def straightforward(model: nn.Module) -> Iterator[None]:
     with (
         patch.object(deformable_attention, 'sample_values', multi_scale_deformable_attn_pytorch),
         patch.object(nn.MultiheadAttention, 'forward', _keep_weights),
+        patch.object(Attention, 'forward', _keep_weights),
         patch.object(TokenwiseFFN, 'forward', FFN.forward),
         patch.object(ReLUDropout, 'forward', _relu_then_dropout),
         patch.object(DynamicMaskHead, 'forward', draw_repeated),
