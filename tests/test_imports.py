@@ -13,6 +13,7 @@ CORE = ('models', 'datasets', 'evaluation')
 GROUND = (
     'errors',
     'deferred_imports',
+    'transformers_exports',
     'files',
     'parallel',
     'registry',

@@ -16,6 +16,7 @@ from ifirvos.deferred_imports import deferred
 from ifirvos.errors import InputError, ModelError, first_line
 from ifirvos.registry import MODELS
 from ifirvos.structures import to_device
+from ifirvos.transformers_exports import listed_once
 
 _ASSETS = Path(__file__).parents[1] / 'assets'
 # roberta-base's config.json, so that with weights from a checkpoint only the tokenizer files are needed.
@@ -132,7 +133,7 @@ class RobertaTextEncoder(BaseModule):
         return str(shipped) if not Path(name).is_dir() and shipped.is_dir() else name
 
     def _build(self, pretrained: bool, config: dict, with_pooler: bool) -> nn.Module:
-        with deferred(*UNUSED_OF_TRANSFORMERS, decorators=['torch._dynamo']):
+        with deferred(*UNUSED_OF_TRANSFORMERS, decorators=['torch._dynamo']), listed_once():
             from transformers import RobertaConfig, RobertaModel
 
         if not pretrained:
