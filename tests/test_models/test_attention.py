@@ -1,4 +1,4 @@
-"""Attention with padded keys against torch's."""
+"""Attention to few, many and padded keys against torch's."""
 
 import subprocess
 import sys
@@ -9,46 +9,73 @@ from torch import nn
 
 from ifirvos.models.attention import Attention
 
-PADDING = torch.tensor([[False, False, True, False, True], [False, True, True, True, True]])
+FEW, MANY = 5, 9  # keys; more than twice a head's channels are many
 
 
-@pytest.fixture
-def modules() -> tuple[Attention, nn.MultiheadAttention]:
-    """Ours and torch's with the same weights, biases not zero."""
+def modules(dropout: float = 0.0) -> tuple[Attention, nn.MultiheadAttention]:
+    """Ours and torch's with the same weights, biases not zero, in float64."""
     torch.manual_seed(0)
-    ours, theirs = Attention(16, 4, 0.1), nn.MultiheadAttention(16, 4, 0.1, batch_first=True)
+    ours, theirs = Attention(16, 4, dropout), nn.MultiheadAttention(16, 4, dropout, batch_first=True)
     for parameter in ours.parameters():
         nn.init.normal_(parameter)
     theirs.load_state_dict(ours.state_dict())
-    return ours, theirs
+    return ours.double(), theirs.double()
 
 
-@pytest.mark.parametrize('padding', [PADDING, None])
+def padding(keys: int) -> torch.Tensor:
+    mask = torch.zeros(2, keys, dtype=torch.bool)
+    mask[0, 2], mask[0, 4:], mask[1, 1:] = True, True, True
+    return mask
+
+
+@pytest.mark.parametrize('keys', [FEW, MANY])
+@pytest.mark.parametrize('padded', [True, False])
 @pytest.mark.parametrize('training', [False, True])
-def test_equals_torch(modules, padding, training):
-    ours, theirs = (module.double().train(training) for module in modules)
-    torch.manual_seed(1)
-    inputs = [torch.randn(2, tokens, 16, dtype=torch.double, requires_grad=True) for tokens in (3, 5, 5)]
+@pytest.mark.parametrize('dropout', [0.0, 0.1])
+def test_equals_torch(keys, padded, training, dropout):
+    """Outputs and all gradients; of distinct keys and values, so that nothing is taken for something else."""
     found = []
-    for module in (ours, theirs):
-        torch.manual_seed(2)  # of dropout
-        outputs = [module(*inputs, key_padding_mask=padding, need_weights=need)[0] for need in (False, True)]
-        leaves = [*inputs, *module.parameters()]
-        found.append(outputs + list(torch.autograd.grad(outputs[0].square().sum(), leaves)))
+    for module in modules(dropout):
+        module.train(training)
+        torch.manual_seed(1)
+        inputs = [torch.randn(2, n, 16, dtype=torch.double, requires_grad=True) for n in (3, keys, keys)]
+        mask = padding(keys) if padded else None
+        outputs = [module(*inputs, key_padding_mask=mask, need_weights=need)[0] for need in (False, True)]
+        gradients = torch.autograd.grad(outputs[0].square().sum(), [*inputs, *module.parameters()])
+        found.append([*outputs, *gradients])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
 
 
-def test_padded_keys_are_not_read(modules):
-    attention = modules[0].eval()
-    query, key = torch.randn(2, 3, 16), torch.randn(2, 5, 16)
-    other = key.masked_fill(PADDING[..., None], 7.0)
-    torch.testing.assert_close(attention(query, key, key, PADDING)[0], attention(query, other, other, PADDING)[0])
+def test_weights_are_torchs():
+    inputs = [torch.randn(2, n, 16, dtype=torch.double) for n in (3, FEW, FEW)]
+    ours, theirs = (module.eval()(*inputs, padding(FEW), True)[1] for module in modules())
+    torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize('keys', [FEW, MANY])
+def test_padded_keys_are_not_read(keys):
+    attention = modules()[0].eval()
+    query, key = (torch.randn(2, n, 16, dtype=torch.double) for n in (3, keys))
+    mask = padding(keys)
+    other = key.masked_fill(mask[..., None], 7.0)
+    torch.testing.assert_close(attention(query, key, key, mask)[0], attention(query, other, other, mask)[0])
+
+
+@pytest.mark.parametrize('keys', [FEW, MANY])
+def test_half_precision_is_close(keys):
+    """Under autocast; the products of few keys have other intermediates."""
+    attention = modules()[0].float().eval()
+    inputs = [torch.randn(2, n, 16) for n in (3, keys, keys)]
+    exact = attention(*inputs, padding(keys))[0]
+    with torch.autocast('cpu', torch.bfloat16):
+        found = attention(*inputs, padding(keys))[0]
+    assert (found.float() - exact).abs().max() < 0.05 * exact.abs().max()
 
 
 def test_inference_does_not_import_sympy():
     code = (
-        'import sys, torch; from ifirvos.models.attention import Attention; x = torch.zeros(1, 3, 8); '
-        'Attention(8, 2).eval()(x, x, x, torch.tensor([[False, False, True]])); sys.exit("sympy" in sys.modules)'
+        'import sys, torch; from ifirvos.models.attention import Attention; x = torch.zeros(1, 9, 8); '
+        'Attention(8, 2).eval()(x, x, x, torch.arange(9)[None] > 5); sys.exit("sympy" in sys.modules)'
     )
     assert not subprocess.run([sys.executable, '-c', code]).returncode
