@@ -9,6 +9,7 @@ from PIL import ExifTags, Image
 
 from .errors import AnnotationError, LimitError
 from .json_files import check_regular, limit_of
+from .remembered import remembered
 
 PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.webp'}  # suffixes
 MAX_PIXELS = 100_000_000  # 8K has 33 million
@@ -47,6 +48,7 @@ def check_pixels(width: int, height: int, path: str | os.PathLike) -> None:
         )
 
 
+@remembered
 def check_picture(path: str | os.PathLike) -> None:
     """Check a frame of a data set by its header: 700 kB of PNG can hold 256 million pixels.
 

@@ -14,6 +14,7 @@ from .errors import AnnotationError, LimitError, UserError
 from .files import written_whole
 from .frame_sizes import check_pixels, most_pixels
 from .json_files import check_regular
+from .remembered import remembered
 
 
 @lru_cache
@@ -40,6 +41,7 @@ def write_palette_png(path: str | os.PathLike, labels: np.ndarray, compress_leve
         picture.save(part, format='PNG', compress_level=compress_level)
 
 
+@remembered
 def read_palette_png(path: str | os.PathLike) -> np.ndarray:
     """Return the object numbers of a palette or grey PNG: uint8 (H, W).
 

@@ -17,6 +17,7 @@ GROUND = (
     'files',
     'parallel',
     'registry',
+    'remembered',
     'config',
     'label_maps',
     'names',

@@ -8,6 +8,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from torch import Tensor
 
 from ifirvos.registry import DATASETS, FUNCTIONS
+from ifirvos.remembered import remembering
 
 
 @DATASETS.register_module()
@@ -55,9 +56,10 @@ class PairedExpressions:
         """Two packed clips; :func:`pair_collate` makes a batch of them."""
         partner = np.random.choice(self.partners(idx) or [idx])
         state = np.random.get_state()
-        first = self.dataset[idx]
-        np.random.set_state(state)
-        return [first, self.dataset[partner]]
+        with remembering():  # both read the same files
+            first = self.dataset[idx]
+            np.random.set_state(state)
+            return [first, self.dataset[partner]]
 
 
 @FUNCTIONS.register_module()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from PIL import Image
 from rvos_tree import edit_expressions, write_tree
 
 from ifirvos.datasets import PairedExpressions, pair_collate
@@ -50,6 +51,18 @@ def test_a_kind_of_its_own_has_no_partner(tmp_path):
     assert paired.partners(0) == []
     first, second = paired[0]
     assert first['data_samples'].text == second['data_samples'].text
+
+
+def test_files_are_opened_once_for_both(paired, monkeypatch):
+    """By Pillow: frames to see their size, label maps."""
+    opened = []
+    open_picture = Image.open
+    monkeypatch.setattr(Image, 'open', lambda path, *args: opened.append(str(path)) or open_picture(path, *args))
+    paired[0]
+    assert len(opened) == len(set(opened))
+    assert {Path(path).suffix for path in opened} == {'.jpg', '.png'}
+    paired[0]  # but not for the next pair: a file may have changed
+    assert len(opened) > len(set(opened))
 
 
 def test_both_see_the_same_pixels_and_ask_for_different_objects(paired):
