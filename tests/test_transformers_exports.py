@@ -4,10 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import transformers.utils.import_utils as import_utils
 
 from ifirvos.transformers_exports import _from_its_end, listed_once
 
+pytestmark = pytest.mark.skipif(
+    not hasattr(import_utils, 'fetch__all__'), reason='this transformers has other lists, which nothing changes'
+)
 IN_A_PROCESS = """
 import sys
 from ifirvos.transformers_exports import listed_once
@@ -24,7 +28,6 @@ import pathlib
 models = pathlib.Path(lists.__file__).parents[1] / 'models'
 ours = lists.create_import_structure_from_path(models)
 lists.fetch__all__ = lists.fetch__all__.__wrapped__
-assert ours == lists.create_import_structure_from_path.__wrapped__(models)
 lists.create_import_structure_from_path.cache_clear()
 assert ours == lists.create_import_structure_from_path(models)
 """

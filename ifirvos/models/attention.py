@@ -8,8 +8,9 @@ from torch import Tensor, nn
 class Attention(nn.MultiheadAttention):
     """torch's multi-head attention, batches first, by other paths where those are equal and quicker.
 
-    Few keys, as the words that every pixel attends to: the projections of queries and outputs are applied to them in
-    place of the pixels, ``(x W_q) k^T = x (k W_q^T)^T``, and all heads together are two products of matrices.
+    Few keys on a CPU, as the words that every pixel attends to: the projections of queries and outputs are applied to
+    them in place of the pixels, ``(x W_q) k^T = x (k W_q^T)^T``, and all heads together are two products of matrices.
+    Up to C/heads keys that is less arithmetic.
 
     Padded keys in inference: torch imports its symbolic shapes for a check, and with them sympy, half a second of every
     start.
@@ -35,8 +36,7 @@ class Attention(nn.MultiheadAttention):
             query: (B,Q,C).
             key: (B,K,C).
             value: (B,K,C).
-            key_padding_mask: Bool (B,K), True on padding, of which no row may be True throughout; None where there is
-                none.
+            key_padding_mask: Bool (B,K), True on padding; None where there is none.
             need_weights: Return the weights too.
 
         Returns:
@@ -44,13 +44,19 @@ class Attention(nn.MultiheadAttention):
         """
         if need_weights or (self.training and self.dropout):
             return super().forward(query, key, value, key_padding_mask, need_weights)
-        if key.shape[1] <= 2 * self.head_dim:
+        if self._are_few(key):
             return self._attend_to_few(query, key, value, key_padding_mask), None
         if key_padding_mask is None or self.training:
             return super().forward(query, key, value, key_padding_mask, need_weights)
         q, k, v = (self._project(x, part) for part, x in enumerate((query, key, value)))
         attended = F.scaled_dot_product_attention(q, k, v, ~key_padding_mask[:, None, None])
         return self.out_proj(attended.transpose(1, 2).flatten(2)), None
+
+    def _are_few(self, keys: Tensor) -> bool:
+        if keys.device.type != 'cpu' or not isinstance(keys.shape[1], int):  # an export leaves T, and T*h*w keys, free
+            return False
+        half = torch.is_autocast_enabled('cpu') or keys.dtype in (torch.bfloat16, torch.float16)
+        return keys.shape[1] <= (2 if half else 1) * self.head_dim  # in half precision the other way takes far longer
 
     def _project(self, x: Tensor, part: int) -> Tensor:
         """Project queries, keys or values, ``part`` 0, 1 or 2, (B,K,C) -> (B,heads,K,C/heads)."""
@@ -64,7 +70,8 @@ class Attention(nn.MultiheadAttention):
         weight, bias = (part.chunk(3)[0].unflatten(0, heads) for part in (self.in_proj_weight, self.in_proj_bias))
         bias = k @ bias[..., None]  # B heads K 1
         if key_padding_mask is not None:
-            bias = bias.masked_fill(key_padding_mask[:, None, :, None], float('-inf'))
+            nothing = torch.finfo(bias.dtype).min  # finite, for a sentence that is padding throughout
+            bias = bias.masked_fill(key_padding_mask[:, None, :, None], nothing)
         # Queries last: a softmax over a few neighbours in memory takes ten times as long.
         logits = torch.baddbmm(bias.flatten(1, 2), (k @ weight).flatten(1, 2), query.transpose(1, 2))
         weights = logits.unflatten(1, (self.num_heads, -1)).softmax(2).flatten(1, 2)  # B heads*K Q

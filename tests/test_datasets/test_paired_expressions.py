@@ -53,8 +53,8 @@ def test_a_kind_of_its_own_has_no_partner(tmp_path):
     assert first['data_samples'].text == second['data_samples'].text
 
 
-def test_files_are_opened_once_for_both(paired, monkeypatch):
-    """By Pillow: frames to see their size, label maps."""
+def test_headers_and_label_maps_are_read_once_for_both(paired, monkeypatch):
+    """By Pillow: frames to see their size, label maps. Pixels of frames are read by OpenCV, for each."""
     opened = []
     open_picture = Image.open
     monkeypatch.setattr(Image, 'open', lambda path, *args: opened.append(str(path)) or open_picture(path, *args))

@@ -9,7 +9,7 @@ from torch import nn
 
 from ifirvos.models.attention import Attention
 
-FEW, MANY = 5, 9  # keys; more than twice a head's channels are many
+FEW, MANY = 4, 9  # keys; a head has 4 channels
 
 
 def modules(dropout: float = 0.0) -> tuple[Attention, nn.MultiheadAttention]:
@@ -24,7 +24,7 @@ def modules(dropout: float = 0.0) -> tuple[Attention, nn.MultiheadAttention]:
 
 def padding(keys: int) -> torch.Tensor:
     mask = torch.zeros(2, keys, dtype=torch.bool)
-    mask[0, 2], mask[0, 4:], mask[1, 1:] = True, True, True
+    mask[0, 2], mask[0, 3:], mask[1, 1:] = True, True, True
     return mask
 
 
@@ -45,6 +45,53 @@ def test_equals_torch(keys, padded, training, dropout):
         found.append([*outputs, *gradients])
     for one, other in zip(*found, strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_the_short_way_is_for_few_keys(monkeypatch):
+    taken = []
+    short = Attention._attend_to_few
+    monkeypatch.setattr(Attention, '_attend_to_few', lambda self, *args: taken.append(1) or short(self, *args))
+    attention = modules()[0].float().eval()
+    for keys, half, expected in ((FEW, False, 1), (FEW + 1, False, 0), (2 * FEW, True, 1), (MANY, True, 0)):
+        taken.clear()
+        with torch.autocast('cpu', torch.bfloat16, enabled=half):
+            attention(*(torch.randn(2, n, 16) for n in (3, keys, keys)), padding(keys))
+        assert len(taken) == expected
+
+
+@pytest.mark.parametrize('keys', [FEW, MANY])
+def test_padding_throughout_is_finite(keys):
+    attention = modules()[0].eval()
+    inputs = [torch.randn(2, n, 16, dtype=torch.double) for n in (3, keys, keys)]
+    assert attention(*inputs, torch.ones(2, keys, dtype=torch.bool))[0].isfinite().all()
+
+
+def test_the_number_of_frames_stays_free_in_an_export():
+    """Keys are pixels of all frames, in LEwV: a comparison with them would fix how many frames there may be."""
+
+    class OfFrames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = modules()[0]
+
+        def forward(self, words: torch.Tensor, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            keys = frames.flatten(0, 1)[None]
+            found = self.attention(words, keys, keys, mask.flatten(0, 1)[None])[0]
+            return self.attention(keys, found, found)[0]
+
+    module = OfFrames().eval()
+    frames = torch.export.Dim('frames', min=2, max=1000)
+
+    def inputs(count: int) -> tuple[torch.Tensor, ...]:
+        return (
+            torch.randn(1, FEW, 16, dtype=torch.double),
+            torch.randn(count, 2, 16, dtype=torch.double),
+            torch.zeros(count, 2, dtype=torch.bool),
+        )
+
+    program = torch.export.export(module, inputs(3), dynamic_shapes=(None, {0: frames}, {0: frames})).module()
+    for args in (inputs(2), inputs(40)):
+        torch.testing.assert_close(program(*args), module(*args))
 
 
 def test_weights_are_torchs():
