@@ -33,6 +33,22 @@ assert ours == lists.create_import_structure_from_path(models)
 """
 
 
+OF_THE_ENCODER = """
+import sys
+opened = []
+sys.addaudithook(lambda event, args: event == 'open' and opened.append(str(args[0])))
+from ifirvos.models.text_encoder import RobertaTextEncoder
+config = dict(vocab_size=20, hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=8)
+RobertaTextEncoder('synth_tokenizer', pretrained=False, config=config)
+assert len([path for path in opened if path.endswith('modeling_bert.py')]) == 1
+"""
+
+
+def test_the_text_encoder_reads_them_once():
+    done = subprocess.run([sys.executable, '-c', OF_THE_ENCODER], capture_output=True, text=True, check=False)
+    assert not done.returncode, done.stderr
+
+
 def test_lists_are_the_same_and_made_once():
     done = subprocess.run([sys.executable, '-c', IN_A_PROCESS], capture_output=True, text=True, check=False)
     assert not done.returncode, done.stderr

@@ -133,7 +133,8 @@ class RobertaTextEncoder(BaseModule):
         return str(shipped) if not Path(name).is_dir() and shipped.is_dir() else name
 
     def _build(self, pretrained: bool, config: dict, with_pooler: bool) -> nn.Module:
-        with deferred(*UNUSED_OF_TRANSFORMERS, decorators=['torch._dynamo']), listed_once():
+        # The second imports the packages of which it defers parts.
+        with listed_once(), deferred(*UNUSED_OF_TRANSFORMERS, decorators=['torch._dynamo']):
             from transformers import RobertaConfig, RobertaModel
 
         if not pretrained:
