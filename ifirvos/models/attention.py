@@ -42,15 +42,18 @@ class Attention(nn.MultiheadAttention):
         Returns:
             tuple: (B,Q,C), and the mean of all heads' weights (B,Q,K) or None.
         """
-        if need_weights or (self.training and self.dropout):
-            return super().forward(query, key, value, key_padding_mask, need_weights)
+        if need_weights or self._must_be_torchs():
+            return super().forward(query, key, value, key_padding_mask, need_weights=need_weights)
         if self._are_few(key):
             return self._attend_to_few(query, key, value, key_padding_mask), None
         if key_padding_mask is None or self.training:
-            return super().forward(query, key, value, key_padding_mask, need_weights)
+            return super().forward(query, key, value, key_padding_mask, need_weights=need_weights)
         q, k, v = (self._project(x, part) for part, x in enumerate((query, key, value)))
         attended = F.scaled_dot_product_attention(q, k, v, ~key_padding_mask[:, None, None])
         return self.out_proj(attended.transpose(1, 2).flatten(2)), None
+
+    def _must_be_torchs(self) -> bool:
+        return self.training and self.dropout > 0
 
     def _are_few(self, keys: Tensor) -> bool:
         if keys.device.type != 'cpu' or not isinstance(keys.shape[1], int):  # an export leaves T, and T*h*w keys, free

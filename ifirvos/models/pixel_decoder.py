@@ -63,7 +63,7 @@ class VisionLanguageBlock(BaseModule):
         query, tokens = clip_tokens(with_position.flatten(0, 1), num_frames), clip_tokens(value, num_frames)
         if mask is not None:
             mask = mask.flatten(1).repeat(1, num_frames)
-        attended = self.self_attn(query, query, tokens, mask)[0]
+        attended = self.self_attn(query, query, tokens, key_padding_mask=mask)[0]
         return frame_maps(attended, num_frames, value.shape[-2:])
 
     def forward(
@@ -87,7 +87,7 @@ class VisionLanguageBlock(BaseModule):
             attended = F.interpolate(attended, size=size, mode='bilinear', align_corners=False)
         x, attended, pos = (maps.flatten(2).transpose(1, 2) for maps in (x, attended, pos))  # F h*w C
         x = self.norms[0](x + self.dropout(attended))
-        text = self.cross_attn(x + pos, words + word_pos, words, word_mask)[0]
+        text = self.cross_attn(x + pos, words + word_pos, words, key_padding_mask=word_mask)[0]
         x = self.norms[1](x + self.dropout(text))
         x = self.norms[2](self.ffn(x))
         return x.transpose(1, 2).unflatten(2, size)

@@ -46,7 +46,7 @@ class CrossModalInteraction(BaseModule):
 
     def forward(self, x: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None) -> Tensor:
         """Map x (B,Q,C), key and value (B,K,C), key_padding_mask (B,K) True on padding -> (B,Q,C)."""
-        attended = self.attn(x, key, value, key_padding_mask)[0]
+        attended = self.attn(x, key, value, key_padding_mask=key_padding_mask)[0]
         if self.fusion == 'multiply':
             return attended * x
         return self.norms[1](self.ffn(self.norms[0](x + attended)))
